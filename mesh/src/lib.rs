@@ -1,0 +1,5 @@
+//! a node: keeps journals on disk, finds peers, trusts them, carries journals between them.
+
+// What a node keeps.
+pub mod disk;
+pub mod sim_disk;

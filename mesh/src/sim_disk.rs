@@ -1,0 +1,522 @@
+//! A disk in memory that forgets like a real one: for tests of this crate and of every crate above it.
+//!
+//! Purpose: power cuts, torn writes, failing syncs and full disks at an exact operation, the same each time for one seed.
+//!
+//! Invariants: what was synced survives every [`SimDisk::power_cut`]. Of what was not, any subset of sectors (512 B or
+//! 4 KiB, by seed) survives; changes of length and of names survive in order, as a journalling file system keeps them,
+//! up to some point. A dead disk answers nothing until it is started again.
+//!
+//! Absent on purpose: time. A slow disk is the business of whoever owns the clock.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::disk::{Disk, check_name};
+
+/// A simulated disk. Clones are handles of one disk.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// What shall go wrong, counted in operations from the moment it is set. All absent: a good disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// The machine dies at this operation that changes something (0: the next one); it does not happen.
+    pub die_at_op: Option<u64>,
+    /// The machine dies at this sync (0: the next one); it does not happen.
+    pub die_at_sync: Option<u64>,
+    /// This sync answers an I/O error once; what it should have kept is lost, though reads still show it.
+    pub fail_sync: Option<u64>,
+    /// This write answers an I/O error once, half of it done.
+    pub fail_write: Option<u64>,
+    /// All files together may take this many bytes.
+    pub capacity: Option<u64>,
+    /// Syncs answer "done" and do nothing: the negative control of every power-cut test.
+    pub lying_syncs: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    files: BTreeMap<u64, SimFile>,
+    next_file: u64,
+    names: BTreeMap<String, u64>,
+    durable_names: BTreeMap<String, u64>,
+    unsynced_names: Vec<NameChange>,
+    faults: Faults,
+    dead: bool,
+    ops: u64,
+    syncs: u64,
+    bytes_written: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct SimFile {
+    visible: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Len(usize),
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Make(String, u64),
+    Rename(String, String),
+    Remove(String),
+}
+
+impl SimDisk {
+    /// An empty disk without faults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on, this goes wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        self.lock().faults = faults;
+    }
+
+    /// Cuts the power and returns the disk as the next start finds it, without faults. This one is dead.
+    ///
+    /// Shape: of what was not synced, `seed` decides what survived.
+    #[must_use]
+    pub fn power_cut(&self, seed: u64) -> SimDisk {
+        let mut old = self.lock();
+        old.dead = true;
+        let mut dice = Dice::new(seed);
+        let mut names = old.durable_names.clone();
+        let kept = dice.below(old.unsynced_names.len() as u64 + 1);
+        for change in old.unsynced_names.iter().take(index(kept)) {
+            change.apply(&mut names);
+        }
+        let files = old.files.iter().map(|(id, file)| (*id, file.after_power_cut(&mut dice))).collect();
+        let next_file = old.next_file;
+        let state = State { files, next_file, durable_names: names.clone(), names, ..State::default() };
+        SimDisk { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Kills the process only: everything written stays visible, un-synced as it was. This handle is dead.
+    #[must_use]
+    pub fn process_killed(&self) -> SimDisk {
+        let mut old = self.lock();
+        old.dead = true;
+        let state = State { faults: Faults::default(), dead: false, ..old.clone() };
+        SimDisk { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Operations so far that changed something, syncs among them.
+    pub fn ops(&self) -> u64 {
+        self.lock().ops
+    }
+
+    /// Syncs of files and of the directory so far.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
+    /// Bytes written so far, space that was only reserved not counted.
+    pub fn bytes_written(&self) -> u64 {
+        self.lock().bytes_written
+    }
+
+    /// True once a fault has killed the machine, or its power was cut.
+    pub fn is_dead(&self) -> bool {
+        self.lock().dead
+    }
+
+    /// Flips one bit of a file, in memory and on the platter: bit rot.
+    ///
+    /// Errors: `NotFound`, or `UnexpectedEof` past the end; nothing changed then.
+    pub fn flip_bit(&self, name: &str, offset: u64, bit: u8) -> io::Result<()> {
+        let mut state = self.lock();
+        let file = state.file(name)?;
+        for copy in [&mut file.visible, &mut file.durable] {
+            let byte = copy.get_mut(index(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
+            *byte ^= 1 << (bit % 8);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn alive(&self) -> io::Result<()> {
+        if self.dead { Err(io::Error::other("the power is off")) } else { Ok(()) }
+    }
+
+    /// Counts an operation that changes something, and dies at the one that was chosen.
+    fn tick(&mut self) -> io::Result<()> {
+        self.alive()?;
+        self.dead = count_down(&mut self.faults.die_at_op);
+        self.alive()?;
+        self.ops += 1;
+        Ok(())
+    }
+
+    fn tick_sync(&mut self) -> io::Result<()> {
+        self.alive()?;
+        self.dead = count_down(&mut self.faults.die_at_sync);
+        self.tick()?;
+        self.syncs += 1;
+        Ok(())
+    }
+
+    fn id(&self, name: &str) -> io::Result<u64> {
+        check_name(name)?;
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no {name}")))
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&mut SimFile> {
+        let id = self.id(name)?;
+        self.files.get_mut(&id).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().filter_map(|id| self.files.get(id)).map(|f| f.visible.len() as u64).sum()
+    }
+
+    fn free(&self) -> u64 {
+        self.faults.capacity.unwrap_or(1 << 40).saturating_sub(self.used())
+    }
+
+    fn change_name(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced_names.push(change);
+    }
+}
+
+impl Disk for SimDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let state = self.lock();
+        state.alive()?;
+        Ok(state.names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str, bytes: u64) -> io::Result<()> {
+        check_name(name)?;
+        let mut state = self.lock();
+        state.tick()?;
+        if state.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if state.free() < bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let id = state.next_file;
+        state.next_file += 1;
+        let mut file = SimFile::default();
+        file.change(Change::Len(index(bytes)));
+        state.files.insert(id, file);
+        state.change_name(NameChange::Make(name.to_owned(), id));
+        Ok(())
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        let mut state = self.lock();
+        state.alive()?;
+        Ok(state.file(name)?.visible.len() as u64)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        state.alive()?;
+        let from = index(offset);
+        let part = state.file(name)?.visible.get(from..from.saturating_add(buf.len()));
+        buf.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        state.tick()?;
+        let free = index(state.free());
+        let mut fits = bytes.len();
+        let mut result = Ok(());
+        if count_down(&mut state.faults.fail_write) {
+            fits /= 2;
+            result = Err(io::Error::other("simulated write error"));
+        }
+        let file = state.file(name)?;
+        let room = file.visible.len().saturating_sub(index(offset)).saturating_add(free);
+        if fits > room {
+            fits = room;
+            result = Err(io::ErrorKind::StorageFull.into());
+        }
+        file.change(Change::Write(index(offset), bytes[..fits].to_vec()));
+        state.bytes_written += fits as u64;
+        result
+    }
+
+    fn set_len(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        state.tick()?;
+        let free = state.free();
+        let file = state.file(name)?;
+        if bytes.saturating_sub(file.visible.len() as u64) > free {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        file.change(Change::Len(index(bytes)));
+        Ok(())
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.tick_sync()?;
+        let fails = count_down(&mut state.faults.fail_sync);
+        let lies = state.faults.lying_syncs;
+        let file = state.file(name)?;
+        if fails {
+            file.unsynced.clear();
+            return Err(io::Error::other("simulated sync error"));
+        }
+        if !lies {
+            for change in std::mem::take(&mut file.unsynced) {
+                change.apply(&mut file.durable);
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        check_name(to)?;
+        let mut state = self.lock();
+        state.tick()?;
+        state.id(from)?;
+        state.change_name(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.tick()?;
+        state.id(name)?;
+        state.change_name(NameChange::Remove(name.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        state.tick_sync()?;
+        if count_down(&mut state.faults.fail_sync) {
+            return Err(io::Error::other("simulated sync error"));
+        }
+        if !state.faults.lying_syncs {
+            state.unsynced_names.clear();
+            state.durable_names = state.names.clone();
+            let named: Vec<u64> = state.names.values().copied().collect();
+            state.files.retain(|id, _| named.contains(id));
+        }
+        Ok(())
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let state = self.lock();
+        state.alive()?;
+        Ok(state.free())
+    }
+}
+
+impl SimFile {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.visible);
+        self.unsynced.push(change);
+    }
+
+    fn after_power_cut(&self, dice: &mut Dice) -> SimFile {
+        let mut image = self.durable.clone();
+        let sector = if dice.below(2) == 0 { 512 } else { 4096 };
+        let kept_in_16 = [0, 2, 8, 14, 16][index(dice.below(5))];
+        for change in &self.unsynced {
+            match change {
+                Change::Len(_) => change.apply(&mut image),
+                Change::Write(at, bytes) => {
+                    let mut done = 0;
+                    while done < bytes.len() {
+                        let from = at + done;
+                        let end = ((from / sector + 1) * sector - at).min(bytes.len());
+                        if dice.below(16) < kept_in_16 {
+                            Change::Write(from, bytes[done..end].to_vec()).apply(&mut image);
+                        }
+                        done = end;
+                    }
+                }
+            }
+        }
+        SimFile { visible: image.clone(), durable: image, unsynced: Vec::new() }
+    }
+}
+
+impl Change {
+    fn apply(&self, image: &mut Vec<u8>) {
+        match self {
+            Change::Len(len) => image.resize(*len, 0),
+            Change::Write(at, bytes) => {
+                let end = at + bytes.len();
+                if image.len() < end {
+                    image.resize(end, 0);
+                }
+                image[*at..end].copy_from_slice(bytes);
+            }
+        }
+    }
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, u64>) {
+        match self {
+            NameChange::Make(name, id) => {
+                names.insert(name.clone(), *id);
+            }
+            NameChange::Rename(from, to) => {
+                if let Some(id) = names.remove(from) {
+                    names.insert(to.clone(), id);
+                }
+            }
+            NameChange::Remove(name) => {
+                names.remove(name);
+            }
+        }
+    }
+}
+
+/// Counts a planned fault down; true when it is due.
+fn count_down(plan: &mut Option<u64>) -> bool {
+    match plan {
+        Some(0) => {
+            *plan = None;
+            true
+        }
+        Some(n) => {
+            *n -= 1;
+            false
+        }
+        None => false,
+    }
+}
+
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// SplitMix64: small, seeded, and the same on every machine.
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(disk: &SimDisk, name: &str) -> Vec<u8> {
+        let mut bytes = vec![0; index(disk.size(name).unwrap())];
+        disk.read_at(name, 0, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_was_synced_survives_every_power_cut_and_the_rest_only_sometimes() {
+        let (mut kept, mut lost, mut torn) = (0, 0, 0);
+        for seed in 0..200 {
+            let disk = SimDisk::new();
+            disk.create("a", 0).unwrap();
+            disk.write_at("a", 0, &[1; 2000]).unwrap();
+            disk.sync("a").unwrap();
+            disk.sync_dir().unwrap();
+            disk.write_at("a", 2000, &[2; 2000]).unwrap();
+            let after = disk.power_cut(seed);
+            assert!(disk.size("a").is_err(), "the old handle is dead");
+            let bytes = read(&after, "a");
+            assert_eq!(bytes[..2000], [1; 2000]);
+            match bytes[2000..].iter().filter(|b| **b == 2).count() {
+                0 => lost += 1,
+                2000 => kept += 1,
+                _ => torn += 1,
+            }
+        }
+        assert!(kept > 0 && lost > 0 && torn > 0, "kept {kept}, lost {lost}, torn {torn}");
+    }
+
+    #[test]
+    fn a_name_that_was_not_synced_may_be_gone() {
+        let outcomes: Vec<bool> = (0..50)
+            .map(|seed| {
+                let disk = SimDisk::new();
+                disk.create("a", 0).unwrap();
+                disk.sync("a").unwrap();
+                !disk.power_cut(seed).list().unwrap().is_empty()
+            })
+            .collect();
+        assert!(outcomes.contains(&true) && outcomes.contains(&false));
+    }
+
+    #[test]
+    fn a_killed_process_loses_nothing_and_a_power_cut_after_it_still_may() {
+        let disk = SimDisk::new();
+        disk.create("a", 0).unwrap();
+        disk.write_at("a", 0, b"tin").unwrap();
+        let next = disk.process_killed();
+        assert_eq!(read(&next, "a"), b"tin");
+        assert!((0..50).any(|seed| next.process_killed().power_cut(seed).list().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn the_machine_dies_at_the_chosen_operation_and_stays_dead() {
+        let disk = SimDisk::new();
+        disk.set_faults(Faults { die_at_op: Some(1), ..Faults::default() });
+        disk.create("a", 0).unwrap();
+        assert!(disk.write_at("a", 0, b"tin").is_err());
+        assert!(disk.is_dead() && disk.list().is_err());
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits_and_says_so() {
+        let disk = SimDisk::new();
+        disk.create("a", 10).unwrap();
+        disk.set_faults(Faults { capacity: Some(12), ..Faults::default() });
+        assert_eq!(disk.write_at("a", 8, b"12345").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.size("a").unwrap(), 12);
+        disk.write_at("a", 0, b"inside is fine").unwrap_err();
+        disk.write_at("a", 0, b"inside").unwrap();
+        assert_eq!(disk.create("b", 1).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn a_failed_sync_loses_what_it_should_have_kept_though_reads_show_it() {
+        let disk = SimDisk::new();
+        disk.create("a", 0).unwrap();
+        disk.sync_dir().unwrap();
+        disk.set_faults(Faults { fail_sync: Some(0), ..Faults::default() });
+        disk.write_at("a", 0, b"tin").unwrap();
+        disk.sync("a").unwrap_err();
+        disk.sync("a").unwrap();
+        assert_eq!(read(&disk, "a"), b"tin");
+        assert_ne!(read(&disk.power_cut(1), "a"), b"tin", "the second sync was a lie, as on Linux");
+    }
+}
