@@ -1,0 +1,10 @@
+//! what a shop means: money, prices, taxes, promotions, tenders, sales, shifts, receipts. Pure.
+#![deny(clippy::float_arithmetic)]
+
+pub mod card;
+pub mod code;
+pub mod currency;
+pub mod day;
+pub mod money;
+pub mod qty;
+pub mod text;
