@@ -1,0 +1,242 @@
+//! What an entry says: the families that journals, members and carts need, and `Op` for all that only a shop understands.
+//!
+//! *Shape*: the first byte is the family, the second its version, the rest postcard. A family or version that this build
+//! does not know is kept as [`Body::Unknown`]: stored, forwarded, parked whole, and folded after the upgrade.
+
+use crate::codec::{self, CodecError};
+use crate::entry::{BODY_BYTES_MAX, ENTRY_BYTES_MAX};
+use crate::frontier::{Frontier, Head};
+use crate::hash::Hash;
+use crate::ids::{CartId, Run, StoreId};
+use crate::journal::ForkProof;
+use crate::member::Statement;
+use crate::{Entry, digest::Digests};
+use serde::{Deserialize, Serialize};
+
+/// First byte of each family.
+mod family {
+    pub(super) const CONTINUES: u8 = 0x01;
+    pub(super) const CARRIED: u8 = 0x02;
+    pub(super) const FORK: u8 = 0x03;
+    pub(super) const MEMBER: u8 = 0x04;
+    pub(super) const WATERMARK: u8 = 0x05;
+    pub(super) const SEAL: u8 = 0x06;
+    pub(super) const CART: u8 = 0x20;
+    pub(super) const OP: u8 = 0x40;
+}
+
+/// How deep one entry may be carried inside another.
+pub const CARRIED_DEPTH_MAX: usize = 3;
+
+/// What an entry says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// Entry 1 of each journal: where this lane of the node's previous run ended, as far as this directory knew.
+    Continues(Option<Continued>),
+    /// A signed entry that stood above the end of a forked journal, kept alive by whoever holds it.
+    Carried(Box<Entry>),
+    /// Two signed entries with one place: the journal is closed at the last entry that both share.
+    Fork(Box<ForkProof>),
+    /// A signed statement about who belongs to the store.
+    Member(Statement),
+    /// What headquarters holds durably.
+    Watermark(Frontier),
+    /// The hub's checkpoint.
+    Seal(Seal),
+    /// A change of a cart's document (floor lane).
+    Cart(CartChange),
+    /// An op of the shop, which only `retail` can read. *Shape*: its own version byte first.
+    Op(Vec<u8>),
+    /// Of a family or version that this build does not know.
+    Unknown(Vec<u8>),
+}
+
+/// The end of a run's journal, as the next run found it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Continued {
+    /// The previous run.
+    pub run: Run,
+    /// Its last entry.
+    pub head: Head,
+}
+
+/// A checkpoint: two nodes with equal fold version and equal frontier have equal digests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seal {
+    /// Version of the fold that made the views.
+    pub fold_version: u32,
+    /// What was folded.
+    pub frontier: Frontier,
+    /// What came out.
+    pub digests: Digests,
+}
+
+/// One change of one cart, with the idempotency key of the command that made it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CartChange {
+    /// Which cart.
+    pub cart: CartId,
+    /// Raw, uncompressed Automerge change.
+    pub change: Vec<u8>,
+    /// The command that made it, where one did.
+    pub idem: Option<Idem>,
+}
+
+/// An idempotency key and what it was used for, both hashed, so that no caller's text is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Idem {
+    /// Hash of the caller's key.
+    pub key: [u8; 16],
+    /// Hash of the request that used it.
+    pub request: [u8; 16],
+}
+
+impl Body {
+    /// The first entry of the first run of a node.
+    #[must_use]
+    pub fn first() -> Self {
+        Self::Continues(None)
+    }
+
+    /// The signed form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Continues(before) => with_family(family::CONTINUES, &before.map(ContinuedV1::from)),
+            Self::Carried(entry) => with_family(family::CARRIED, &entry.encode()),
+            Self::Fork(proof) => with_family(family::FORK, &(proof.one.encode(), proof.other.encode())),
+            Self::Member(statement) => with_family(family::MEMBER, &statement.encode()),
+            Self::Watermark(frontier) => with_family(family::WATERMARK, &frontier.encode()),
+            Self::Seal(seal) => with_family(
+                family::SEAL,
+                &SealV1 {
+                    fold_version: seal.fold_version,
+                    frontier: seal.frontier.encode(),
+                    books: seal.digests.books.0,
+                    floor: seal.digests.floor.0,
+                },
+            ),
+            Self::Cart(change) => with_family(
+                family::CART,
+                &CartV1 { cart: change.cart.0, change: change.change.clone(), idem: change.idem },
+            ),
+            Self::Op(bytes) => [&[family::OP], bytes.as_slice()].concat(),
+            Self::Unknown(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Reads a body of an entry of `store`. What this build does not know is [`Body::Unknown`], which is no error.
+    ///
+    /// Errors: a known family and version whose bytes are not what they should be.
+    pub fn decode(store: &StoreId, bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::check_len(bytes, BODY_BYTES_MAX)?;
+        let (kind, version, rest) = match bytes {
+            [family::OP, op @ ..] => return Ok(Self::Op(op.to_vec())),
+            [kind, version, rest @ ..] => (*kind, *version, rest),
+            _ => return Err(CodecError::Malformed { what: "body" }),
+        };
+        if version != 1 {
+            return Ok(Self::Unknown(bytes.to_vec()));
+        }
+        Ok(match kind {
+            family::CONTINUES => {
+                let before: Option<ContinuedV1> = codec::decode_plain("continues", rest)?;
+                Self::Continues(before.map(Continued::from))
+            }
+            family::CARRIED => {
+                let inner: Vec<u8> = codec::decode_plain("carried entry", rest)?;
+                Self::Carried(Box::new(Entry::decode(store, &inner)?))
+            }
+            family::FORK => {
+                let (one, other): (Vec<u8>, Vec<u8>) = codec::decode_plain("fork proof", rest)?;
+                let (one, other) = (Entry::decode(store, &one)?, Entry::decode(store, &other)?);
+                let proof = ForkProof::new(one, other).ok_or(CodecError::Malformed { what: "fork proof" })?;
+                Self::Fork(Box::new(proof))
+            }
+            family::MEMBER => {
+                let statement: Vec<u8> = codec::decode_plain("member statement", rest)?;
+                Self::Member(Statement::decode(&statement)?)
+            }
+            family::WATERMARK => {
+                let frontier: Vec<u8> = codec::decode_plain("watermark", rest)?;
+                Self::Watermark(Frontier::decode(&frontier)?)
+            }
+            family::SEAL => {
+                let seal: SealV1 = codec::decode_plain("seal", rest)?;
+                Self::Seal(Seal {
+                    fold_version: seal.fold_version,
+                    frontier: Frontier::decode(&seal.frontier)?,
+                    digests: Digests { books: Hash(seal.books).into(), floor: Hash(seal.floor).into() },
+                })
+            }
+            family::CART => {
+                let CartV1 { cart, change, idem } = codec::decode_plain("cart change", rest)?;
+                Self::Cart(CartChange { cart: CartId(cart), change, idem })
+            }
+            _ => Self::Unknown(bytes.to_vec()),
+        })
+    }
+}
+
+fn with_family<T: Serialize>(family: u8, value: &T) -> Vec<u8> {
+    let mut out = vec![family, 1];
+    codec::append(&mut out, value);
+    debug_assert!(out.len() <= ENTRY_BYTES_MAX * 2, "a body of a known family is bounded by what is inside");
+    out
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+struct ContinuedV1 {
+    run: u64,
+    seq: u64,
+    hash: [u8; 32],
+}
+
+impl From<Continued> for ContinuedV1 {
+    fn from(before: Continued) -> Self {
+        Self { run: before.run.0, seq: before.head.seq, hash: before.head.hash.0 }
+    }
+}
+
+impl From<ContinuedV1> for Continued {
+    fn from(v1: ContinuedV1) -> Self {
+        Self { run: Run(v1.run), head: Head { seq: v1.seq, hash: Hash(v1.hash) } }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealV1 {
+    fold_version: u32,
+    frontier: Vec<u8>,
+    books: [u8; 32],
+    floor: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct CartV1 {
+    cart: [u8; 16],
+    change: Vec<u8>,
+    idem: Option<Idem>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_or_family_is_kept_whole() {
+        let store = StoreId([0; 32]);
+        for bytes in [vec![0x01, 2, 9, 9], vec![0x7f, 1, 1]] {
+            let body = Body::decode(&store, &bytes).unwrap();
+            assert_eq!(body, Body::Unknown(bytes.clone()));
+            assert_eq!(body.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn bytes_left_over_are_refused() {
+        let mut bytes = Body::first().encode();
+        bytes.push(0);
+        assert!(Body::decode(&StoreId([0; 32]), &bytes).is_err());
+    }
+}

@@ -1,0 +1,324 @@
+//! From an accepted entry to views: carried entries unwrapped, each effect once, scope judged, the rest folded or parked.
+//!
+//! The book is what a node and a simulator run alike: it is pure over [`Kv`]. An entry is accepted into its journal first
+//! ([`crate::journal`]); what the book cannot read or may not apply is parked with a code, and stands in nobody's way.
+//!
+//! Rows that the book itself keeps (first key byte):
+//!
+//! | key | value | |
+//! | --- | --- | --- |
+//! | `01` node, run | where the run's books journal continued | books view |
+//! | `02` statement hash | signed member statement | books view |
+//! | `03` journal | fork proof's number and two hashes (`43` for floor journals) | books view |
+//! | `04` author, place | HQ's watermark | books view |
+//! | `05` place | seal | books view |
+//! | `40` cart, change hash | change | floor view |
+//! | `41` author, key | request hash, effect | floor view: idempotency of cart changes |
+//! | `42` node, run | where the run's floor journal continued | floor view |
+//! | `80` effect | where it stands: journal, seq | local |
+//! | `82` effect | parked: code, journal, seq | local |
+//! | `83` | digests | local |
+
+use crate::Entry;
+use crate::body::{Body, CARRIED_DEPTH_MAX, CartChange};
+use crate::cart;
+use crate::digest::Digests;
+use crate::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead, Scope};
+use crate::hash::Hash;
+use crate::ids::{EffectId, EntryRef, Lane, StoreId};
+use crate::member::Members;
+use crate::overlay::Overlay;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub mod rows;
+
+/// What became of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// It is in the views.
+    Folded,
+    /// Its effect was in the views, or parked, already.
+    Already,
+    /// It is kept, forwarded and shown, and not in the views.
+    Parked(Code),
+}
+
+/// Why an entry is parked. *Shape*: one byte in the local table; the words are for people.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Code {
+    /// Its author may not write this kind of op.
+    OutOfScope = 1,
+    /// A newer build wrote it.
+    Newer = 2,
+    /// It does not decode.
+    Unreadable = 3,
+    /// Folding it panicked.
+    Panicked = 4,
+    /// Folding it killed the process.
+    Killed = 5,
+    /// A carried entry that its author did not sign, or carried too deep.
+    BadCarried = 6,
+    /// A fork proof or statement that does not hold.
+    BadProof = 7,
+    /// In the wrong lane.
+    WrongLane = 8,
+    /// Its author is not known; the statement may still come.
+    UnknownAuthor = 9,
+}
+
+impl Code {
+    const ALL: [Self; 9] = [
+        Self::OutOfScope,
+        Self::Newer,
+        Self::Unreadable,
+        Self::Panicked,
+        Self::Killed,
+        Self::BadCarried,
+        Self::BadProof,
+        Self::WrongLane,
+        Self::UnknownAuthor,
+    ];
+
+    /// Reads the byte that stands for a code.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as u8 == byte)
+    }
+
+    /// Whether trying again may help by itself: after an upgrade, or when a statement came. What panicked or killed the
+    /// process is tried again only when a person says so.
+    #[must_use]
+    pub fn may_heal(self) -> bool {
+        matches!(self, Self::Newer | Self::OutOfScope | Self::UnknownAuthor | Self::Unreadable)
+    }
+
+    /// A short word for lists and logs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OutOfScope => "out-of-scope",
+            Self::Newer => "newer",
+            Self::Unreadable => "unreadable",
+            Self::Panicked => "panicked",
+            Self::Killed => "killed",
+            Self::BadCarried => "bad-carried",
+            Self::BadProof => "bad-proof",
+            Self::WrongLane => "wrong-lane",
+            Self::UnknownAuthor => "unknown-author",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The pure pipeline of one node.
+pub struct Book<'a> {
+    /// The store whose entries these are.
+    pub store: StoreId,
+    /// What a shop makes of its ops.
+    pub fold: &'a dyn Fold,
+    /// Who may write what.
+    pub scope: &'a dyn Scope,
+}
+
+/// An effect on its way: the entry that carried it first.
+struct Carried<'e> {
+    entry: &'e Entry,
+    body: Body,
+}
+
+impl Book<'_> {
+    /// Folds an accepted entry into `kv`, at most once per effect, and moves `digests` along.
+    ///
+    /// Errors: only of the views themselves; then nothing is written and the same call may be made again.
+    pub fn apply(
+        &self,
+        kv: &mut dyn Kv,
+        digests: &mut Digests,
+        members: &Members,
+        entry: &Entry,
+    ) -> Result<Applied, KvError> {
+        let Some(bytes) = entry.body() else {
+            // A pruned body was folded before it was pruned, by whoever pruned it; here it has no effect of its own.
+            rows::place(kv, entry.hash().into(), entry.place())?;
+            return Ok(Applied::Already);
+        };
+        match Body::decode(&self.store, bytes) {
+            Ok(Body::Carried(inner)) => self.apply_carried(kv, digests, members, entry, &inner, 1),
+            Ok(body) => self.apply_effect(kv, digests, members, &Carried { entry, body }, entry.place()),
+            Err(_) => self.park(kv, entry.hash().into(), entry.place(), Code::Unreadable),
+        }
+    }
+
+    /// Parks an entry without looking inside: it killed the process that folded it.
+    pub fn park(
+        &self,
+        kv: &mut dyn Kv,
+        effect: EffectId,
+        place: EntryRef,
+        code: Code,
+    ) -> Result<Applied, KvError> {
+        rows::place(kv, effect, place)?;
+        rows::park(kv, effect, place, code)?;
+        Ok(Applied::Parked(code))
+    }
+
+    /// Takes a parked effect out, so that [`Book::apply`] of the entry at its place tries again.
+    pub fn unpark(&self, kv: &mut dyn Kv, effect: EffectId) -> Result<(), KvError> {
+        rows::unpark(kv, effect)
+    }
+
+    fn apply_carried(
+        &self,
+        kv: &mut dyn Kv,
+        digests: &mut Digests,
+        members: &Members,
+        outer: &Entry,
+        inner: &Entry,
+        depth: usize,
+    ) -> Result<Applied, KvError> {
+        rows::place(kv, outer.hash().into(), outer.place())?;
+        let effect = EffectId::from(inner.hash());
+        if depth > CARRIED_DEPTH_MAX || outer.journal().lane != inner.journal().lane {
+            return self.park(kv, outer.hash().into(), outer.place(), Code::BadCarried);
+        }
+        let Some(key) = members.key(inner.author()) else {
+            return self.park(kv, outer.hash().into(), outer.place(), Code::UnknownAuthor);
+        };
+        let Some(bytes) = inner.body().filter(|_| inner.verify(&key)) else {
+            return self.park(kv, outer.hash().into(), outer.place(), Code::BadCarried);
+        };
+        match Body::decode(&self.store, bytes) {
+            Ok(Body::Carried(deeper)) => self.apply_carried(kv, digests, members, outer, &deeper, depth + 1),
+            Ok(body) => {
+                self.apply_effect(kv, digests, members, &Carried { entry: inner, body }, outer.place())
+            }
+            Err(_) => self.park(kv, effect, outer.place(), Code::Unreadable),
+        }
+    }
+
+    /// Once per effect: scope, then the fold on an overlay, so that an error or a panic leaves nothing behind.
+    fn apply_effect(
+        &self,
+        kv: &mut dyn Kv,
+        digests: &mut Digests,
+        members: &Members,
+        carried: &Carried<'_>,
+        place: EntryRef,
+    ) -> Result<Applied, KvError> {
+        let effect = EffectId::from(carried.entry.hash());
+        if rows::place_of(kv, effect)?.is_some() {
+            match rows::parked(kv, effect)? {
+                None => return Ok(Applied::Already),
+                Some(parked) if !parked.code.may_heal() => return Ok(Applied::Parked(parked.code)),
+                Some(_) => {}
+            }
+        }
+        if let Err(code) = self.admit(members, carried) {
+            return self.park(kv, effect, place, code);
+        }
+        let mut overlay = Overlay::new(kv);
+        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_body(&mut overlay, carried)));
+        let writes = overlay.into_writes();
+        match folded {
+            Ok(Ok(())) => {
+                writes.commit(kv, digests)?;
+                digests.save(kv)?;
+                rows::unpark(kv, effect)?;
+                rows::place(kv, effect, place)?;
+                Ok(Applied::Folded)
+            }
+            Ok(Err(FoldError::Kv(error))) => Err(error),
+            Ok(Err(FoldError::Newer { .. })) => self.park(kv, effect, place, Code::Newer),
+            Ok(Err(_)) => self.park(kv, effect, place, Code::Unreadable),
+            Err(_) => self.park(kv, effect, place, Code::Panicked),
+        }
+    }
+
+    /// Who may write this kind of body, and in which lane. Judged from the author's record and the kind alone.
+    fn admit(&self, members: &Members, carried: &Carried<'_>) -> Result<(), Code> {
+        let roles = members.roles(carried.entry.author());
+        let lane = carried.entry.journal().lane;
+        let (lane_fits, allowed) = match &carried.body {
+            Body::Continues(_) => (true, roles.any()),
+            Body::Fork(proof) => {
+                let key = members.key(proof.one.author()).ok_or(Code::UnknownAuthor)?;
+                (lane == proof.one.journal().lane, roles.any() && proof.verify(&key))
+            }
+            Body::Member(statement) => (lane == Lane::Books, roles.is_hub() && statement.verify()),
+            Body::Watermark(_) => (lane == Lane::Books, roles.headquarters),
+            Body::Seal(_) => (lane == Lane::Books, roles.is_hub() || roles.headquarters),
+            Body::Cart(_) => (lane == Lane::Floor, roles.is_terminal() || roles.is_hub()),
+            Body::Op(op) => (true, self.scope.admits(&roles, lane, op)),
+            Body::Unknown(_) => return Err(Code::Newer),
+            Body::Carried(_) => return Err(Code::BadCarried),
+        };
+        match (lane_fits, allowed) {
+            (true, true) => Ok(()),
+            (false, _) => Err(Code::WrongLane),
+            (true, false) if !roles.any() => Err(Code::UnknownAuthor),
+            (true, false) => Err(Code::OutOfScope),
+        }
+    }
+
+    fn fold_body(&self, kv: &mut dyn Kv, carried: &Carried<'_>) -> Result<(), FoldError> {
+        let entry = carried.entry;
+        match &carried.body {
+            Body::Op(op) => {
+                let effect = Effect { id: entry.hash().into(), entry, op };
+                self.fold.fold(kv, &effect)
+            }
+            Body::Continues(before) => Ok(rows::continues(kv, entry, before.as_ref())?),
+            Body::Member(statement) => Ok(rows::statement(kv, statement)?),
+            Body::Fork(proof) => Ok(rows::fork(kv, proof)?),
+            Body::Watermark(frontier) => Ok(rows::watermark(kv, entry, frontier)?),
+            Body::Seal(seal) => Ok(rows::seal(kv, entry, seal)?),
+            Body::Cart(change) => fold_cart(kv, entry, change),
+            Body::Carried(_) | Body::Unknown(_) => {
+                unreachable!("admitted bodies have an effect of their own")
+            }
+        }
+    }
+
+    /// Effects parked with a code that may have healed: a newer build, or a statement that came later.
+    ///
+    /// The caller fetches the entry at each place and applies it again.
+    pub fn healable(&self, kv: &dyn KvRead) -> Result<Vec<(EffectId, EntryRef)>, KvError> {
+        let mut out = Vec::new();
+        for parked in rows::parked_all(kv)? {
+            if parked.code.may_heal() {
+                out.push((parked.effect, parked.place));
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn fold_cart(kv: &mut dyn Kv, entry: &Entry, change: &CartChange) -> Result<(), FoldError> {
+    let hash = cart::change_hash(&change.change)
+        .map_err(|error| FoldError::Unreadable { why: error.to_string() })?;
+    rows::cart_change(kv, change, &hash)?;
+    if let Some(idem) = &change.idem {
+        rows::cart_idem(kv, entry, idem)?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Book<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Book").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// The hash of bytes that stand for themselves, such as a blob.
+#[must_use]
+pub fn blob_hash(bytes: &[u8]) -> Hash {
+    Hash::of("toko/blob/1", &[bytes])
+}

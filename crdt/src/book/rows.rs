@@ -1,0 +1,274 @@
+//! The rows that the book itself keeps, written and read in one place.
+
+use super::Code;
+use crate::Entry;
+use crate::body::{CartChange, Continued, Idem, Seal};
+use crate::codec;
+use crate::fold::{Kv, KvError, KvRead};
+use crate::frontier::{Frontier, Head};
+use crate::hash::Hash;
+use crate::ids::{CartId, EffectId, EntryRef, JournalId, Lane, NodeId, Run};
+use crate::journal::ForkProof;
+use crate::member::Statement;
+
+const CONTINUES_BOOKS: u8 = 0x01;
+const MEMBER: u8 = 0x02;
+const FORK_BOOKS: u8 = 0x03;
+const WATERMARK: u8 = 0x04;
+const SEAL: u8 = 0x05;
+const CART_CHANGE: u8 = 0x40;
+const CART_IDEM: u8 = 0x41;
+const CONTINUES_FLOOR: u8 = 0x42;
+const FORK_FLOOR: u8 = 0x43;
+const PLACE: u8 = 0x80;
+const PARKED: u8 = 0x82;
+
+/// A parked effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parked {
+    /// Which effect.
+    pub effect: EffectId,
+    /// Where the entry that brought it stands.
+    pub place: EntryRef,
+    /// Why.
+    pub code: Code,
+}
+
+/// A closed journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closed {
+    /// The journal.
+    pub journal: JournalId,
+    /// The last number that both branches share.
+    pub at: u64,
+    /// The two heads that prove it.
+    pub branches: [Hash; 2],
+}
+
+fn key(first: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = vec![first];
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+fn corrupt(what: &str) -> KvError {
+    KvError::corrupt(format!("a row of {what}"))
+}
+
+/// A key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// Rows below a prefix, all of them.
+fn rows_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<Vec<Row>, KvError> {
+    let mut out = Vec::new();
+    kv.scan(prefix, &mut |key, value| {
+        out.push((key.to_vec(), value.to_vec()));
+        true
+    })?;
+    Ok(out)
+}
+
+pub(super) fn place(kv: &mut dyn Kv, effect: EffectId, place: EntryRef) -> Result<(), KvError> {
+    kv.put(&key(PLACE, &[&effect.0]), &place.to_bytes())
+}
+
+/// Where the entry that brought an effect (or an entry with this hash) stands.
+pub fn place_of(kv: &dyn KvRead, effect: EffectId) -> Result<Option<EntryRef>, KvError> {
+    let Some(value) = kv.get(&key(PLACE, &[&effect.0]))? else { return Ok(None) };
+    EntryRef::from_bytes(&value).map(Some).ok_or_else(|| corrupt("places"))
+}
+
+pub(super) fn park(kv: &mut dyn Kv, effect: EffectId, place: EntryRef, code: Code) -> Result<(), KvError> {
+    let value = [&[code as u8], place.to_bytes().as_slice()].concat();
+    kv.put(&key(PARKED, &[&effect.0]), &value)
+}
+
+pub(super) fn unpark(kv: &mut dyn Kv, effect: EffectId) -> Result<(), KvError> {
+    let row = key(PARKED, &[&effect.0]);
+    if kv.get(&row)?.is_some() {
+        kv.delete(&row)?;
+        kv.delete(&key(PLACE, &[&effect.0]))?;
+    }
+    Ok(())
+}
+
+/// Whether and why an effect is parked.
+pub fn parked(kv: &dyn KvRead, effect: EffectId) -> Result<Option<Parked>, KvError> {
+    let Some(value) = kv.get(&key(PARKED, &[&effect.0]))? else { return Ok(None) };
+    read_parked(effect, &value).map(Some)
+}
+
+/// Everything that is parked.
+pub fn parked_all(kv: &dyn KvRead) -> Result<Vec<Parked>, KvError> {
+    let rows = rows_below(kv, &[PARKED])?;
+    rows.iter()
+        .map(|(key, value)| {
+            let effect = key[1..].try_into().map_err(|_| corrupt("parked effects"))?;
+            read_parked(EffectId(effect), value)
+        })
+        .collect()
+}
+
+fn read_parked(effect: EffectId, value: &[u8]) -> Result<Parked, KvError> {
+    let read = || {
+        let (code, place) = value.split_first()?;
+        Some(Parked { effect, place: EntryRef::from_bytes(place)?, code: Code::from_byte(*code)? })
+    };
+    read().ok_or_else(|| corrupt("parked effects"))
+}
+
+pub(super) fn continues(kv: &mut dyn Kv, entry: &Entry, before: Option<&Continued>) -> Result<(), KvError> {
+    let JournalId { node, run, lane } = *entry.journal();
+    let mut value = entry.hash().0.to_vec();
+    if let Some(before) = before {
+        value.extend_from_slice(&before.run.0.to_be_bytes());
+        value.extend_from_slice(&before.head.seq.to_be_bytes());
+        value.extend_from_slice(&before.head.hash.0);
+    }
+    kv.put(&key(continues_table(lane), &[&node.0, &run.0.to_be_bytes()]), &value)
+}
+
+/// Each run of a node in a lane, with what it continued. Two that continue one head are a clone; one that continues below
+/// what others hold of the previous run is a restore.
+pub fn continuations(
+    kv: &dyn KvRead,
+    node: &NodeId,
+    lane: Lane,
+) -> Result<Vec<(Run, Option<Continued>)>, KvError> {
+    let rows = rows_below(kv, &key(continues_table(lane), &[&node.0]))?;
+    let read = |(key, value): &Row| {
+        let run = Run(u64::from_be_bytes(key.get(33..)?.try_into().ok()?));
+        let before = match value.get(32..)? {
+            [] => None,
+            rest => {
+                let (previous, rest) = rest.split_first_chunk::<8>()?;
+                let (seq, hash) = rest.split_first_chunk::<8>()?;
+                let head = Head { seq: u64::from_be_bytes(*seq), hash: Hash(hash.try_into().ok()?) };
+                Some(Continued { run: Run(u64::from_be_bytes(*previous)), head })
+            }
+        };
+        Some((run, before))
+    };
+    rows.iter().map(|row| read(row).ok_or_else(|| corrupt("continuations"))).collect()
+}
+
+fn continues_table(lane: Lane) -> u8 {
+    match lane {
+        Lane::Books => CONTINUES_BOOKS,
+        Lane::Floor => CONTINUES_FLOOR,
+    }
+}
+
+pub(super) fn statement(kv: &mut dyn Kv, statement: &Statement) -> Result<(), KvError> {
+    kv.put(&key(MEMBER, &[&statement.hash().0]), &statement.encode())
+}
+
+/// All member statements that entries brought, in the order of their hashes.
+pub fn statements(kv: &dyn KvRead) -> Result<Vec<Statement>, KvError> {
+    let rows = rows_below(kv, &[MEMBER])?;
+    rows.iter().map(|(_, value)| Statement::decode(value).map_err(|_| corrupt("members"))).collect()
+}
+
+pub(super) fn fork(kv: &mut dyn Kv, proof: &ForkProof) -> Result<(), KvError> {
+    let journal = *proof.one.journal();
+    let row = key(fork_table(journal.lane), &[&journal.to_bytes()]);
+    let value =
+        [proof.closed_at().to_be_bytes().as_slice(), &proof.one.hash().0, &proof.other.hash().0].concat();
+    // Several proofs of one journal: the lowest closes it; of equal ones the lowest bytes stand.
+    match kv.get(&row)? {
+        Some(known) if known <= value => Ok(()),
+        _ => kv.put(&row, &value),
+    }
+}
+
+/// Whether and where a journal is closed by a fork proof.
+pub fn closed(kv: &dyn KvRead, journal: &JournalId) -> Result<Option<Closed>, KvError> {
+    let Some(value) = kv.get(&key(fork_table(journal.lane), &[&journal.to_bytes()]))? else {
+        return Ok(None);
+    };
+    let read = || {
+        let (at, rest) = value.split_first_chunk::<8>()?;
+        let (one, other) = rest.split_first_chunk::<32>()?;
+        let branches = [Hash(*one), Hash(other.try_into().ok()?)];
+        Some(Closed { journal: *journal, at: u64::from_be_bytes(*at), branches })
+    };
+    read().map(Some).ok_or_else(|| corrupt("fork proofs"))
+}
+
+/// All closed journals.
+pub fn closed_all(kv: &dyn KvRead) -> Result<Vec<Closed>, KvError> {
+    let mut out = Vec::new();
+    for table in [FORK_BOOKS, FORK_FLOOR] {
+        for (key, _) in rows_below(kv, &[table])? {
+            let journal = JournalId::from_bytes(&key[1..]).ok_or_else(|| corrupt("fork proofs"))?;
+            out.extend(closed(kv, &journal)?);
+        }
+    }
+    Ok(out)
+}
+
+fn fork_table(lane: Lane) -> u8 {
+    match lane {
+        Lane::Books => FORK_BOOKS,
+        Lane::Floor => FORK_FLOOR,
+    }
+}
+
+pub(super) fn watermark(kv: &mut dyn Kv, entry: &Entry, frontier: &Frontier) -> Result<(), KvError> {
+    kv.put(&key(WATERMARK, &[&entry.place().to_bytes()]), &frontier.encode())
+}
+
+/// What headquarters said it holds durably: every watermark, joined line by line at the higher number.
+pub fn watermark_union(kv: &dyn KvRead) -> Result<Frontier, KvError> {
+    let mut union = Frontier::default();
+    for (_, value) in rows_below(kv, &[WATERMARK])? {
+        let frontier = Frontier::decode(&value).map_err(|_| corrupt("watermarks"))?;
+        for lack in union.lacks(&frontier) {
+            if let Some(head) = frontier.head(&lack.journal) {
+                union.set(lack.journal, *head);
+            }
+        }
+    }
+    Ok(union)
+}
+
+pub(super) fn seal(kv: &mut dyn Kv, entry: &Entry, seal: &Seal) -> Result<(), KvError> {
+    let value = codec::encode(
+        1,
+        &(seal.fold_version, seal.digests.books.0, seal.digests.floor.0, seal.frontier.encode()),
+    );
+    kv.put(&key(SEAL, &[&entry.place().to_bytes()]), &value)
+}
+
+pub(super) fn cart_change(kv: &mut dyn Kv, change: &CartChange, hash: &Hash) -> Result<(), KvError> {
+    kv.put(&key(CART_CHANGE, &[&change.cart.0, &hash.0]), &change.change)
+}
+
+/// The raw changes of a cart, by hash.
+pub fn cart_changes(kv: &dyn KvRead, cart: &CartId) -> Result<Vec<Vec<u8>>, KvError> {
+    Ok(rows_below(kv, &key(CART_CHANGE, &[&cart.0]))?.into_iter().map(|(_, value)| value).collect())
+}
+
+pub(super) fn cart_idem(kv: &mut dyn Kv, entry: &Entry, idem: &Idem) -> Result<(), KvError> {
+    let row = key(CART_IDEM, &[&entry.author().0, &idem.key]);
+    let value = [idem.request.as_slice(), &entry.hash().0].concat();
+    // One key used twice by a clone: the lower bytes stand, in every order.
+    match kv.get(&row)? {
+        Some(known) if known <= value => Ok(()),
+        _ => kv.put(&row, &value),
+    }
+}
+
+/// What a node used an idempotency key for, on the floor: the request's hash and the entry.
+pub fn cart_idem_used(
+    kv: &dyn KvRead,
+    node: &NodeId,
+    idem_key: &[u8; 16],
+) -> Result<Option<([u8; 16], EffectId)>, KvError> {
+    let Some(value) = kv.get(&key(CART_IDEM, &[&node.0, idem_key]))? else { return Ok(None) };
+    let read = || {
+        let (request, effect) = value.split_first_chunk::<16>()?;
+        Some((*request, EffectId(effect.try_into().ok()?)))
+    };
+    read().map(Some).ok_or_else(|| corrupt("idempotency keys"))
+}

@@ -1,0 +1,93 @@
+//! The one door to postcard: what is kept or signed is encoded and decoded here.
+//!
+//! Types that pass are separate `…V1` structs of plain fields. Their format is postcard's documented one
+//! (<https://postcard.jamesmunns.com/wire-format>); golden bytes in `tests/golden.rs` hold it still. Lengths are checked
+//! before anything is read, and what is left over is an error, so that one value has one encoding that we accept.
+
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+/// Why some bytes are not what they should be. Nothing was taken from them.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// More bytes than this kind of thing may have.
+    #[error("{bytes} bytes where at most {bytes_max} are allowed")]
+    TooLong {
+        /// What came.
+        bytes: usize,
+        /// What is allowed.
+        bytes_max: usize,
+    },
+    /// A version that this build does not know; a newer one may.
+    #[error("version {found} of {what}, this build knows up to {known}")]
+    Version {
+        /// Kind of thing.
+        what: &'static str,
+        /// The version byte that was there.
+        found: u8,
+        /// The newest version known.
+        known: u8,
+    },
+    /// Not the shape that it claims to be.
+    #[error("{what} does not decode")]
+    Malformed {
+        /// Kind of thing.
+        what: &'static str,
+    },
+    /// Bytes after the end.
+    #[error("{left} bytes left over after {what}")]
+    Trailing {
+        /// Kind of thing.
+        what: &'static str,
+        /// How many.
+        left: usize,
+    },
+}
+
+/// Encodes a `…V1` value behind its version byte.
+#[must_use]
+pub fn encode<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
+    let mut out = vec![version];
+    append(&mut out, value);
+    out
+}
+
+/// Encodes a value behind what is already in `out`.
+pub fn append<T: Serialize>(out: &mut Vec<u8>, value: &T) {
+    let start = std::mem::take(out);
+    *out = postcard::to_extend(value, start).expect("plain fields always encode into memory");
+}
+
+/// Decodes a `…V1` value behind its version byte: `known` is the one version that `T` is of.
+///
+/// Errors: too long, another version, malformed, or bytes left over.
+pub fn decode<T: DeserializeOwned>(
+    what: &'static str,
+    known: u8,
+    bytes: &[u8],
+    bytes_max: usize,
+) -> Result<T, CodecError> {
+    check_len(bytes, bytes_max)?;
+    match bytes.split_first() {
+        Some((version, rest)) if *version == known => decode_plain(what, rest),
+        Some((version, _)) => Err(CodecError::Version { what, found: *version, known }),
+        None => Err(CodecError::Malformed { what }),
+    }
+}
+
+/// Decodes a value that has its version elsewhere.
+///
+/// Errors: malformed, or bytes left over.
+pub fn decode_plain<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+    match postcard::take_from_bytes::<T>(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(CodecError::Trailing { what, left: rest.len() }),
+        Err(_) => Err(CodecError::Malformed { what }),
+    }
+}
+
+/// Refuses more than `bytes_max` bytes.
+pub fn check_len(bytes: &[u8], bytes_max: usize) -> Result<(), CodecError> {
+    if bytes.len() > bytes_max { Err(CodecError::TooLong { bytes: bytes.len(), bytes_max }) } else { Ok(()) }
+}

@@ -1,0 +1,205 @@
+//! Who and what: stores, nodes, runs, lanes, journals, and the ids of the things that people handle.
+//!
+//! No id here comes from a clock, and none is handed out by a server: a node and a store are the hashes of their keys, a run
+//! is drawn at random, everything else hangs below those.
+
+use crate::hash::{Hash, hex, unhex};
+use crate::sign::PublicKey;
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $bytes]);
+
+        impl $name {
+            /// The first eight hex digits: enough for a log line, never for identity.
+            #[must_use]
+            pub fn short(&self) -> String {
+                hex(&self.0[..4])
+            }
+
+            /// Reads the hex form; `None` when it is anything else.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                unhex(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.short())
+            }
+        }
+    };
+}
+
+id!(
+    /// A store: the hash of its root key, which is the recovery code. It is in every entry's hash and in every signature.
+    StoreId, 32
+);
+id!(
+    /// A node (hub, terminal or headquarters) of one store: the hash of its Ed25519 key.
+    NodeId, 32
+);
+id!(
+    /// An effect: the hash of the first signed entry that carried it, so that each counts once however often it travels.
+    EffectId, 32
+);
+id!(
+    /// A cart, drawn at random by the terminal that opened it.
+    CartId, 16
+);
+id!(
+    /// A line of a cart, drawn at random by the terminal that added it.
+    LineId, 16
+);
+id!(
+    /// One scan or quantity step of a line. Repeating a step id changes nothing.
+    StepId, 16
+);
+
+impl StoreId {
+    /// The store whose root key this is.
+    #[must_use]
+    pub fn of(root: &PublicKey) -> Self {
+        Self(Hash::of("toko/store/1", &[&root.0]).0)
+    }
+}
+
+impl NodeId {
+    /// The node whose key this is.
+    #[must_use]
+    pub fn of(key: &PublicKey) -> Self {
+        Self(Hash::of("toko/node/1", &[&key.0]).0)
+    }
+}
+
+impl From<Hash> for EffectId {
+    fn from(hash: Hash) -> Self {
+        Self(hash.0)
+    }
+}
+
+/// One process run of a node, minted at its first append. It scopes journals, the cart actor and the clock's monotony, so
+/// that a restored or cloned directory never writes into a journal that exists.
+///
+/// *Shape*: 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Run(pub u64);
+
+/// Which of a run's two journals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Lane {
+    /// Sales, cash, movements, members, audit: travels to headquarters and is kept.
+    Books = 1,
+    /// Cart changes and custody: never leaves the store, settled and dropped.
+    Floor = 2,
+}
+
+impl Lane {
+    /// Both lanes, books first.
+    pub const ALL: [Self; 2] = [Self::Books, Self::Floor];
+
+    /// Reads the byte that stands for a lane.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| *lane as u8 == byte)
+    }
+}
+
+/// One journal: a node's run and lane.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JournalId {
+    /// Whose journal.
+    pub node: NodeId,
+    /// Of which process run.
+    pub run: Run,
+    /// Books or floor.
+    pub lane: Lane,
+}
+
+impl JournalId {
+    /// Bytes of [`JournalId::to_bytes`].
+    pub const BYTES: usize = 41;
+
+    /// The fixed form: node, run (big-endian, so that keys sort), lane.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        out[..32].copy_from_slice(&self.node.0);
+        out[32..40].copy_from_slice(&self.run.0.to_be_bytes());
+        out[40] = self.lane as u8;
+        out
+    }
+
+    /// Reads the fixed form; `None` for another length or an unknown lane.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
+        let (node, rest) = bytes.split_first_chunk::<32>()?;
+        let (run, lane) = rest.split_first_chunk::<8>()?;
+        let lane = Lane::from_byte(*lane.first()?)?;
+        Some(Self { node: NodeId(*node), run: Run(u64::from_be_bytes(*run)), lane })
+    }
+}
+
+impl fmt::Debug for JournalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:08x}/{:?}", self.node.short(), self.run.0 >> 32, self.lane)
+    }
+}
+
+/// Where an entry stands: its journal and number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EntryRef {
+    /// The journal.
+    pub journal: JournalId,
+    /// The number in it, from 1.
+    pub seq: u64,
+}
+
+impl EntryRef {
+    /// Bytes of [`EntryRef::to_bytes`].
+    pub const BYTES: usize = JournalId::BYTES + 8;
+
+    /// The fixed form: journal, number (big-endian, so that keys sort).
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        out[..JournalId::BYTES].copy_from_slice(&self.journal.to_bytes());
+        out[JournalId::BYTES..].copy_from_slice(&self.seq.to_be_bytes());
+        out
+    }
+
+    /// Reads the fixed form; `None` when it is anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (journal, seq) = bytes.split_at_checked(JournalId::BYTES)?;
+        Some(Self { journal: JournalId::from_bytes(journal)?, seq: u64::from_be_bytes(seq.try_into().ok()?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_and_sorts_by_number() {
+        let journal = JournalId { node: NodeId([7; 32]), run: Run(3), lane: Lane::Floor };
+        let (low, high) = (EntryRef { journal, seq: 255 }, EntryRef { journal, seq: 256 });
+        assert_eq!(EntryRef::from_bytes(&low.to_bytes()), Some(low));
+        assert!(low.to_bytes() < high.to_bytes());
+        let mut wrong = low.to_bytes();
+        wrong[40] = 9;
+        assert_eq!(EntryRef::from_bytes(&wrong), None, "an unknown lane is no place");
+    }
+}

@@ -1,0 +1,488 @@
+//! Who belongs to a store: a grow-only set of signed statements, and what follows from it.
+//!
+//! The store's root key signs only who is hub in which term, and who is headquarters. The hub of a term enrols and revokes
+//! terminals. Nothing here expires by a clock, and nothing is ever taken out of the set: a revocation is one more statement.
+//! Equal terms: the hub with the lower key is the hub; harmless, since all that a hub writes commutes.
+
+use crate::codec::{self, CodecError};
+use crate::frontier::Frontier;
+use crate::hash::Hash;
+use crate::ids::{NodeId, StoreId};
+use crate::sign::{PublicKey, SecretKey, Signature};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The largest encoded statement; a revocation carries a frontier.
+pub const STATEMENT_BYTES_MAX: usize = 48 * 1024;
+/// The longest terminal name, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// How many statements a store may have: enrolments and revocations of many years.
+pub const STATEMENTS_MAX: usize = 8_192;
+
+const SIGN_DOMAIN: &str = "toko/member-signature/1";
+
+/// What a statement says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// By the root key: this key is the hub in this term. A higher term succeeds.
+    Hub {
+        /// Counts successions, from 1.
+        term: u64,
+        /// The hub's key.
+        key: PublicKey,
+    },
+    /// By the root key: this key is headquarters for this store.
+    Headquarters {
+        /// HQ's key for this store.
+        key: PublicKey,
+    },
+    /// By the hub of `term`: this key is a terminal.
+    Terminal {
+        /// Term of the hub that signs.
+        term: u64,
+        /// The terminal's key.
+        key: PublicKey,
+        /// The terminal's number, on every receipt. From 1.
+        number: u16,
+        /// What people call it. *Shape*: at most [`NAME_BYTES_MAX`] bytes, no control characters.
+        name: String,
+    },
+    /// By the hub of `term`: this node is out. What it wrote up to `cut` stands unflagged.
+    Revoked {
+        /// Term of the hub that signs.
+        term: u64,
+        /// Who is out.
+        node: NodeId,
+        /// What the hub held of the node's journals.
+        cut: Frontier,
+    },
+}
+
+/// A signed claim.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Statement {
+    store: StoreId,
+    issuer: PublicKey,
+    claim: Claim,
+    signature: Signature,
+}
+
+/// What a node may be, judged from statements about it alone. Roles are only ever added.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Roles {
+    /// Terms in which it is hub.
+    pub hub_terms: Vec<u64>,
+    /// Whether it is headquarters.
+    pub headquarters: bool,
+    /// Its terminal numbers and names, by statement; one in an orderly shop.
+    pub terminal: Vec<(u16, String)>,
+}
+
+/// Why a statement was not taken in. The set is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// It speaks of another store.
+    #[error("the statement is of store {theirs}, this is store {ours}")]
+    OtherStore {
+        /// The store in the statement.
+        theirs: String,
+        /// This store.
+        ours: String,
+    },
+    /// The signature is not the issuer's.
+    #[error("the statement is not signed by its issuer")]
+    Signature,
+    /// The issuer may not say this, or nothing that we hold says that it may: perhaps a statement is missing.
+    #[error("the issuer is not known to be allowed to say this")]
+    Issuer,
+    /// The set is full.
+    #[error("more than {STATEMENTS_MAX} statements")]
+    Full,
+}
+
+impl Statement {
+    /// Signs a claim about `store`.
+    #[must_use]
+    pub fn sign(store: &StoreId, issuer: &SecretKey, claim: Claim) -> Self {
+        let bytes = signed_bytes(store, &issuer.public(), &claim);
+        Self { store: *store, issuer: issuer.public(), claim, signature: issuer.sign(SIGN_DOMAIN, &bytes) }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// Who signed it.
+    #[must_use]
+    pub fn issuer(&self) -> &PublicKey {
+        &self.issuer
+    }
+
+    /// Of which store it speaks.
+    #[must_use]
+    pub fn store(&self) -> &StoreId {
+        &self.store
+    }
+
+    /// Identity of the statement: hash of what is signed.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        Hash::of("toko/member/1", &[&signed_bytes(&self.store, &self.issuer, &self.claim)])
+    }
+
+    /// Of whom it speaks.
+    #[must_use]
+    pub fn subject(&self) -> NodeId {
+        match &self.claim {
+            Claim::Hub { key, .. } | Claim::Headquarters { key } | Claim::Terminal { key, .. } => {
+                NodeId::of(key)
+            }
+            Claim::Revoked { node, .. } => *node,
+        }
+    }
+
+    /// Whether the issuer signed it.
+    #[must_use]
+    pub fn verify(&self) -> bool {
+        let bytes = signed_bytes(&self.store, &self.issuer, &self.claim);
+        self.issuer.verify(SIGN_DOMAIN, &bytes, &self.signature)
+    }
+
+    /// The kept and sent form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = signed_bytes(&self.store, &self.issuer, &self.claim);
+        out.extend_from_slice(&self.signature.0);
+        out
+    }
+
+    /// Reads the kept or sent form. The signature is not checked here.
+    ///
+    /// Errors: any byte that is not as [`Statement::encode`] writes it; names with control characters.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let what = "member statement";
+        codec::check_len(bytes, STATEMENT_BYTES_MAX)?;
+        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(CodecError::Malformed { what })?;
+        let v1: StatementV1 = codec::decode(what, 1, signed, STATEMENT_BYTES_MAX)?;
+        let claim = match v1.claim {
+            ClaimV1::Hub { term, key } => Claim::Hub { term, key: PublicKey(key) },
+            ClaimV1::Headquarters { key } => Claim::Headquarters { key: PublicKey(key) },
+            ClaimV1::Terminal { term, key, number, name } => {
+                if !name_is_sane(&name) || number == 0 {
+                    return Err(CodecError::Malformed { what });
+                }
+                Claim::Terminal { term, key: PublicKey(key), number, name }
+            }
+            ClaimV1::Revoked { term, node, cut } => {
+                Claim::Revoked { term, node: NodeId(node), cut: Frontier::decode(&cut)? }
+            }
+        };
+        let (store, issuer) = (StoreId(v1.store), PublicKey(v1.issuer));
+        Ok(Self { store, issuer, claim, signature: Signature(*signature) })
+    }
+}
+
+/// Whether a terminal may be called that: 1 to [`NAME_BYTES_MAX`] bytes, no control characters.
+#[must_use]
+pub fn name_is_sane(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control) && name.trim() == name
+}
+
+/// All statements that a node holds about its store.
+#[derive(Clone, Debug)]
+pub struct Members {
+    store: StoreId,
+    root: PublicKey,
+    statements: BTreeMap<Hash, Statement>,
+}
+
+impl Members {
+    /// The empty set of the store with this root key.
+    #[must_use]
+    pub fn new(root: PublicKey) -> Self {
+        Self { store: StoreId::of(&root), root, statements: BTreeMap::new() }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &StoreId {
+        &self.store
+    }
+
+    /// The root key, whose hash is the store.
+    #[must_use]
+    pub fn root(&self) -> &PublicKey {
+        &self.root
+    }
+
+    /// Takes a statement in. `false` when it was there already.
+    ///
+    /// Errors: other store, bad signature, an issuer that may not say this (perhaps a statement about the issuer is
+    /// missing: offer them in the order root first). The set is then unchanged.
+    pub fn add(&mut self, statement: Statement) -> Result<bool, StatementError> {
+        if statement.store != self.store {
+            let (theirs, ours) = (statement.store.short(), self.store.short());
+            return Err(StatementError::OtherStore { theirs, ours });
+        }
+        let hash = statement.hash();
+        if self.statements.contains_key(&hash) {
+            return Ok(false);
+        }
+        if self.statements.len() >= STATEMENTS_MAX {
+            return Err(StatementError::Full);
+        }
+        let allowed = match &statement.claim {
+            Claim::Hub { .. } | Claim::Headquarters { .. } => statement.issuer == self.root,
+            Claim::Terminal { term, .. } | Claim::Revoked { term, .. } => {
+                self.is_hub_key(&statement.issuer, *term)
+            }
+        };
+        if !allowed {
+            return Err(StatementError::Issuer);
+        }
+        if !statement.verify() {
+            return Err(StatementError::Signature);
+        }
+        self.statements.insert(hash, statement);
+        Ok(true)
+    }
+
+    fn is_hub_key(&self, key: &PublicKey, at: u64) -> bool {
+        self.statements
+            .values()
+            .any(|s| matches!(&s.claim, Claim::Hub { term, key: hub } if *term == at && hub == key))
+    }
+
+    /// All statements, root's first, so that another set can take them in this order.
+    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
+        let by_root = |s: &&Statement| matches!(s.claim, Claim::Hub { .. } | Claim::Headquarters { .. });
+        self.statements.values().filter(by_root).chain(self.statements.values().filter(move |s| !by_root(s)))
+    }
+
+    /// A hash over the set, so that two nodes see cheaply whether theirs are equal.
+    #[must_use]
+    pub fn root_hash(&self) -> Hash {
+        let hashes: Vec<&[u8]> = self.statements.keys().map(|hash| hash.0.as_slice()).collect();
+        Hash::of("toko/members/1", &hashes)
+    }
+
+    /// What a node may be. *Shape*: empty roles for a stranger.
+    #[must_use]
+    pub fn roles(&self, node: &NodeId) -> Roles {
+        let mut roles = Roles::default();
+        for statement in self.statements.values().filter(|s| s.subject() == *node) {
+            match &statement.claim {
+                Claim::Hub { term, .. } => roles.hub_terms.push(*term),
+                Claim::Headquarters { .. } => roles.headquarters = true,
+                Claim::Terminal { number, name, .. } => roles.terminal.push((*number, name.clone())),
+                Claim::Revoked { .. } => {}
+            }
+        }
+        roles.hub_terms.sort_unstable();
+        roles.terminal.sort_unstable();
+        roles
+    }
+
+    /// The key of a node that some statement names, member or revoked.
+    #[must_use]
+    pub fn key(&self, node: &NodeId) -> Option<PublicKey> {
+        self.statements.values().find_map(|s| match &s.claim {
+            Claim::Hub { key, .. } | Claim::Headquarters { key } | Claim::Terminal { key, .. }
+                if NodeId::of(key) == *node =>
+            {
+                Some(*key)
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether links with this node are allowed: it has a role and nobody revoked it.
+    #[must_use]
+    pub fn is_member(&self, node: &NodeId) -> bool {
+        self.roles(node).any() && self.revoked(node).is_none()
+    }
+
+    /// The cut of a revocation of this node: the union of all cuts.
+    #[must_use]
+    pub fn revoked(&self, node: &NodeId) -> Option<Frontier> {
+        let mut union: Option<Frontier> = None;
+        for statement in self.statements.values() {
+            if let Claim::Revoked { node: out, cut, .. } = &statement.claim
+                && out == node
+            {
+                let union = union.get_or_insert_default();
+                let higher = union.lacks(cut);
+                for lack in higher {
+                    if let Some(head) = cut.head(&lack.journal) {
+                        union.set(lack.journal, *head);
+                    }
+                }
+            }
+        }
+        union
+    }
+
+    /// The hub: highest term, then lowest key. A revoked hub is none.
+    #[must_use]
+    pub fn hub(&self) -> Option<(u64, NodeId)> {
+        let hubs = self.statements.values().filter_map(|s| match &s.claim {
+            Claim::Hub { term, key } => Some((*term, *key)),
+            _ => None,
+        });
+        let standing = hubs.filter(|(_, key)| self.revoked(&NodeId::of(key)).is_none());
+        standing
+            .max_by_key(|(term, key)| (*term, std::cmp::Reverse(*key)))
+            .map(|(term, key)| (term, NodeId::of(&key)))
+    }
+
+    /// Headquarters, where the store has one.
+    #[must_use]
+    pub fn headquarters(&self) -> Vec<NodeId> {
+        let named = self.statements.values().filter(|s| matches!(s.claim, Claim::Headquarters { .. }));
+        named.map(Statement::subject).filter(|node| self.revoked(node).is_none()).collect()
+    }
+
+    /// All nodes that have a role, revoked ones too.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = self.statements.values().map(Statement::subject).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+}
+
+impl Roles {
+    /// Whether there is any role.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.headquarters || !self.hub_terms.is_empty() || !self.terminal.is_empty()
+    }
+
+    /// Whether it is hub in some term.
+    #[must_use]
+    pub fn is_hub(&self) -> bool {
+        !self.hub_terms.is_empty()
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        !self.terminal.is_empty()
+    }
+}
+
+fn signed_bytes(store: &StoreId, issuer: &PublicKey, claim: &Claim) -> Vec<u8> {
+    let claim = match claim.clone() {
+        Claim::Hub { term, key } => ClaimV1::Hub { term, key: key.0 },
+        Claim::Headquarters { key } => ClaimV1::Headquarters { key: key.0 },
+        Claim::Terminal { term, key, number, name } => ClaimV1::Terminal { term, key: key.0, number, name },
+        Claim::Revoked { term, node, cut } => ClaimV1::Revoked { term, node: node.0, cut: cut.encode() },
+    };
+    codec::encode(1, &StatementV1 { store: store.0, issuer: issuer.0, claim })
+}
+
+#[derive(Serialize, Deserialize)]
+struct StatementV1 {
+    store: [u8; 32],
+    issuer: [u8; 32],
+    claim: ClaimV1,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ClaimV1 {
+    Hub { term: u64, key: [u8; 32] },
+    Headquarters { key: [u8; 32] },
+    Terminal { term: u64, key: [u8; 32], number: u16, name: String },
+    Revoked { term: u64, node: [u8; 32], cut: Vec<u8> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Shop {
+        root: SecretKey,
+        hub: SecretKey,
+        till: SecretKey,
+        members: Members,
+    }
+
+    fn shop() -> Shop {
+        let [root, hub, till] = [1, 2, 3].map(|seed| SecretKey::from_seed([seed; 32]));
+        let mut members = Members::new(root.public());
+        let store = *members.store();
+        members.add(Statement::sign(&store, &root, Claim::Hub { term: 1, key: hub.public() })).unwrap();
+        Shop { root, hub, till, members }
+    }
+
+    fn enrol(shop: &Shop, by: &SecretKey, term: u64) -> Statement {
+        let claim = Claim::Terminal { term, key: shop.till.public(), number: 3, name: "Till 3".into() };
+        Statement::sign(shop.members.store(), by, claim)
+    }
+
+    #[test]
+    fn the_hub_enrols_and_a_stranger_does_not() {
+        let mut shop = shop();
+        assert_eq!(shop.members.add(enrol(&shop, &shop.till, 1)), Err(StatementError::Issuer));
+        assert_eq!(
+            shop.members.add(enrol(&shop, &shop.hub, 2)),
+            Err(StatementError::Issuer),
+            "not hub in term 2"
+        );
+        assert!(!shop.members.is_member(&shop.till.node()));
+        assert_eq!(shop.members.add(enrol(&shop, &shop.hub, 1)), Ok(true));
+        assert_eq!(shop.members.add(enrol(&shop, &shop.hub, 1)), Ok(false));
+        assert_eq!(shop.members.roles(&shop.till.node()).terminal, [(3, "Till 3".into())]);
+        assert_eq!(shop.members.key(&shop.till.node()), Some(shop.till.public()));
+    }
+
+    #[test]
+    fn a_revoked_terminal_is_no_member_and_keeps_its_roles_for_what_it_wrote() {
+        let mut shop = shop();
+        let store = *shop.members.store();
+        shop.members.add(enrol(&shop, &shop.hub, 1)).unwrap();
+        let claim = Claim::Revoked { term: 1, node: shop.till.node(), cut: Frontier::default() };
+        shop.members.add(Statement::sign(&store, &shop.hub, claim)).unwrap();
+        assert!(!shop.members.is_member(&shop.till.node()));
+        assert!(shop.members.roles(&shop.till.node()).is_terminal());
+    }
+
+    #[test]
+    fn a_higher_term_succeeds_and_equal_terms_go_to_the_lower_key() {
+        let mut shop = shop();
+        let store = *shop.members.store();
+        let next = SecretKey::from_seed([9; 32]);
+        let claim = Claim::Hub { term: 1, key: next.public() };
+        shop.members.add(Statement::sign(&store, &shop.root, claim)).unwrap();
+        let lower = shop.hub.public().min(next.public());
+        assert_eq!(shop.members.hub(), Some((1, NodeId::of(&lower))));
+        let claim = Claim::Hub { term: 2, key: next.public() };
+        shop.members.add(Statement::sign(&store, &shop.root, claim)).unwrap();
+        assert_eq!(shop.members.hub(), Some((2, next.node())));
+    }
+
+    #[test]
+    fn statements_read_back_and_order_root_first() {
+        let mut shop = shop();
+        shop.members.add(enrol(&shop, &shop.hub, 1)).unwrap();
+        let mut other = Members::new(shop.root.public());
+        for statement in shop.members.statements() {
+            let again = Statement::decode(&statement.encode()).unwrap();
+            assert_eq!(other.add(again), Ok(true));
+        }
+        assert_eq!(other.root_hash(), shop.members.root_hash());
+    }
+
+    #[test]
+    fn a_statement_with_a_control_character_in_a_name_is_refused() {
+        let shop = shop();
+        let claim = Claim::Terminal { term: 1, key: shop.till.public(), number: 1, name: "a\u{1b}b".into() };
+        let statement = Statement::sign(shop.members.store(), &shop.hub, claim);
+        assert!(Statement::decode(&statement.encode()).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! headquarters: merges many stores into one database; publishes prices; takes online orders.

@@ -1,0 +1,1 @@
+//! the store's hub: relays, owns devices, enrols terminals, talks to HQ, is administered.
