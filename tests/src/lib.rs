@@ -1,0 +1,22 @@
+//! the whole shop, tested: demo, benchmarks, process tests and the rules of the house.
+//!
+//! In reading order:
+//!
+//! * what a shop did: [`sheet`] reads it, [`day`] groups it into work, [`assortment`] lists its items;
+//! * what that must come to: [`oracle`], which shares nothing with anybody;
+//! * the demo's stage: [`process`] starts and kills daemons, [`door`] speaks to them, [`relay`] is a cable
+//!   between two of them, [`lan`] all cables of a shop;
+//! * what a person sees: [`progress`] while it runs, [`report`] at the end;
+//! * how fast the bare machine is: [`machine`];
+//! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
+
+pub mod assortment;
+pub mod day;
+pub mod door;
+pub mod lan;
+pub mod oracle;
+pub mod process;
+pub mod progress;
+pub mod relay;
+pub mod report;
+pub mod sheet;
