@@ -3,3 +3,6 @@
 // What a node keeps.
 pub mod disk;
 pub mod sim_disk;
+
+// What nodes say to each other.
+pub mod proto;
