@@ -2,4 +2,5 @@
 
 // What a node keeps.
 pub mod disk;
+pub mod log;
 pub mod sim_disk;
