@@ -6,5 +6,6 @@ pub mod code;
 pub mod currency;
 pub mod day;
 pub mod money;
+pub mod ops;
 pub mod qty;
 pub mod text;
