@@ -8,4 +8,7 @@ pub mod day;
 pub mod money;
 pub mod ops;
 pub mod qty;
+pub mod sale;
+pub mod scope;
 pub mod text;
+pub mod views;
