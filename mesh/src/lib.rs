@@ -2,6 +2,7 @@
 
 // What a node keeps.
 pub mod disk;
+pub mod log;
 pub mod sim_disk;
 
 // What nodes say to each other.
