@@ -19,4 +19,4 @@ mod wire;
 pub use claims::Claims;
 pub use frame::{Code, Frame};
 pub use reader::Reader;
-pub use session::{Config, Input, Outcome, Output, Violation};
+pub use session::{Config, Input, Outcome, Output, Session, Violation};
