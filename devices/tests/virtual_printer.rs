@@ -52,7 +52,7 @@ mod run_alone {
             (1, 1, Some("0123-ab"), true)
         );
 
-        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let killed = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
         assert!(killed.success());
         assert_eq!(child.wait().unwrap().code(), Some(0));
         let (mut out, mut err) = (String::new(), String::new());
