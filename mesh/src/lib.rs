@@ -4,3 +4,5 @@
 pub mod disk;
 pub mod log;
 pub mod sim_disk;
+pub mod store;
+pub mod views;
