@@ -6,3 +6,6 @@ pub mod log;
 pub mod sim_disk;
 pub mod store;
 pub mod views;
+
+// What nodes say to each other.
+pub mod proto;
