@@ -218,7 +218,6 @@ impl Pen<'_> {
                 self.bytes.extend([GS, b'H', 2, GS, b'f', 0, GS, b'w', width, GS, b'h', 80]);
                 self.bytes.extend([GS, b'k', m, length]);
                 self.bytes.extend(data.bytes());
-                self.bytes.push(LF);
             }
             _ => self.long_text(barcode.data()),
         }
@@ -242,7 +241,6 @@ impl Pen<'_> {
         self.bytes.extend(qr.data().bytes());
         self.bytes.extend(symbol);
         self.bytes.extend([3, 0, 0x31, 0x51, 0x30]);
-        self.bytes.push(LF);
     }
 
     fn long_text(&mut self, text: &str) {

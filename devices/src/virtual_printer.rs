@@ -23,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 mod machine;
 mod paper;
+mod piece;
 mod session;
 mod token;
 
-pub use machine::{Machine, Piece};
+pub use machine::Machine;
 pub use paper::{Copies, LoggedV1, copies_by_job, logged};
+pub use piece::Piece;
 
 use paper::Tray;
 use session::{NEVER, Running};
@@ -47,6 +49,10 @@ pub struct Faults {
     pub swallow: bool,
     /// Takes sessions and then does nothing at all.
     pub hang: bool,
+    /// A model that does not know marks: it passes over `GS ( H` in silence.
+    pub no_marks: bool,
+    /// A model that only listens: it prints and never answers anything.
+    pub no_answers: bool,
 }
 
 /// What the printer has done so far.
@@ -174,6 +180,8 @@ enum Fault {
     CoverOpen,
     Swallow,
     Hang,
+    NoMarks,
+    NoAnswers,
 }
 
 /// Runs the program `virtual-printer` until SIGTERM or SIGINT. `args` starts with the program's name.
@@ -215,6 +223,8 @@ async fn serve(args: Args) -> Result<(), (u8, String)> {
             Fault::CoverOpen => faults.cover_open = true,
             Fault::Swallow => faults.swallow = true,
             Fault::Hang => faults.hang = true,
+            Fault::NoMarks => faults.no_marks = true,
+            Fault::NoAnswers => faults.no_answers = true,
         }
     }
     let signals = |kind| signal(kind).map_err(|e| (DISK, format!("could not wait for signals: {e}")));

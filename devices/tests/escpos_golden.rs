@@ -72,8 +72,8 @@ fn barcodes_are_counted_and_set_up_each_time() -> Result<(), CodeError> {
     check(
         &page,
         &format!(
-            r#"1b6101 {setup} 1d6b43 0d "4006381333931" 0a {setup} 1d6b44 08 "96385074" 0a
-               {setup} 1d6b41 0c "036000291452" 0a {setup} 1d6b49 06 "{{BR{{{{7" 0a"#
+            r#"1b6101 {setup} 1d6b43 0d "4006381333931" {setup} 1d6b44 08 "96385074"
+               {setup} 1d6b41 0c "036000291452" {setup} 1d6b49 06 "{{BR{{{{7""#
         ),
     );
     Ok(())
@@ -91,7 +91,7 @@ fn a_qr_code_is_model_2_correction_m() -> Result<(), CodeError> {
     check(
         &Page::new().qr(Qr::new("https://a.example/r/7")?),
         r#"1b6101 1d286b 0400 3141 3200  1d286b 0300 3143 06  1d286b 0300 3145 31
-           1d286b 1800 3150 30 "https://a.example/r/7"  1d286b 0300 3151 30 0a"#,
+           1d286b 1800 3150 30 "https://a.example/r/7"  1d286b 0300 3151 30"#,
     );
     Ok(())
 }

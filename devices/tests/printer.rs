@@ -1,6 +1,7 @@
 //! The driver against the virtual printer, over real sockets: what it says happened is what is on paper.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use toko_devices::spool::{Attempt, End, Facts, Next, Policy, UnixMicros, next};
 use toko_devices::virtual_printer::{Copies, Counts, Faults, Options, VirtualPrinter, copies_by_job, logged};
 use toko_devices::{
     Deadlines, Doubt, DrawerPin, Level, Model, NotSent, Opening, Outcome, Page, Paper, Printer,
@@ -25,10 +27,10 @@ struct Bench {
 
 impl Bench {
     async fn with(faults: Faults) -> Bench {
-        let out = tempfile::tempdir().expect("works");
-        let listen = "127.0.0.1:0".parse().expect("works");
+        let out = tempfile::tempdir().expect("a directory for paper");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = Options { listen, out: out.path().to_owned(), columns: 48, faults };
-        let printer = VirtualPrinter::spawn(options).await.expect("works");
+        let printer = VirtualPrinter::spawn(options).await.expect("a free port");
         Bench { printer, out, stop: CancellationToken::new() }
     }
 
@@ -61,9 +63,11 @@ impl Bench {
     }
 
     fn paper(&self) -> Vec<String> {
-        let n =
-            |n: u64| fs::read_to_string(self.out.path().join(format!("paper/{n:05}.txt"))).expect("works");
-        logged(self.out.path()).expect("works").iter().map(|line| n(line.n)).collect()
+        let log = logged(self.out.path()).expect("a log");
+        let file = |n: u64| self.out.path().join(format!("paper/{n:05}.txt"));
+        log.iter()
+            .map(|line| fs::read_to_string(file(line.n)).expect("paper for each line of the log"))
+            .collect()
     }
 
     async fn wait_for(&self, what: impl FnMut(&Counts) -> bool) {
@@ -80,7 +84,7 @@ fn receipt(job: &str) -> Page {
 }
 
 fn copies(out: &Path, job: &str) -> Option<Copies> {
-    copies_by_job(out).expect("works").get(job).copied()
+    copies_by_job(out).expect("a log").get(job).copied()
 }
 
 /// Three questions lead a job.
@@ -99,7 +103,7 @@ async fn a_receipt_is_printed_when_the_printer_says_that_it_is_on_paper() {
     assert_eq!(driver.print(&receipt("a2").marked_possible_duplicate(), &bench.stop).await, PRINTED);
     assert_eq!(copies(bench.out.path(), "a1"), Some(Copies { plain: 1, marked: 0 }));
     assert_eq!(copies(bench.out.path(), "a2"), Some(Copies { plain: 0, marked: 1 }));
-    bench.printer.stop().await.expect("works");
+    bench.printer.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -135,7 +139,7 @@ async fn paper_near_its_end_prints_and_is_told() {
     let bench = Bench::with(Faults { paper_near_end: true, ..Faults::default() }).await;
     let mut driver = bench.driver();
     assert_eq!(driver.print(&receipt("x"), &bench.stop).await, PRINTED);
-    let status = driver.status(&bench.stop).await.expect("works");
+    let status = driver.status(&bench.stop).await.unwrap();
     assert_eq!((status.paper, status.can_print()), (Paper::NearEnd, true));
 }
 
@@ -150,6 +154,61 @@ async fn a_printer_that_swallows_a_job_leaves_it_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_model_without_marks_is_believed_when_the_job_was_processed() {
+    let bench = Bench::with(Faults { no_marks: true, ..Faults::default() }).await;
+    let mut driver = bench.driver_that(|deadlines| deadlines.echo = SOON);
+    let processed = Outcome::Printed { level: Level::Processed };
+    assert_eq!(driver.print(&receipt("a1"), &bench.stop).await, processed);
+    assert_eq!(driver.print(&receipt("a2"), &bench.stop).await, processed);
+    assert_eq!(bench.paper().len(), 2);
+}
+
+#[tokio::test]
+async fn a_printer_that_used_to_echo_marks_is_not_believed_without() {
+    let bench = Bench::healthy().await;
+    let mut driver = bench.confirm_soon();
+    assert_eq!(driver.print(&receipt("a1"), &bench.stop).await, PRINTED);
+    bench.printer.set_faults(|faults| faults.no_marks = true);
+    match driver.print(&receipt("a2"), &bench.stop).await {
+        Outcome::InDoubt { why } => {
+            assert_eq!(why.to_string(), "printer confirmed no more than L2 (processed) and is online")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_only_listens_is_sent_to_only_if_its_owner_believes_it() {
+    let bench = Bench::with(Faults { no_answers: true, ..Faults::default() }).await;
+    let outcome = bench.ask_soon().print(&receipt("x"), &bench.stop).await;
+    assert!(matches!(outcome, Outcome::NotPrinted { why: NotSent::Silent { .. } }), "{outcome:?}");
+
+    let mut config = PrinterConfig::at(bench.printer.address().to_string());
+    config.believe = Level::Sent;
+    config.deadlines.status = SOON;
+    let outcome = Printer::new(config).print(&receipt("x"), &bench.stop).await;
+    assert_eq!(outcome, Outcome::Printed { level: Level::Drained });
+    assert_eq!(copies(bench.out.path(), "x"), Some(Copies { plain: 1, marked: 0 }));
+}
+
+#[tokio::test]
+async fn a_job_whose_hub_died_before_it_could_tell_is_reprinted_under_the_banner() {
+    let bench = Bench::healthy().await;
+    // The first hub kept the start of its attempt, printed, and died before it kept the end.
+    assert_eq!(bench.driver().print(&receipt("a1"), &bench.stop).await, PRINTED);
+    let (asked_at, ttl) = (UnixMicros(0), Duration::from_secs(60));
+    let attempts = [Attempt { number: 1, started: asked_at, end: None }];
+    let facts = Facts { asked_at, ttl, attempts: &attempts, word: None };
+    let Next::Send { attempt: 2, banner: true } = next(&facts, Policy::REPRINT_ONCE, asked_at) else {
+        panic!("an unmarked copy, or none")
+    };
+    let page = receipt("a1").marked_possible_duplicate();
+    let outcome = bench.driver().print(&page, &bench.stop).await;
+    assert_eq!(End::from(&outcome), End::Printed);
+    assert_eq!(copies(bench.out.path(), "a1"), Some(Copies { plain: 1, marked: 1 }));
+}
+
+#[tokio::test]
 async fn a_printer_that_hangs_is_sent_nothing() {
     let bench = Bench::with(Faults { hang: true, ..Faults::default() }).await;
     let outcome = bench.ask_soon().print(&receipt("x"), &bench.stop).await;
@@ -160,7 +219,7 @@ async fn a_printer_that_hangs_is_sent_nothing() {
 async fn a_printer_that_is_off_cannot_be_reached() {
     let bench = Bench::healthy().await;
     let mut driver = bench.driver();
-    bench.printer.stop().await.expect("works");
+    bench.printer.stop().await.unwrap();
     let outcome = driver.print(&receipt("x"), &bench.stop).await;
     assert!(matches!(outcome, Outcome::NotPrinted { why: NotSent::Unreachable { .. } }), "{outcome:?}");
 }
@@ -188,8 +247,8 @@ async fn a_link_cut_at_any_byte_leaves_doubt_and_nothing_of_it_on_the_next_recei
 #[tokio::test]
 async fn half_a_job_of_a_hub_that_died_is_cut_off_before_the_next_one() {
     let bench = Bench::healthy().await;
-    let mut dying = TcpStream::connect(bench.printer.address()).await.expect("works");
-    dying.write_all(b"\x1b@OTHER SHOP\nhalf a line\x1d(k\xf0\x001P0half a code").await.expect("works");
+    let mut dying = TcpStream::connect(bench.printer.address()).await.unwrap();
+    dying.write_all(b"\x1b@OTHER SHOP\nhalf a line\x1d(k\xf0\x001P0half a code").await.unwrap();
     drop(dying);
     bench.wait_for(|counts| counts.sessions == 1).await;
     assert_eq!(bench.driver().print(&receipt("next"), &bench.stop).await, PRINTED);
@@ -244,7 +303,7 @@ async fn a_drawer_never_opens_later_on_a_printer_that_does_not_answer() {
 #[tokio::test]
 async fn a_second_host_waits_at_the_door_and_gives_up_with_nothing_sent() {
     let bench = Bench::healthy().await;
-    let other = TcpStream::connect(bench.printer.address()).await.expect("works");
+    let other = TcpStream::connect(bench.printer.address()).await.unwrap();
     bench.wait_for(|counts| counts.sessions == 1).await;
     let outcome = bench.ask_soon().print(&receipt("early"), &bench.stop).await;
     assert!(matches!(outcome, Outcome::NotPrinted { why: NotSent::Silent { .. } }), "{outcome:?}");

@@ -4,6 +4,8 @@
 pub mod disk;
 pub mod log;
 pub mod sim_disk;
+pub mod store;
+pub mod views;
 
 // What nodes say to each other.
 pub mod proto;

@@ -2,13 +2,13 @@
 //!
 //! It behaves like the strictest models: Kanji mode is on until `FS .` turns it off, half a command and half a line
 //! outlive the session that sent them, real-time commands are obeyed wherever they stand, also inside data, and while
-//! the printer is offline the rest waits. Invariants: at most [`WAITING_BYTES_MAX`] wait and [`PIECE_BYTES_MAX`] stand on
-//! the paper before it is torn off, whatever is sent.
+//! the printer is offline the rest waits. Invariants: at most [`WAITING_BYTES_MAX`] wait and
+//! [`PIECE_BYTES_MAX`](super::piece::PIECE_BYTES_MAX) stand on the paper before it is torn off, whatever is sent.
 
 use super::Faults;
+use super::piece::Piece;
 use super::token::{Step, TOKEN_BYTES_MAX, Token, step};
 use crate::codepage::CodePage;
-use crate::page;
 
 /// A printer's mechanism, without its socket.
 #[derive(Debug)]
@@ -34,14 +34,6 @@ pub(super) enum Effect {
     Pulse,
 }
 
-/// One piece of paper, from cut to cut.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Piece {
-    rows: Vec<String>,
-    text_bytes: usize,
-    bytes: u64,
-}
-
 #[derive(Debug)]
 struct Mode {
     align: u8,
@@ -60,40 +52,6 @@ struct Line {
 
 /// Bytes that wait while the printer is offline; then it reads no more.
 pub(super) const WAITING_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes of text on one piece of paper; then it is torn off without a cut.
-pub(super) const PIECE_BYTES_MAX: usize = 256 * 1024;
-
-impl Piece {
-    /// What stands on it, row by row, without empty rows at the end.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let end = self.rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1);
-        self.rows[..end].iter().flat_map(|row| [row.as_str(), "\n"]).collect()
-    }
-
-    /// The print job it names, see [`page::job_on_paper`].
-    #[must_use]
-    pub fn job(&self) -> Option<&str> {
-        page::job_on_paper(self.rows.iter().map(String::as_str))
-    }
-
-    /// Whether it says that it may be a second copy.
-    #[must_use]
-    pub fn marked(&self) -> bool {
-        page::marked_on_paper(self.rows.iter().map(String::as_str))
-    }
-
-    /// Bytes that the printer worked through for it.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn blank(&self) -> bool {
-        self.rows.iter().all(String::is_empty)
-    }
-}
 
 impl Mode {
     const AT_FIRST: Mode = Mode { align: 0, code_page: 0, kanji: true, wide: false };
@@ -202,7 +160,7 @@ impl Machine {
     }
 
     fn spend(&mut self, bytes: usize) {
-        self.piece.bytes += bytes as u64;
+        self.piece.spend(bytes as u64);
     }
 
     fn act(&mut self, token: &Token<'_>) {
@@ -236,6 +194,7 @@ impl Machine {
                 self.marker(marker);
             }
             Token::Pulse => self.effects.push(Effect::Pulse),
+            Token::ProcessId(_) if self.faults.no_marks => {}
             Token::ProcessId([a, b, c, d]) => self.say(&[0x37, 0x22, *a, *b, *c, *d, 0]),
             Token::SendStatus => self.say(&[self.paper_bits() & 0x0f]),
             Token::SendId(n @ 65..=69) => {
@@ -306,9 +265,8 @@ impl Machine {
             *rows = rows.saturating_sub(1);
             self.faults.paper_out |= *rows == 0;
         }
-        self.piece.text_bytes += row.len() + 1;
-        self.piece.rows.push(row);
-        if self.piece.text_bytes > PIECE_BYTES_MAX {
+        self.piece.add(row);
+        if self.piece.is_full() {
             self.tear_off();
         }
     }
@@ -321,7 +279,7 @@ impl Machine {
     /// A blank piece is swept off the counter and not kept.
     fn tear_off(&mut self) {
         let piece = std::mem::take(&mut self.piece);
-        if !piece.blank() {
+        if !piece.is_blank() {
             self.effects.push(Effect::Piece(piece));
         }
     }
@@ -346,11 +304,11 @@ impl Machine {
         self.marker(format!("[{name} {text}]"));
     }
 
-    /// A code stands on a row of its own; the line feed that follows it ends that row.
+    /// A code stands on rows of its own and leaves the position at the start of the next.
     fn marker(&mut self, marker: String) {
         self.flush_line();
-        self.line.used = marker.chars().count();
-        self.line.text = marker;
+        self.line = Line { used: marker.chars().count(), text: marker, lead: None };
+        self.end_line();
     }
 
     fn hear_real_time(&mut self, byte: u8) {
@@ -397,6 +355,9 @@ impl Machine {
     }
 
     fn say(&mut self, bytes: &[u8]) {
+        if self.faults.no_answers {
+            return;
+        }
         self.effects.push(Effect::Say(bytes.to_vec()));
     }
 }

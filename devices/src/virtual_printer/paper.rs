@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::machine::Piece;
+use super::piece::Piece;
 
 /// The tray under the printer.
 #[derive(Debug)]

@@ -116,11 +116,8 @@ impl Log {
             Some(next) => next,
             None => self.make_spare(bytes)?,
         };
-        let size =
-            self.reader.disk.size(&segment_name(next)).map_err(|error| self.break_down("size", &error))?;
-        if bytes + u64::from(HEADER_BYTES + FRAME_BYTES) > size {
-            return Err(AppendLogError::TooLarge { bytes, bytes_max: size });
-        }
+        let name = segment_name(next);
+        let size = self.reader.disk.size(&name).map_err(|error| self.break_down("size", &error))?;
         let mut close = Vec::new();
         let flag = if self.end == self.synced { SYNCED_BEFORE } else { 0 };
         self.salt.write(&mut close, self.end, KIND_NEXT | flag, &[]);
@@ -130,6 +127,10 @@ impl Log {
         self.active_bytes = offset_of(size);
         self.salt = Salt::new(&self.reader.store, next);
         (self.end, self.synced, self.dirty_to, self.spare) = (HEADER_BYTES, HEADER_BYTES, 0, None);
+        if bytes + u64::from(HEADER_BYTES + FRAME_BYTES) > size {
+            // It was made while the disk was nearly full, and is too small for this.
+            return self.next_segment(bytes);
+        }
         Ok(())
     }
 

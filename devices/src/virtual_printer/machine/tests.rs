@@ -1,3 +1,4 @@
+use super::super::piece::PIECE_BYTES_MAX;
 use super::*;
 use proptest::prelude::*;
 
@@ -47,8 +48,8 @@ fn a_code_page_that_it_does_not_have_prints_boxes() {
 
 #[test]
 fn codes_are_named_on_paper() {
-    let bytes = b"\x1dkC\x0d4006381333931\n\x1d(k\x06\x001P0R-7\x1d(k\x03\x001Q0\n\x1dk\x04A1\x00\n\x1bi";
-    assert_eq!(text(42, bytes), ["[EAN13 4006381333931]\n[QR R-7]\n[CODE39 A1]\n"]);
+    let bytes = b"\x1dkC\x0d4006381333931\x1d(k\x06\x001P0R-7\x1d(k\x03\x001Q0\x1dk\x04A1\x00end\n\x1bi";
+    assert_eq!(text(42, bytes), ["[EAN13 4006381333931]\n[QR R-7]\n[CODE39 A1]\nend\n"]);
 }
 
 #[test]
