@@ -4,4 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod desk;
 pub mod draw;
+pub mod ledger;
+pub mod shelf;
+pub mod till;
 pub mod wall;
