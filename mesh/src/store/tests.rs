@@ -204,7 +204,9 @@ fn what_a_peer_sends_counts_once_and_gaps_strangers_and_bad_chains_are_refused()
     let (a_disk, b_disk) = (SimDisk::new(), SimDisk::new());
     let (mut a, mut b) = (member(&a_disk, 3), member(&b_disk, 4));
     let journal = save(&mut a, "+tin").place.journal;
-    (0..4).for_each(|_| drop(save(&mut a, "+tin")));
+    for _ in 0..4 {
+        save(&mut a, "+tin");
+    }
     let all = a.reader().entries(journal, 1, 1 << 20).unwrap();
     assert!(matches!(ingest(&mut b, all[2..].to_vec()), Err(IngestError::Gap { want: 1 })));
     assert_eq!(ingest(&mut b, all[..3].to_vec()).unwrap().accepted, 3);
@@ -227,7 +229,9 @@ fn what_a_peer_sends_counts_once_and_gaps_strangers_and_bad_chains_are_refused()
 fn views_that_are_gone_broken_or_of_another_fold_are_made_anew() {
     let disk = SimDisk::new();
     let mut store = member(&disk, 3);
-    (0..50).for_each(|n| drop(save(&mut store, &format!("+{}", n % 7))));
+    for n in 0..50 {
+        save(&mut store, &format!("+{}", n % 7));
+    }
     store.checkpoint().unwrap();
     save(&mut store, "+late");
     let digests = store.reader().digests().unwrap();
@@ -274,9 +278,13 @@ fn an_op_that_errs_or_panics_is_parked_and_stands_in_nobodys_way() {
 fn an_op_that_kills_the_process_is_found_marked_and_parked_and_the_rest_goes_on() {
     let mut disk = SimDisk::new();
     let mut store = member(&disk, 3);
-    (0..40).for_each(|_| drop(save(&mut store, "+tin")));
+    for _ in 0..40 {
+        save(&mut store, "+tin");
+    }
     let killer = save(&mut store, "#");
-    (0..40).for_each(|_| drop(save(&mut store, "+tin")));
+    for _ in 0..40 {
+        save(&mut store, "+tin");
+    }
     let mut starts = 0;
     let store = loop {
         starts += 1;
