@@ -173,7 +173,9 @@ impl Book<'_> {
                 }
                 // Parked under the effect's own hash: whoever brings it, it is one thing that cannot be read.
                 Err(_) => {
-                    rows::place(kv, entry.hash().into(), entry.place())?;
+                    if depth > 0 {
+                        rows::arrived(kv, entry.hash().into(), entry.place())?;
+                    }
                     return self.park_unless_folded(kv, this.hash().into(), entry, Code::Unreadable);
                 }
             }
