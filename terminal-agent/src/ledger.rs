@@ -6,7 +6,8 @@ use toko_crdt::clock::Hlc;
 use toko_crdt::entry::Saw;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
-use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId};
+use toko_crdt::hash::hex;
+use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
 use toko_mesh::store::{Append, SaveError, StoreHandle, Wait};
 use toko_retail::ops::{OpV1, What};
 
@@ -28,6 +29,55 @@ pub struct Written {
     pub place: EntryRef,
     /// When, by the hybrid clock.
     pub at: Hlc,
+}
+
+/// Who holds an entry durably.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holders {
+    /// This terminal.
+    pub here: bool,
+    /// How many other nodes of the store.
+    pub devices: usize,
+    /// Headquarters.
+    pub headquarters: bool,
+}
+
+/// How a node is.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The hub of the highest term.
+    pub hub: Option<NodeId>,
+    /// Whether there is a link to it.
+    pub hub_linked: bool,
+    /// Whether the store has headquarters.
+    pub hq_known: bool,
+    /// Whether there is a link to them.
+    pub hq_linked: bool,
+    /// Links to other nodes.
+    pub links: Vec<Link>,
+    /// Digest of the books' views, in hex.
+    pub books: String,
+    /// Digest of the floor's views, in hex.
+    pub floor: String,
+    /// Entries that are kept and not applied.
+    pub parked: usize,
+    /// What a person should know: a stable word, and a sentence.
+    pub alerts: Vec<(String, String)>,
+}
+
+/// A link to another node.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// To whom.
+    pub node: NodeId,
+    /// `hub`, `terminal` or `headquarters`.
+    pub role: &'static str,
+    /// Where.
+    pub address: Option<String>,
+    /// Whether it lives.
+    pub linked: bool,
+    /// How it was found.
+    pub rung: Option<String>,
 }
 
 impl Ledger {
@@ -122,6 +172,38 @@ impl Ledger {
     #[must_use]
     pub fn root(&self) -> Hash {
         self.store.reader().with_frontier(toko_crdt::frontier::Frontier::root)
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store.reader().store()
+    }
+
+    /// Who holds an entry durably, as far as they said so.
+    #[must_use]
+    pub fn holders(&self, place: EntryRef) -> Holders {
+        let here = self.store.reader().with_frontier(|frontier| {
+            frontier.head(&place.journal).is_some_and(|head| head.seq >= place.seq)
+        });
+        Holders { here, devices: 0, headquarters: false }
+    }
+
+    /// How the node is.
+    pub fn condition(&self) -> Result<Condition, Refusal> {
+        let digests = self.store.reader().digests()?;
+        let members = self.members();
+        Ok(Condition {
+            hub: members.hub().map(|(_, hub)| hub),
+            hub_linked: false,
+            hq_known: !members.headquarters().is_empty(),
+            hq_linked: false,
+            links: Vec::new(),
+            books: hex(&digests.books.0),
+            floor: hex(&digests.floor.0),
+            parked: self.store.reader().parked()?.len(),
+            alerts: Vec::new(),
+        })
     }
 
     /// Counts changes of views, frontier and members.

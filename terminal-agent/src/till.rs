@@ -29,6 +29,7 @@ pub use ask::{About, BackLine, Command, NewLine};
 pub use clerk::{Clerk, ClerkSetup};
 pub use memory::idem;
 pub use refusal::{Kind, Refusal, Shown};
+pub use series::FIRST as FIRST_SERIES;
 pub use seen::{Answer, CartSeen, DaySeen, LineSeen, MovedSeen, RemovedSeen, SaleSeen};
 
 use toko_crdt::body::Idem;

@@ -3,7 +3,8 @@
 use toko_crdt::body::Idem;
 use toko_crdt::ids::CartId;
 use toko_retail::ops::limits::TENDERS_MAX;
-use toko_retail::ops::{CurrencyV1, TenderKindV1, TenderStage, TenderTakenV1, TenderV1, What};
+use toko_retail::custody::{CustodyError, note_tender};
+use toko_retail::ops::{TenderKindV1, TenderStage, What};
 use toko_retail::sale::CloseSaleError;
 use toko_retail::tender::{Tender, TenderError};
 use toko_retail::views::TakenTender;
@@ -20,8 +21,8 @@ impl Clerk {
             return Err(CloseSaleError::TooManyTenders { found, max: TENDERS_MAX }.into());
         }
         let id = self.draw.id();
-        let what = taken(cart, id, TenderStage::Taken, tender.stored(false), CurrencyV1::of(tender.amount().currency()));
-        self.write(Some(idem), what, None).await?;
+        let taken = note_tender(cart, id, TenderStage::Taken, &tender).map_err(unkept)?;
+        self.write(Some(idem), What::TenderTaken(taken), None).await?;
         self.cart_answer(cart)
     }
 
@@ -29,14 +30,15 @@ impl Clerk {
         self.mine_still(cart)?;
         let held = self.tenders_of(cart)?.into_iter().find(|taken| taken.id == tender);
         let held = held.ok_or_else(|| Refusal::NoSuchTender(toko_crdt::hash::hex(&tender)))?;
-        let currency = CurrencyV1::of(held.amount.currency());
-        self.write(Some(idem), taken(cart, tender, TenderStage::GivenBack, held.tender, currency), None).await?;
+        let back = note_tender(cart, tender, TenderStage::GivenBack, &live(&held)?).map_err(unkept)?;
+        self.write(Some(idem), What::TenderTaken(back), None).await?;
         self.cart_answer(cart)
     }
 }
 
-fn taken(cart: CartId, id: [u8; 16], stage: TenderStage, tender: TenderV1, currency: CurrencyV1) -> What {
-    What::TenderTaken(TenderTakenV1 { cart: cart.0, id, stage, tender, currency })
+/// A tender that was made by its own rules and cannot be kept would be our own mistake.
+fn unkept(error: CustodyError) -> Refusal {
+    Refusal::Unreadable(error.to_string())
 }
 
 /// A tender of the floor as one of a sale.

@@ -6,7 +6,8 @@ use toko_crdt::ids::{CartId, LineId, StepId};
 use toko_crdt::{Hash, NodeId};
 use toko_retail::line::PricedLine;
 use toko_retail::money::Money;
-use toko_retail::ops::{CartClosedV1, CurrencyV1, CustodyState, CustodyV1, TenderStage, What};
+use toko_retail::custody;
+use toko_retail::ops::{CurrencyV1, CustodyState, CustodyV1, TenderStage, What};
 use toko_retail::qty::Qty;
 use toko_retail::views::{self, CartState, Custody, TakenTender};
 
@@ -135,7 +136,7 @@ impl Clerk {
         if !taken.is_zero() {
             return Err(Refusal::MoneyTaken { taken });
         }
-        self.write(Some(idem), What::CartClosed(CartClosedV1 { cart: cart.0, sale: None }), None).await?;
+        self.write(Some(idem), What::CartClosed(custody::close(cart, None)), None).await?;
         self.carts.remove(&cart);
         self.cart_answer(cart)
     }

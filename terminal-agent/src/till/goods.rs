@@ -2,6 +2,7 @@
 
 use toko_crdt::body::Idem;
 use toko_crdt::entry::Saw;
+use toko_retail::movement::{MoveDraft, Moved, move_stock};
 use toko_retail::ops::{MoveReason, MovedLineV1, StockMovedV1, What};
 use toko_retail::qty::Qty;
 use toko_retail::views;
@@ -21,20 +22,30 @@ impl Clerk {
             let wrong = |why: String| Refusal::Quantity { line: at, why };
             let (sku, name, decimals) = self.goods(code, name);
             qty.fits(decimals).map_err(|error| wrong(error.to_string()))?;
-            let (by, counted) = self.movement(reason, &sku, qty).map_err(|error| match error {
-                Refusal::Quantity { why, .. } => wrong(why),
-                other => other,
-            })?;
-            let counted_milli = counted.map(Qty::milli_units);
-            moved.push(MovedLineV1 { sku, name, qty_milli: by.milli_units(), counted_milli });
+            let line = match reason {
+                MoveReason::Count if qty.milli_units() >= 0 => {
+                    let seen = self.ledger.read(|kv| views::stock(kv, &sku))?;
+                    Moved::counted(&sku, &name, qty, seen)
+                }
+                MoveReason::Count => return Err(wrong(format!("{qty} cannot have been counted"))),
+                _ if qty.milli_units() <= 0 => {
+                    return Err(wrong(format!("the quantity is {qty}, it must be above zero")));
+                }
+                MoveReason::Receipt => Ok(Moved::of(&sku, &name, qty)),
+                _ => qty.negated().map(|out| Moved::of(&sku, &name, out)),
+            };
+            moved.push(line.map_err(|error| wrong(error.to_string()))?);
         }
         // What the counter had seen decides what a count means.
         let saw = (reason == MoveReason::Count).then(|| Saw::Frontier(self.ledger.root()));
-        let day = self.day_for_business().await?;
-        let op = StockMovedV1 { reason, day: day.number(), by, lines: moved, counterpart, note, external };
+        let trial = self.day_now()?.unwrap_or(self.look().day);
+        let mut draft = MoveDraft { by, lines: moved, counterpart, note, external, ..MoveDraft::new(reason, trial) };
+        move_stock(&draft)?;
+        draft.day = self.day_for_business().await?;
+        let op = move_stock(&draft)?;
         let seen = op.clone();
         let written = self.write(Some(idem), What::StockMoved(op), saw).await?;
-        Ok(Answer::Moved(Box::new(moved_seen(written.id, day, &seen))))
+        Ok(Answer::Moved(Box::new(moved_seen(written.id, draft.day, &seen))))
     }
 
     /// Sku, name and decimals of what a code calls; the code itself where the catalogue does not have it.
@@ -43,23 +54,6 @@ impl Clerk {
         match stocked.as_ref().and_then(|stocked| stocked.lookup(&code)) {
             Some(item) => (item.sku.to_owned(), item.name.to_owned(), item.decimals),
             None => (code, name.unwrap_or_default(), 3),
-        }
-    }
-
-    /// How much goes into stock, and what was counted.
-    fn movement(&self, reason: MoveReason, sku: &str, qty: Qty) -> Result<(Qty, Option<Qty>), Refusal> {
-        let wrong = |why: String| Refusal::Quantity { line: 0, why };
-        let positive = qty.milli_units() > 0;
-        match reason {
-            MoveReason::Count if qty.milli_units() >= 0 => {
-                let before = self.ledger.read(|kv| views::stock(kv, sku))?;
-                let by = before.negated().and_then(|back| qty.plus(back)).map_err(|e| wrong(e.to_string()))?;
-                Ok((by, Some(qty)))
-            }
-            MoveReason::Count => Err(wrong(format!("{qty} cannot have been counted"))),
-            _ if !positive => Err(wrong(format!("the quantity is {qty}, it must be above zero"))),
-            MoveReason::Receipt => Ok((qty, None)),
-            _ => Ok((qty.negated().map_err(|e| wrong(e.to_string()))?, None)),
         }
     }
 }

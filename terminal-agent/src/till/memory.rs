@@ -27,7 +27,7 @@ pub fn idem(key: &str, request: &[u8]) -> Idem {
 
 /// Answers by key.
 #[derive(Debug, Default)]
-pub struct Answered {
+pub(super) struct Answered {
     by_key: HashMap<[u8; 16], ([u8; 16], Arc<Answer>)>,
     order: VecDeque<[u8; 16]>,
 }
@@ -35,12 +35,12 @@ pub struct Answered {
 impl Answered {
     /// What the key's request was, and what it was answered.
     #[must_use]
-    pub fn of(&self, key: &[u8; 16]) -> Option<([u8; 16], Arc<Answer>)> {
+    pub(super) fn of(&self, key: &[u8; 16]) -> Option<([u8; 16], Arc<Answer>)> {
         self.by_key.get(key).cloned()
     }
 
     /// Remembers an answer; forgets the oldest where there is no room.
-    pub fn note(&mut self, idem: Idem, answer: Arc<Answer>) {
+    pub(super) fn note(&mut self, idem: Idem, answer: Arc<Answer>) {
         if self.by_key.insert(idem.key, (idem.request, answer)).is_none() {
             self.order.push_back(idem.key);
         }

@@ -57,11 +57,6 @@ impl OpenCart {
         self.custody.total.currency()
     }
 
-    /// What its lines come to.
-    pub(super) fn subtotal(&self) -> Money {
-        self.subtotal
-    }
-
     /// How many lines it has.
     pub(super) fn len(&self) -> usize {
         self.order.len()

@@ -5,7 +5,9 @@ use toko_crdt::KvError;
 use toko_crdt::cart::CartError;
 use toko_retail::line::LineError;
 use toko_retail::money::{Money, MoneyError};
+use toko_retail::movement::MoveError;
 use toko_retail::ops::ShapeError;
+use toko_retail::paper::PaperError;
 use toko_retail::sale::{CloseReturnError, CloseSaleError, NumberError};
 use toko_retail::tender::{SettleError, TenderError};
 use toko_retail::text::TextError;
@@ -100,6 +102,12 @@ pub enum Refusal {
         /// What is wrong.
         why: String,
     },
+    /// Goods that cannot move like this.
+    #[error(transparent)]
+    Move(#[from] MoveError),
+    /// A copy that cannot be asked for.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
     /// An op that no node would read.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -165,6 +173,19 @@ const fn shown_at(kind: Kind, code: &'static str, screen: &'static str, field: &
 }
 
 impl Refusal {
+    /// Where in the request, where that depends on what is wrong.
+    #[must_use]
+    pub fn field(&self) -> Option<String> {
+        match self {
+            Self::Quantity { line, .. } => Some(format!("lines[{line}].qty")),
+            Self::Sale(CloseSaleError::Line { line, .. })
+            | Self::Return(CloseReturnError::Sale(CloseSaleError::Line { line, .. })) => {
+                Some(format!("lines[{}]", line.saturating_sub(1)))
+            }
+            _ => None,
+        }
+    }
+
     /// How it is shown.
     #[must_use]
     pub fn shown(&self) -> Shown {
@@ -201,6 +222,8 @@ impl Refusal {
             Self::Text(_) => shown(Kind::Malformed, "bad-text", "Write the text differently."),
             Self::Money(_) => shown(Kind::Malformed, "bad-amount", "Check the amounts."),
             Self::Quantity { .. } => shown(Kind::Malformed, "bad-quantity", "Check the quantity."),
+            Self::Move(_) => shown_at(Kind::Malformed, "bad-movement", "Check the goods.", "lines"),
+            Self::Paper(_) => shown_at(Kind::Malformed, "bad-printer", "Check the printer's name.", "printer"),
             Self::Shape(_) => shown(Kind::Malformed, "too-large", "Make it two."),
             Self::Number(_) => shown(Kind::Broken, "series-used-up", "Call for help."),
             Self::NotSaved(_) => shown(Kind::Unsaved, "not-saved", "Nothing was done. Call for help, then try again."),

@@ -3,7 +3,8 @@
 use toko_crdt::EffectId;
 use toko_crdt::body::Idem;
 use toko_crdt::ids::CartId;
-use toko_retail::ops::{CartClosedV1, CartRefV1, PrintAskV1, PrintAskedV1, SaleV1, What};
+use toko_retail::ops::{CartRefV1, PrintAskV1, SaleV1, What};
+use toko_retail::{custody, paper};
 use toko_retail::sale::{Occasion, ReceiptNumber, SaleDraft, close_sale};
 use toko_retail::tender::Tender;
 use toko_retail::views;
@@ -28,27 +29,23 @@ impl Clerk {
         }
         given.extend(tenders);
         // Whatever can be refused is refused before a business day is opened for it.
-        let (mut draft, open) = {
-            let open = self.open_mut(cart)?;
-            let heads = open.heads().iter().map(|head| head.0).collect();
-            let from = CartRefV1 { cart: cart.0, turn: open.custody.turn, heads };
-            ((open.priced(), from), open.currency())
-        };
-        let lines = std::mem::take(&mut draft.0);
+        let occasion = self.trial(&about)?;
+        let open = self.open_mut(cart)?;
+        let heads = open.heads().iter().map(|head| head.0).collect();
         let mut draft = SaleDraft {
-            cart: Some(draft.1),
-            lines,
+            cart: Some(CartRefV1 { cart: cart.0, turn: open.custody.turn, heads }),
+            lines: open.priced(),
             tenders: given,
-            cash_step_minor: open.cash_step_minor(),
-            ..SaleDraft::new(self.trial(&about)?, open)
+            cash_step_minor: open.currency().cash_step_minor(),
+            ..SaleDraft::new(occasion, open.currency())
         };
         close_sale(&draft)?;
         draft.occasion = self.occasion(&about).await?;
         let sale = close_sale(&draft)?;
         let seen = self.commit(idem, sale).await?;
         self.carts.remove(&cart);
-        let closed = CartClosedV1 { cart: cart.0, sale: Some(seen.id.0) };
-        self.post_op(None, What::CartClosed(closed)).await;
+        // Tidies the list of open carts; the books say already that it is sold.
+        self.post_op(None, What::CartClosed(custody::close(cart, Some(seen.id)))).await;
         Ok(Answer::Sale(Box::new(seen)))
     }
 
@@ -75,7 +72,7 @@ impl Clerk {
     fn occasion_on(&mut self, day: toko_retail::day::Day, about: &About) -> Result<Occasion, Refusal> {
         let now = self.look();
         let number = self.next_number()?;
-        let print = about.receipt.then(|| self.ask_for_paper(None));
+        let print = if about.receipt { Some(self.ask_for_paper(None)?) } else { None };
         Ok(Occasion {
             utc_offset_minutes: now.offset_minutes,
             time_verified: now.verified,
@@ -96,13 +93,10 @@ impl Clerk {
         Ok(ReceiptNumber::next(terminal, series, high.max(used))?)
     }
 
-    fn ask_for_paper(&mut self, printer: Option<String>) -> PrintAskV1 {
-        PrintAskV1 {
-            job: self.draw.id(),
-            printer: printer.unwrap_or_else(|| self.receipt.printer.clone()),
-            ttl_s: self.receipt.wanted_for_s(),
-            copies: 1,
-        }
+    fn ask_for_paper(&mut self, printer: Option<&str>) -> Result<PrintAskV1, Refusal> {
+        let job = self.draw.id();
+        let printer = printer.unwrap_or(&self.receipt.printer);
+        Ok(paper::ask(job, printer, self.receipt.wanted_for_s(), 1)?)
     }
 
     pub(super) async fn print_copy(
@@ -112,9 +106,9 @@ impl Clerk {
         printer: Option<String>,
     ) -> Result<Answer, Refusal> {
         self.known_sale(sale)?;
-        let ask = self.ask_for_paper(printer);
+        let ask = self.ask_for_paper(printer.as_deref())?;
         let job = ask.job;
-        self.write(Some(idem), What::PrintAsked(PrintAskedV1 { sale: sale.0, ask }), None).await?;
+        self.write(Some(idem), What::PrintAsked(paper::ask_again(sale, ask)), None).await?;
         Ok(Answer::Print { sale, job })
     }
 

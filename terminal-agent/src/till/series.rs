@@ -18,14 +18,14 @@ const OWN_FROM: u32 = 1_000;
 const OWN_TO: u32 = 1_000_000;
 
 /// The runs of this node, as far as this directory knows: what each continued.
-pub type Runs = [(Run, Option<Continued>)];
+pub(super) type Runs = [(Run, Option<Continued>)];
 
 /// Decides the series to number in. `now` is the run that numbers; `None` before its first entry, when nothing of this
 /// process is known to anybody.
 ///
 /// Returns the note to keep, if it is another one than `noted`.
 #[must_use]
-pub fn decide(runs: &Runs, now: Option<Run>, noted: Option<SeriesNote>) -> Option<SeriesNote> {
+pub(super) fn decide(runs: &Runs, now: Option<Run>, noted: Option<SeriesNote>) -> Option<SeriesNote> {
     let before: BTreeMap<Run, Option<Run>> =
         runs.iter().map(|(run, from)| (*run, from.map(|from| from.run))).collect();
     let Some(now) = now.filter(|run| before.contains_key(run)) else { return None };
