@@ -1,7 +1,9 @@
 //! a node: keeps journals on disk, finds peers, trusts them, carries journals between them.
 
 // What a node keeps.
+pub mod blobs;
 pub mod disk;
+pub mod identity;
 pub mod log;
 pub mod sim_disk;
 pub mod store;

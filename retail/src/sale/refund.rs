@@ -40,7 +40,7 @@ pub enum ReturnLine {
         qty: Qty,
     },
     /// Something without a receipt, at the price that is given back. The quantity is above zero here too.
-    Loose(PricedLine),
+    Loose(Box<PricedLine>),
 }
 
 /// A return that is about to close.
