@@ -21,7 +21,7 @@
 
 use crate::Entry;
 use crate::body::{Body, CARRIED_DEPTH_MAX, CartChange};
-use crate::cart;
+use crate::cart::{self, Actor};
 use crate::digest::Digests;
 use crate::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead, Scope};
 use crate::hash::Hash;
@@ -302,9 +302,13 @@ impl Book<'_> {
 }
 
 fn fold_cart(kv: &mut dyn Kv, entry: &Entry, change: &CartChange) -> Result<(), FoldError> {
-    let hash = cart::change_hash(&change.change)
+    let head = cart::change_head(&change.change)
         .map_err(|error| FoldError::Unreadable { why: error.to_string() })?;
-    rows::cart_change(kv, change, &hash)?;
+    // A change under another's name would take the place of that one's next change.
+    if head.actor != Actor::of(entry.author(), entry.journal().run) {
+        return Err(FoldError::Unreadable { why: "the cart change is another run's".into() });
+    }
+    rows::cart_change(kv, change, &head.hash)?;
     if let Some(idem) = &change.idem {
         rows::cart_idem(kv, entry, idem)?;
     }

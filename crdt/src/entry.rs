@@ -159,7 +159,7 @@ impl Entry {
         Self { body: None, ..self.clone() }
     }
 
-    /// The stored and sent form: version 1, then postcard of [`EntryV1`].
+    /// The stored and sent form: version 1, then postcard of `EntryV1`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (left, right) = self.signature.0.split_at(32);

@@ -27,6 +27,13 @@ impl Hash {
         Self(out)
     }
 
+    /// Plain SHA-256, where somebody else's format asks for it.
+    pub(crate) fn sha256(bytes: &[u8]) -> Self {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+        Self(out)
+    }
+
     /// The first eight hex digits: enough for a log line, never for identity.
     #[must_use]
     pub fn short(&self) -> String {

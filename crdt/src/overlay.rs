@@ -6,7 +6,7 @@ use crate::digest::Digests;
 use crate::fold::{Kv, KvError, KvRead};
 use std::collections::BTreeMap;
 
-/// Pending writes over some views. Reads see them; the views do not, until [`Overlay::commit`].
+/// Pending writes over some views. Reads see them; the views do not, until [`Writes::commit`].
 pub struct Overlay<'a> {
     base: &'a dyn KvRead,
     writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,

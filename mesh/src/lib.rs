@@ -2,7 +2,10 @@
 
 // What a node keeps.
 pub mod disk;
+pub mod log;
 pub mod sim_disk;
+pub mod store;
+pub mod views;
 
 // Who is trusted, and how bytes come and go.
 pub mod endpoint;

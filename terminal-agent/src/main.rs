@@ -1,2 +1,3 @@
-//! Not built yet.
+//! The `terminal-agent` program.
+
 fn main() {}

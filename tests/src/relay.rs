@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 pub const CLIENTS_MAX: usize = 64;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
-/// What went through, in datagrams.
+/// What was passed on, in datagrams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// From clients to the target.
@@ -201,9 +201,9 @@ async fn forward(socket: std::net::UdpSocket, target: SocketAddr, shared: Arc<Sh
         }
         let Some(client) = clients.get_mut(&from) else { continue };
         client.heard = clock;
-        if client.upstream.send(&buffer[..length]).await.is_ok() {
-            shared.up.fetch_add(1, Relaxed);
-        }
+        // Counted before it is sent, so that whoever holds an answer finds it counted. A refusal is as good as a loss.
+        shared.up.fetch_add(1, Relaxed);
+        let _ = client.upstream.send(&buffer[..length]).await;
     }
 }
 
@@ -234,8 +234,9 @@ async fn carry_back(
     loop {
         // A refused port means that the target is down now; it may be back with the next datagram.
         let Ok(length) = upstream.recv(&mut buffer).await else { continue };
-        if shared.passes(client) && socket.send_to(&buffer[..length], client).await.is_ok() {
+        if shared.passes(client) {
             shared.down.fetch_add(1, Relaxed);
+            let _ = socket.send_to(&buffer[..length], client).await;
         }
     }
 }

@@ -1,0 +1,48 @@
+//! printers, drawers, displays, scales, payment terminals: bytes, cables, spool, what really happened.
+//!
+//! A print has three ends: printed, not printed, and *in doubt*. A write that succeeded proves nothing, since a dead
+//! printer swallows megabytes; so a printer is asked before a job, and asked again whether it is on paper.
+//!
+//! In reading order: a [`page::Page`] is what stands on a receipt, [`codes`] are its barcodes, [`codepage`] the
+//! characters that a printer has, [`escpos`] the bytes, [`reply`] and [`status`] what the printer says, [`printer`] drives one
+//! over TCP and tells the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper.
+//!
+//! ```
+//! use toko_devices::{Model, Page, Style, escpos, virtual_printer::Machine};
+//!
+//! let page = Page::new()
+//!     .text("CORNER SHOP", Style::PLAIN.centre().bold())
+//!     .columns("Tomatoes 400 g", "1.20 €")
+//!     .job("7f3a09c1")
+//!     .cut();
+//! let bytes = escpos::encode(&page, &Model::paper_58mm());
+//!
+//! // Another reader of ESC/POS than the one who wrote it:
+//! let paper = Machine::new(32).print(&bytes);
+//! assert_eq!(paper[0].text(), "          CORNER SHOP\nTomatoes 400 g            1.20 €\nJob 7f3a09c1\n");
+//! assert_eq!(paper[0].job(), Some("7f3a09c1"));
+//! ```
+//!
+//! Absent on purpose: what a receipt means and who may print it; a binary joins those to a page. The crate is blind to
+//! journals, sales and peers.
+
+pub mod codepage;
+pub mod codes;
+pub mod escpos;
+mod link;
+pub mod outcome;
+pub mod page;
+pub mod printer;
+pub mod reply;
+pub mod spool;
+pub mod status;
+pub mod virtual_printer;
+
+pub use codepage::CodePage;
+pub use codes::{Barcode, CodeError, Qr};
+pub use escpos::{DrawerPin, Model};
+pub use outcome::{Doubt, Level, NotSent, Opening, Outcome};
+pub use page::{Align, Page, Size, Style};
+pub use printer::{Deadlines, Printer, PrinterConfig};
+pub use reply::{Replies, Reply};
+pub use status::{Paper, PrinterError, PrinterStatus};

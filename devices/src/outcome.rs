@@ -1,0 +1,146 @@
+//! What became of a print or a pulse: the three ends, how sure each is, and why.
+//!
+//! Invariant: `NotSent` is held only if no byte of the job left, so repeating is safe; `Doubt` never means "failed".
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::link::Cut;
+use crate::status::PrinterStatus;
+
+/// How much the printer confirmed. Only the last two speak of the printer's own doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// L0: handed to the network.
+    Sent,
+    /// L1: the printer took all bytes and closed the session in order.
+    Drained,
+    /// L2: the printer reached the end of the job (`GS r`).
+    Processed,
+    /// L3: the printer finished printing (`GS ( H`).
+    Printed,
+}
+
+/// What became of a print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It came out, as far as `level` says.
+    Printed {
+        /// What the printer confirmed.
+        level: Level,
+    },
+    /// It did not come out and will not: no byte of it was sent.
+    NotPrinted {
+        /// Why.
+        why: NotSent,
+    },
+    /// It may have come out, wholly, partly or not; it may still.
+    InDoubt {
+        /// Why nobody knows.
+        why: Doubt,
+    },
+}
+
+/// What became of a drawer's pulse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The printer took the pulse. Whether the drawer moved, its sensor may tell.
+    Pulsed,
+    /// No pulse was sent.
+    NotPulsed {
+        /// Why.
+        why: NotSent,
+    },
+    /// The pulse was sent and not confirmed.
+    InDoubt {
+        /// Why nobody knows.
+        why: Doubt,
+    },
+}
+
+/// Why nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// No session with the printer: off, elsewhere, or busy with another host.
+    #[error("printer {address} cannot be reached: {error}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What the network said.
+        error: String,
+    },
+    /// A session, but no answer: another host's turn, or not a printer that answers.
+    #[error("printer {address} does not answer")]
+    Silent {
+        /// Where it is.
+        address: String,
+    },
+    /// It said that it cannot print now.
+    #[error("printer is not ready: {status}")]
+    NotReady {
+        /// What it said; [`PrinterStatus::what_to_do`] is for the person.
+        status: PrinterStatus,
+    },
+    /// We were told to stop first.
+    #[error("stopped before anything was sent")]
+    Stopped,
+}
+
+/// Why nobody knows whether it is on paper.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The link broke while bytes were out.
+    #[error("link broke with {sent} of {bytes} bytes sent: {error}")]
+    LinkLost {
+        /// Bytes of the job handed to the network.
+        sent: usize,
+        /// Bytes of the whole job.
+        bytes: usize,
+        /// What the network said.
+        error: String,
+    },
+    /// The printer stopped taking bytes.
+    #[error("printer stopped taking bytes after {sent} of {bytes}")]
+    Stalled {
+        /// Bytes of the job handed to the network.
+        sent: usize,
+        /// Bytes of the whole job.
+        bytes: usize,
+    },
+    /// All was sent, and the printer did not confirm enough in time.
+    #[error("printer confirmed no more than {reached}{}", .status.map(|s| format!(" and is {s}")).unwrap_or_default())]
+    Unconfirmed {
+        /// How far it came.
+        reached: Level,
+        /// What it says of itself now, if it says anything.
+        status: Option<PrinterStatus>,
+    },
+    /// We were told to stop while bytes were out.
+    #[error("stopped before the printer confirmed")]
+    Stopped,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Sent => "L0 (sent)",
+            Level::Drained => "L1 (drained)",
+            Level::Processed => "L2 (processed)",
+            Level::Printed => "L3 (printed)",
+        })
+    }
+}
+
+impl Doubt {
+    /// The doubt that a wait leaves once `sent` of `bytes` are out.
+    pub(crate) fn after(sent: usize, bytes: usize, cut: Cut) -> Doubt {
+        match cut {
+            Cut::Stopped => Doubt::Stopped,
+            Cut::Late => Doubt::Stalled { sent, bytes },
+            Cut::Lost(error) => Doubt::LinkLost { sent, bytes, error: error.to_string() },
+        }
+    }
+}

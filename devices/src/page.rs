@@ -1,0 +1,386 @@
+//! A receipt as a page: what stands on it, before any printer's bytes.
+//!
+//! Invariants: a page holds no control character, so nothing a caller writes can become a command or a line of its own;
+//! layout is pure and depends on the width only. Absent on purpose: what a receipt means (`retail` knows, a binary
+//! joins the two), and the drawer, which is a device of its own and no part of a page.
+
+use crate::codes::{Barcode, Qr};
+
+/// How a piece of text looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Style {
+    /// Where the text stands between the margins.
+    pub align: Align,
+    /// How big it is.
+    pub size: Size,
+    /// Whether it is emphasised.
+    pub bold: bool,
+}
+
+/// Where text or a code stands between the margins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Align {
+    /// At the left margin.
+    #[default]
+    Left,
+    /// In the middle.
+    Centre,
+    /// At the right margin.
+    Right,
+}
+
+/// How big text is. `Wide` and `Big` take two columns a character.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Size {
+    /// The printer's own font.
+    #[default]
+    Normal,
+    /// Twice as high.
+    Tall,
+    /// Twice as wide.
+    Wide,
+    /// Twice as high and as wide.
+    Big,
+}
+
+impl Style {
+    /// Plain text at the left margin.
+    pub const PLAIN: Style = Style { align: Align::Left, size: Size::Normal, bold: false };
+
+    /// The same in the middle of the page.
+    #[must_use]
+    pub const fn centre(self) -> Style {
+        Style { align: Align::Centre, ..self }
+    }
+
+    /// The same at the right margin.
+    #[must_use]
+    pub const fn right(self) -> Style {
+        Style { align: Align::Right, ..self }
+    }
+
+    /// The same in bold.
+    #[must_use]
+    pub const fn bold(self) -> Style {
+        Style { bold: true, ..self }
+    }
+
+    /// The same in another size.
+    #[must_use]
+    pub const fn size(self, size: Size) -> Style {
+        Style { size, ..self }
+    }
+}
+
+impl Size {
+    /// Columns of paper that one character takes.
+    #[must_use]
+    pub const fn columns(self) -> usize {
+        match self {
+            Size::Normal | Size::Tall => 1,
+            Size::Wide | Size::Big => 2,
+        }
+    }
+}
+
+/// A page to print, top to bottom.
+///
+/// ```
+/// use toko_devices::{Page, Style};
+///
+/// let page = Page::new().text("CORNER SHOP", Style::PLAIN.centre()).columns("Tomatoes 400 g", "1.20").rule().cut();
+/// assert_eq!(page.plain(20), "    CORNER SHOP\nTomatoes 400 g  1.20\n--------------------\n");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    blocks: Vec<Block>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Block {
+    Text { text: String, style: Style },
+    Columns { left: String, right: String, style: Style },
+    Rule,
+    Code(Row),
+    Feed(u8),
+    Cut,
+}
+
+/// One row of a page that has been laid out for a width.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Text that fits on one row.
+    Text {
+        /// The characters, without padding for `style.align`.
+        text: String,
+        /// How it looks.
+        style: Style,
+    },
+    /// A barcode, in the middle.
+    Barcode(Barcode),
+    /// A QR code, in the middle.
+    Qr(Qr),
+    /// Empty rows.
+    Feed(u8),
+    /// Feed to the cutter and cut.
+    Cut,
+}
+
+/// What the row that names a print job starts with, see [`Page::job`].
+pub const JOB_PREFIX: &str = "Job ";
+
+/// What the first row of a reprint says when nobody knows whether an earlier copy came out.
+pub const POSSIBLE_DUPLICATE: &str = "POSSIBLE DUPLICATE";
+
+/// Longer text than this in one block is cut short: no name is worth a roll of paper.
+pub const TEXT_CHARS_MAX: usize = 1_000;
+
+/// Longest job id on paper.
+pub const JOB_CHARS_MAX: usize = 64;
+
+impl Page {
+    /// An empty page.
+    #[must_use]
+    pub fn new() -> Page {
+        Page::default()
+    }
+
+    /// Adds a plain line, wrapped where it is too long.
+    #[must_use]
+    pub fn line(self, text: &str) -> Page {
+        self.text(text, Style::PLAIN)
+    }
+
+    /// Adds text, wrapped at words where it is too long. Control characters, line ends among them, become spaces.
+    #[must_use]
+    pub fn text(self, text: &str, style: Style) -> Page {
+        self.with(Block::Text { text: clean(text), style })
+    }
+
+    /// Adds a name at the left and an amount at the right. A long name wraps and leaves the amount whole on its last row.
+    #[must_use]
+    pub fn columns(self, left: &str, right: &str) -> Page {
+        self.columns_styled(left, right, Style::PLAIN)
+    }
+
+    /// Adds a name and an amount in a style (its alignment has no effect).
+    #[must_use]
+    pub fn columns_styled(self, left: &str, right: &str, style: Style) -> Page {
+        let style = Style { align: Align::Left, ..style };
+        self.with(Block::Columns { left: clean(left), right: clean(right), style })
+    }
+
+    /// Adds a line across the page.
+    #[must_use]
+    pub fn rule(self) -> Page {
+        self.with(Block::Rule)
+    }
+
+    /// Adds a barcode in the middle.
+    #[must_use]
+    pub fn barcode(self, barcode: Barcode) -> Page {
+        self.with(Block::Code(Row::Barcode(barcode)))
+    }
+
+    /// Adds a QR code in the middle.
+    #[must_use]
+    pub fn qr(self, qr: Qr) -> Page {
+        self.with(Block::Code(Row::Qr(qr)))
+    }
+
+    /// Adds empty rows.
+    #[must_use]
+    pub fn feed(self, rows: u8) -> Page {
+        self.with(Block::Feed(rows))
+    }
+
+    /// Feeds to the cutter and cuts.
+    #[must_use]
+    pub fn cut(self) -> Page {
+        self.with(Block::Cut)
+    }
+
+    /// Adds the row that names the print job, so that copies on paper can be counted; see [`job_on_paper`].
+    ///
+    /// Shape: letters, digits and `-` of `id`, at most [`JOB_CHARS_MAX`]; the rest is left out. Put it last.
+    #[must_use]
+    pub fn job(self, id: &str) -> Page {
+        let id: String = id.chars().filter(|c| job_char(*c)).take(JOB_CHARS_MAX).collect();
+        self.line(&format!("{JOB_PREFIX}{id}"))
+    }
+
+    /// The same page under a banner that says that an earlier copy may exist.
+    #[must_use]
+    pub fn marked_possible_duplicate(self) -> Page {
+        let style = Style::PLAIN.centre().bold().size(Size::Tall);
+        let banner = Block::Text { text: POSSIBLE_DUPLICATE.to_owned(), style };
+        let mut blocks = Vec::with_capacity(self.blocks.len() + 1);
+        blocks.push(banner);
+        blocks.extend(self.blocks);
+        Page { blocks }
+    }
+
+    /// The page with each text passed through `show`, before layout: a spelling may be longer than the sign.
+    #[must_use]
+    pub fn spelt(&self, show: impl Fn(&str) -> String) -> Page {
+        let blocks = self.blocks.iter().map(|block| match block {
+            Block::Text { text, style } => Block::Text { text: clean(&show(text)), style: *style },
+            Block::Columns { left, right, style } => {
+                Block::Columns { left: clean(&show(left)), right: clean(&show(right)), style: *style }
+            }
+            other => other.clone(),
+        });
+        Page { blocks: blocks.collect() }
+    }
+
+    /// The rows of the page for a paper of so many columns, each short enough for its size.
+    ///
+    /// Shape: `columns` below 8 is taken as 8. One character counts as one column.
+    #[must_use]
+    pub fn lay_out(&self, columns: usize) -> Vec<Row> {
+        let columns = columns.max(COLUMNS_MIN);
+        let mut rows = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            match block {
+                Block::Text { text, style } => {
+                    let lines = wrap(text, columns / style.size.columns());
+                    rows.extend(lines.into_iter().map(|text| Row::Text { text, style: *style }));
+                }
+                Block::Columns { left, right, style } => {
+                    let lines = two_columns(left, right, columns / style.size.columns());
+                    rows.extend(lines.into_iter().map(|text| Row::Text { text, style: *style }));
+                }
+                Block::Rule => rows.push(Row::Text { text: "-".repeat(columns), style: Style::PLAIN }),
+                Block::Code(row) => rows.push(row.clone()),
+                Block::Feed(n) => rows.push(Row::Feed(*n)),
+                Block::Cut => rows.push(Row::Cut),
+            }
+        }
+        rows
+    }
+
+    /// The page as text, as a preview on a screen shows it; cuts are left out, codes are in brackets.
+    #[must_use]
+    pub fn plain(&self, columns: usize) -> String {
+        let columns = columns.max(COLUMNS_MIN);
+        let mut plain = String::new();
+        for row in self.lay_out(columns) {
+            let line = match row {
+                Row::Text { text, style } => aligned(&text, style, columns),
+                Row::Barcode(code) => aligned(&format!("[{} {}]", code.name(), code.data()), CODE, columns),
+                Row::Qr(qr) => aligned(&format!("[QR {}]", qr.data()), CODE, columns),
+                Row::Feed(rows) => "\n".repeat(usize::from(rows).saturating_sub(1)),
+                Row::Cut => continue,
+            };
+            plain.push_str(line.trim_end_matches(' '));
+            plain.push('\n');
+        }
+        plain
+    }
+
+    fn with(mut self, block: Block) -> Page {
+        self.blocks.push(block);
+        self
+    }
+}
+
+/// The job that a piece of paper names: its last row of the shape `Job <id>`.
+///
+/// The last one counts, because rows above it are a caller's text and may look alike.
+#[must_use]
+pub fn job_on_paper<'a>(rows: impl DoubleEndedIterator<Item = &'a str>) -> Option<&'a str> {
+    rows.rev().find_map(|row| {
+        let id = row.trim().strip_prefix(JOB_PREFIX)?;
+        let fits = !id.is_empty() && id.len() <= JOB_CHARS_MAX && id.chars().all(job_char);
+        fits.then_some(id)
+    })
+}
+
+/// Whether a piece of paper says that it may be a second copy: its first row that is not empty is the banner.
+#[must_use]
+pub fn marked_on_paper<'a>(mut rows: impl Iterator<Item = &'a str>) -> bool {
+    rows.find(|row| !row.trim().is_empty()).is_some_and(|row| row.trim() == POSSIBLE_DUPLICATE)
+}
+
+fn job_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-'
+}
+
+fn clean(text: &str) -> String {
+    let separator = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let mut clean: String =
+        text.chars().take(TEXT_CHARS_MAX).map(|c| if separator(c) { ' ' } else { c }).collect();
+    if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+        clean.push_str("...");
+    }
+    clean
+}
+
+/// Breaks at spaces, hard inside a word only if the word alone is too long. Rows after the first keep the indent.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let text = text.trim_end();
+    if text.chars().count() <= columns {
+        return vec![text.to_owned()];
+    }
+    let indent = text.chars().take_while(|c| *c == ' ').count().min(columns / 2);
+    let pad = " ".repeat(indent);
+    let mut rows = Vec::new();
+    let (mut row, mut used) = (pad.clone(), indent);
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let chars = word.chars().count();
+        let gap = usize::from(used > indent);
+        if used > indent && used + gap + chars > columns {
+            rows.push(std::mem::replace(&mut row, pad.clone()));
+            used = indent;
+        } else if gap == 1 {
+            row.push(' ');
+            used += 1;
+        }
+        for c in word.chars() {
+            if used == columns {
+                rows.push(std::mem::replace(&mut row, pad.clone()));
+                used = indent;
+            }
+            row.push(c);
+            used += 1;
+        }
+    }
+    rows.push(row);
+    rows
+}
+
+fn two_columns(left: &str, right: &str, columns: usize) -> Vec<String> {
+    let right = right.trim();
+    let amount = right.chars().count();
+    if amount == 0 {
+        return wrap(left, columns);
+    }
+    if amount + 1 + NAME_COLUMNS_MIN > columns {
+        let mut rows = wrap(left, columns);
+        rows.extend(wrap(right, columns).iter().map(|row| format!("{row:>columns$}")));
+        return rows;
+    }
+    let mut rows = wrap(left, columns - amount - 1);
+    let last = rows.pop().unwrap_or_default();
+    let name = columns - amount;
+    rows.push(format!("{last:<name$}{right}"));
+    rows
+}
+
+/// Text padded to where its alignment puts it.
+fn aligned(text: &str, style: Style, columns: usize) -> String {
+    let free = columns.saturating_sub(text.chars().count() * style.size.columns());
+    let before = match style.align {
+        Align::Left => 0,
+        Align::Centre => free / 2,
+        Align::Right => free,
+    };
+    format!("{}{text}", " ".repeat(before))
+}
+
+const CODE: Style = Style::PLAIN.centre();
+const COLUMNS_MIN: usize = 8;
+const NAME_COLUMNS_MIN: usize = 6;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use super::*;
+use proptest::prelude::*;
+
+fn rows(page: &Page, columns: usize) -> Vec<String> {
+    let text = |row| match row {
+        Row::Text { text, .. } => Some(text),
+        _ => None,
+    };
+    page.lay_out(columns).into_iter().filter_map(text).collect()
+}
+
+#[test]
+fn a_long_name_wraps_and_its_amount_stays_whole_at_the_end() {
+    let page = Page::new().columns("White hanging heart t-light holder", "1 234.55");
+    assert_eq!(rows(&page, 32), ["White hanging heart", "t-light holder          1 234.55"]);
+    assert_eq!(rows(&page, 48), ["White hanging heart t-light holder      1 234.55"]);
+}
+
+#[test]
+fn an_amount_too_wide_for_the_paper_gets_rows_of_its_own() {
+    let page = Page::new().columns("Tin", "123456789012");
+    assert_eq!(rows(&page, 16), ["Tin", "    123456789012"]);
+}
+
+#[test]
+fn an_indent_is_kept_on_the_rows_that_follow() {
+    assert_eq!(rows(&Page::new().line("  one two three"), 9), ["  one two", "  three"]);
+}
+
+#[test]
+fn an_endless_word_is_broken_hard() {
+    assert_eq!(rows(&Page::new().line("ab 0123456789x"), 8), ["ab", "01234567", "89x"]);
+}
+
+#[test]
+fn an_empty_line_is_an_empty_row() {
+    assert_eq!(rows(&Page::new().line(""), 20), [""]);
+}
+
+#[test]
+fn wide_text_has_half_the_columns() {
+    let page = Page::new().text("BIG SHOP", Style::PLAIN.size(Size::Big)).columns_styled(
+        "TOTAL",
+        "9.99",
+        Style::PLAIN.size(Size::Wide),
+    );
+    assert_eq!(rows(&page, 32), ["BIG SHOP", "TOTAL       9.99"]);
+}
+
+#[test]
+fn a_name_cannot_start_a_line_of_its_own() {
+    let page = Page::new().line("Tin\nJob 999\r\n").line("Job").job("a1-\n7/Z");
+    let rows = rows(&page, 42);
+    assert_eq!(rows, ["Tin Job 999", "Job", "Job a1-7Z"]);
+    assert_eq!(job_on_paper(rows.iter().map(String::as_str)), Some("a1-7Z"));
+}
+
+#[test]
+fn a_name_that_wraps_into_a_job_line_does_not_hide_the_real_one() {
+    let page = Page::new().line("0123456789abcdefgh Job 42").job("77");
+    let rows = rows(&page, 20);
+    assert_eq!(rows[1], "Job 42");
+    assert_eq!(job_on_paper(rows.iter().map(String::as_str)), Some("77"));
+}
+
+#[test]
+fn the_banner_is_a_banner_only_at_the_top() {
+    let page = Page::new().line("Corner shop").line(POSSIBLE_DUPLICATE);
+    assert!(!marked_on_paper(rows(&page, 32).iter().map(String::as_str)));
+    let marked = page.marked_possible_duplicate();
+    assert!(marked_on_paper(rows(&marked, 32).iter().map(String::as_str)));
+}
+
+#[test]
+fn a_name_as_long_as_a_book_is_cut_short() {
+    let rows = rows(&Page::new().line(&"x".repeat(100_000)), 50);
+    assert_eq!(rows.len(), TEXT_CHARS_MAX / 50 + 1);
+    assert_eq!(rows.last().map(String::as_str), Some("..."));
+}
+
+#[test]
+fn a_preview_shows_codes_in_brackets() -> Result<(), crate::CodeError> {
+    let page = Page::new().barcode(Barcode::ean8("96385074")?).qr(Qr::new("R-17")?).feed(2).line("end").cut();
+    assert_eq!(page.plain(20), "  [EAN8 96385074]\n     [QR R-17]\n\n\nend\n");
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn no_row_is_wider_than_the_paper(
+        left in any::<String>(), right in "[0-9. ]{0,40}", columns in 8_usize..64, big in any::<bool>()
+    ) {
+        let style = Style::PLAIN.size(if big { Size::Big } else { Size::Normal });
+        let page = Page::new().text(&left, style).columns_styled(&left, &right, style);
+        for row in rows(&page, columns) {
+            prop_assert!(row.chars().count() * style.size.columns() <= columns, "{row:?}");
+            prop_assert!(!row.chars().any(char::is_control), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn wrapping_loses_no_letter(text in "[a-z ]{0,200}", columns in 8_usize..64) {
+        let letters = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
+        let page = Page::new().line(&text);
+        prop_assert_eq!(letters(&rows(&page, columns).concat()), letters(&text));
+    }
+}

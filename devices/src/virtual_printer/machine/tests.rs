@@ -1,0 +1,159 @@
+use super::super::piece::PIECE_BYTES_MAX;
+use super::*;
+use proptest::prelude::*;
+
+fn text(columns: usize, bytes: &[u8]) -> Vec<String> {
+    Machine::new(columns).print(bytes).iter().map(Piece::text).collect()
+}
+
+fn said(machine: &mut Machine) -> Vec<u8> {
+    let say = |effect| match effect {
+        Effect::Say(bytes) => bytes,
+        Effect::Piece(_) | Effect::Pulse => Vec::new(),
+    };
+    machine.effects().into_iter().flat_map(say).collect()
+}
+
+fn pulses(machine: &mut Machine) -> usize {
+    machine.effects().iter().filter(|effect| **effect == Effect::Pulse).count()
+}
+
+#[test]
+fn a_cut_ends_a_piece_and_a_blank_one_is_swept_off() {
+    assert_eq!(text(20, b"one\n\x1dVB\x00\x1dVB\x00two\n\x1bi"), ["one\n", "two\n"]);
+}
+
+#[test]
+fn text_stands_where_its_alignment_says() {
+    assert_eq!(
+        text(20, b"\x1ba\x01shop\n\x1ba\x02\x1d!\x1199\n\x1bi"),
+        ["        shop\n                99\n"]
+    );
+}
+
+#[test]
+fn a_row_that_is_full_goes_on_below() {
+    assert_eq!(text(16, b"0123456789abcdefgh\n\x1bi"), ["0123456789abcdef\ngh\n"]);
+}
+
+#[test]
+fn two_accents_make_a_sign_until_kanji_mode_is_left() {
+    assert_eq!(text(20, b"\x82\x82\n\x1c.\x82\x82\n\x1bi"), ["□□\néé\n"]);
+}
+
+#[test]
+fn a_code_page_that_it_does_not_have_prints_boxes() {
+    assert_eq!(text(20, b"\x1c.\x1bt\x13\xd5\x1bt\x63\xd5\n\x1bi"), ["€□\n"]);
+}
+
+#[test]
+fn codes_are_named_on_paper() {
+    let bytes = b"\x1dkC\x0d4006381333931\x1d(k\x06\x001P0R-7\x1d(k\x03\x001Q0\x1dk\x04A1\x00end\n\x1bi";
+    assert_eq!(text(42, bytes), ["[EAN13 4006381333931]\n[QR R-7]\n[CODE39 A1]\nend\n"]);
+}
+
+#[test]
+fn pictures_are_skipped_however_large_and_do_not_become_text() {
+    let mut bytes = b"a\n\x1dv0\x00\xff\x00\xff\x0f".to_vec();
+    bytes.extend(vec![b'x'; 255 * 4095]);
+    bytes.extend(b"b\n\x1bi");
+    assert_eq!(text(20, &bytes), ["a\nb\n"]);
+}
+
+#[test]
+fn status_is_told_at_once_even_inside_a_picture() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"\x1dv0\x00\x09\x00\x01\x00abc\x10\x04\x01");
+    assert_eq!(said(&mut machine), [0x12]);
+}
+
+#[test]
+fn without_paper_the_text_waits_and_status_is_still_told() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { paper_out: true, ..Faults::default() });
+    machine.receive(b"late\n\x1bi\x1d(H\x06\x0000wxyz\x10\x04\x01\x10\x04\x02\x10\x04\x04");
+    assert_eq!(machine.effects(), [0x1a, 0x32, 0x7e].map(|b| Effect::Say(vec![b])));
+    machine.set_faults(Faults::default());
+    let effects = machine.effects();
+    assert!(matches!(&effects[0], Effect::Piece(piece) if piece.text() == "late\n"));
+    assert_eq!(effects[1], Effect::Say(b"\x37\x22wxyz\x00".to_vec()));
+}
+
+#[test]
+fn a_swallowing_printer_says_that_all_is_well_and_prints_nothing() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { swallow: true, ..Faults::default() });
+    machine.receive(b"lost\n\x1bi\x1dr\x01\x10\x04\x01");
+    assert_eq!(machine.effects(), [Effect::Say(vec![0x12])]);
+}
+
+#[test]
+fn only_a_whole_pulse_opens_the_drawer() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"\x1bp\x00\x19");
+    assert_eq!(pulses(&mut machine), 0);
+    machine.receive(b"\xfa\x10\x14\x01\x00\x01");
+    assert_eq!(pulses(&mut machine), 2);
+}
+
+#[test]
+fn a_change_is_told_unasked_once_that_was_asked_for() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"\x1da\xff");
+    machine.set_faults(Faults { cover_open: true, ..Faults::default() });
+    assert_eq!(said(&mut machine), [0x10, 0, 0, 0, 0x38, 0, 0, 0]);
+}
+
+#[test]
+fn half_a_command_outlives_its_session_until_nuls_fill_it_up() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"left over\nhalf\x1d(k\xf0\x011P0half a code");
+    machine.receive(&crate::escpos::resync());
+    let pieces = machine.print(b"next\n\x1bi");
+    assert_eq!(pieces.iter().map(Piece::text).collect::<Vec<_>>(), ["left over\n", "next\n"]);
+}
+
+#[test]
+fn a_roll_that_ends_leaves_the_rest_waiting_for_a_new_one() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { roll_rows: Some(2), ..Faults::default() });
+    machine.receive(b"one\ntwo\nthree\n\x1bi");
+    machine.receive(b"\x10\x04\x02");
+    assert_eq!(machine.effects(), [Effect::Say(vec![0x32])]);
+    machine.set_faults(Faults::default());
+    assert!(matches!(&machine.effects()[..], [Effect::Piece(piece)] if piece.text() == "one\ntwo\nthree\n"));
+}
+
+#[test]
+fn a_clear_forgets_what_waits() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { cover_open: true, ..Faults::default() });
+    machine.receive(b"gone\n\x1bi");
+    machine.receive(&CLEAR);
+    assert_eq!(said(&mut machine), [0x37, 0x25, 0]);
+    machine.set_faults(Faults::default());
+    assert_eq!(machine.effects(), []);
+}
+
+#[test]
+fn endless_text_is_torn_off() {
+    let mut machine = Machine::new(16);
+    let pieces = machine.print(&vec![b'x'; 2 * PIECE_BYTES_MAX]);
+    assert!(!pieces.is_empty() && pieces.iter().all(|piece| piece.text().len() <= PIECE_BYTES_MAX + 17));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_printed_within_bounds(
+        chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20), offline in any::<bool>()
+    ) {
+        let mut machine = Machine::new(42);
+        machine.set_faults(Faults { paper_out: offline, ..Faults::default() });
+        for chunk in chunks {
+            machine.receive(&chunk);
+            let effects = machine.effects();
+            prop_assert!(effects.len() <= 2 * chunk.len() + 8);
+            prop_assert!(offline || machine.waiting.len() < TOKEN_BYTES_MAX);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Opening a log, and going from one segment to the next.
+
+use std::{io, sync::Arc};
+
+use toko_crdt::StoreId;
+
+use super::{
+    AppendLogError, Log, LogConfig, LogReader, OpenLogError, Position,
+    format::{
+        FRAME_BYTES, HEADER_BYTES, HeaderFault, KIND_NEXT, SYNCED_BEFORE, Salt, VERSION, check_header,
+        header, segment_name, segment_number,
+    },
+    offset_of,
+    reserve::Reserve,
+    scan::{Segment, SegmentEnd},
+};
+use crate::disk::{Disk, is_full, remove_if_there};
+
+/// The smallest segment that is worth making when the disk is nearly full.
+const SEGMENT_BYTES_MIN: u32 = 64 << 10;
+
+impl Log {
+    /// Opens the log of `store`, or begins it where there is none.
+    ///
+    /// Shape: `trusted` is a place that had been synced (from the views), so that only what lies above is looked at;
+    /// without one, everything is. A torn tail is cut and wiped here.
+    /// Errors: see [`OpenLogError`].
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        store: StoreId,
+        config: LogConfig,
+        trusted: Option<Position>,
+    ) -> Result<Self, OpenLogError> {
+        let mut numbers = Vec::new();
+        for name in disk.list().map_err(io_error("listing"))? {
+            if let Some(number) = segment_number(&name) {
+                numbers.push(number);
+            } else if name.ends_with(".seg.new") {
+                remove_if_there(&*disk, &name).map_err(io_error("removing a half-made segment"))?;
+            }
+        }
+        numbers.sort_unstable();
+        let reader = LogReader { disk, store, config };
+        let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
+            if let Some(trusted) = trusted {
+                return Err(damaged(trusted, "the file is gone"));
+            }
+            make_segment(&*reader.disk, &store, 1, config.segment_bytes)
+                .map_err(io_error("making the first segment"))?;
+            return Self::at(reader, 1, 1, None, HEADER_BYTES);
+        };
+        if let Some(hole) = (first..=last).find(|number| !numbers.contains(number)) {
+            return Err(damaged(Position::start_of(hole), "the file is gone"));
+        }
+        let from = trusted.unwrap_or(Position::start_of(first)).max(Position::start_of(first));
+        if from.segment > last {
+            return Err(damaged(from, "the file is gone"));
+        }
+        let (active, end) = find_end(&reader, from, last)?;
+        let spare = (active < last).then_some(active + 1);
+        Self::at(reader, first, active, spare, end)
+    }
+
+    fn at(
+        reader: LogReader,
+        first: u32,
+        active: u32,
+        spare: Option<u32>,
+        end: u32,
+    ) -> Result<Self, OpenLogError> {
+        let size = reader.disk.size(&segment_name(active)).map_err(io_error("measuring a segment"))?;
+        let salt = Salt::new(&reader.store, active);
+        let reserve = Reserve::open(&*reader.disk, reader.config.reserve_bytes);
+        Ok(Self {
+            first,
+            active,
+            active_bytes: offset_of(size),
+            spare,
+            salt,
+            end,
+            synced: end,
+            dirty_to: 0,
+            broken: None,
+            reserve,
+            buffer: Vec::new(),
+            reader,
+        })
+    }
+
+    /// Makes the next segment before it is needed, and takes the reserve again once there is room. Call it now and then,
+    /// out of a sale's way.
+    ///
+    /// Errors: [`AppendLogError::DiskFull`] as a warning: appending still works until the active segment is full.
+    pub fn prepare(&mut self) -> Result<(), AppendLogError> {
+        self.usable()?;
+        self.reserve.keep(&*self.reader.disk);
+        if self.spare.is_none() && self.end > self.active_bytes / 4 * 3 {
+            self.make_spare(0)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up the reserved file so that others (the views) can write; true if there was one.
+    pub fn release_reserve(&mut self) -> bool {
+        self.reserve.release(&*self.reader.disk)
+    }
+
+    /// Whether there is head-room for a full disk.
+    pub fn has_reserve(&self) -> bool {
+        self.reserve.is_kept()
+    }
+
+    /// Closes the active segment, synced, and goes on in the next, which has room for `bytes`.
+    pub(super) fn next_segment(&mut self, bytes: u64) -> Result<(), AppendLogError> {
+        let next = match self.spare {
+            Some(next) => next,
+            None => self.make_spare(bytes)?,
+        };
+        let name = segment_name(next);
+        let size = self.reader.disk.size(&name).map_err(|error| self.break_down("size", &error))?;
+        let mut close = Vec::new();
+        let flag = if self.end == self.synced { SYNCED_BEFORE } else { 0 };
+        self.salt.write(&mut close, self.end, KIND_NEXT | flag, &[]);
+        self.write(&close)?;
+        self.sync()?;
+        self.active = next;
+        self.active_bytes = offset_of(size);
+        self.salt = Salt::new(&self.reader.store, next);
+        (self.end, self.synced, self.dirty_to, self.spare) = (HEADER_BYTES, HEADER_BYTES, 0, None);
+        if bytes + u64::from(HEADER_BYTES + FRAME_BYTES) > size {
+            // It was made while the disk was nearly full, and is too small for this.
+            return self.next_segment(bytes);
+        }
+        Ok(())
+    }
+
+    /// Makes the segment behind the active one, smaller ones and the reserve's space where the disk is nearly full.
+    fn make_spare(&mut self, bytes: u64) -> Result<u32, AppendLogError> {
+        let least = bytes + u64::from(HEADER_BYTES + FRAME_BYTES);
+        let number = self.active + 1;
+        let mut size = self.reader.config.segment_bytes;
+        loop {
+            match make_segment(&*self.reader.disk, &self.reader.store, number, size) {
+                Ok(()) => break,
+                Err(error) if !is_full(&error) => return Err(self.break_down("making a segment", &error)),
+                Err(_) if u64::from(size / 2) >= least && size / 2 >= SEGMENT_BYTES_MIN => size /= 2,
+                Err(_) if self.reserve.release(&*self.reader.disk) => size = self.reader.config.segment_bytes,
+                Err(_) => return Err(AppendLogError::DiskFull { bytes: least }),
+            }
+        }
+        self.spare = Some(number);
+        Ok(number)
+    }
+}
+
+/// Makes a segment file that is whole and durable, with its name, or not there.
+fn make_segment(disk: &dyn Disk, store: &StoreId, number: u32, bytes: u32) -> io::Result<()> {
+    let name = segment_name(number);
+    let new = format!("{name}.new");
+    remove_if_there(disk, &new)?;
+    let made = disk
+        .create(&new, u64::from(bytes))
+        .and_then(|()| disk.write_at(&new, 0, &header(store, number)))
+        .and_then(|()| disk.sync(&new));
+    if let Err(error) = made {
+        remove_if_there(disk, &new)?;
+        return Err(error);
+    }
+    disk.rename(&new, &name)?;
+    disk.sync_dir()
+}
+
+/// Walks from `from` to the last whole record, wipes what a torn write left behind it, and says where the log ends.
+///
+/// What is found is written again and synced: a process that was killed may have left it in memory only.
+fn find_end(reader: &LogReader, from: Position, last: u32) -> Result<(u32, u32), OpenLogError> {
+    let failed = || io_error("reading a segment");
+    let mut at = from;
+    let mut before: Option<(Segment, u32, u32)> = None;
+    loop {
+        check_segment(reader, at.segment)?;
+        let mut segment = Segment::open(reader, at.segment).map_err(failed())?;
+        if u64::from(at.offset) > segment.bytes() {
+            return Err(damaged(at, "the file is shorter than what was synced"));
+        }
+        match segment.walk(at.offset).map_err(failed())? {
+            SegmentEnd::Closed(end) if at.segment < last => {
+                before = Some((segment, at.offset, end));
+                at = Position::start_of(at.segment + 1);
+            }
+            SegmentEnd::Closed(_) => {
+                return Err(damaged(Position::start_of(at.segment + 1), "the file is gone"));
+            }
+            SegmentEnd::Open(end) => {
+                cut_tail(&mut segment, at.segment, end)?;
+                segment.write_again(at.offset, end).map_err(io_error("syncing the tail"))?;
+                if let (HEADER_BYTES, Some((mut closed, from, to))) = (end, before) {
+                    closed.write_again(from, to).map_err(io_error("syncing the tail"))?;
+                }
+                check_unused(reader, Position { segment: at.segment, offset: end }, last)?;
+                return Ok((at.segment, end));
+            }
+        }
+    }
+}
+
+/// Behind the last whole record: zeros, or what an un-synced write left, which is wiped. A record that was written after
+/// a sync proves that whole records are missing.
+fn cut_tail(segment: &mut Segment, number: u32, end: u32) -> Result<(), OpenLogError> {
+    let Some(dirty_to) = segment.dirty_to(end).map_err(io_error("reading a segment"))? else { return Ok(()) };
+    if segment.synced_record_after(end).map_err(io_error("reading a segment"))? {
+        return Err(damaged(
+            Position { segment: number, offset: end },
+            "later records are whole, this one is not",
+        ));
+    }
+    tracing::warn!(file = segment_name(number), offset = end, bytes = dirty_to - end, "cut a torn tail");
+    segment.wipe(end, dirty_to).map_err(io_error("wiping a torn tail"))
+}
+
+/// Segments behind the active one were made ahead and hold nothing yet.
+fn check_unused(reader: &LogReader, end: Position, last: u32) -> Result<(), OpenLogError> {
+    for number in end.segment + 1..=last {
+        check_segment(reader, number)?;
+        let mut segment = Segment::open(reader, number).map_err(io_error("reading a segment"))?;
+        if segment.dirty_to(HEADER_BYTES).map_err(io_error("reading a segment"))?.is_some() {
+            return Err(damaged(end, "the next segment has records, this one is not closed"));
+        }
+    }
+    Ok(())
+}
+
+fn check_segment(reader: &LogReader, number: u32) -> Result<(), OpenLogError> {
+    let file = segment_name(number);
+    let mut bytes = [0; HEADER_BYTES as usize];
+    match reader.disk.read_at(&file, 0, &mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(OpenLogError::Damaged { file, offset: 0, why: "the file has no header" });
+        }
+        other => other.map_err(io_error("reading a segment's header"))?,
+    }
+    match check_header(&bytes, &reader.store, number) {
+        Ok(()) => Ok(()),
+        Err(HeaderFault::Damaged) => {
+            Err(OpenLogError::Damaged { file, offset: 0, why: "the header is damaged" })
+        }
+        Err(HeaderFault::Segment(_)) => {
+            Err(OpenLogError::Damaged { file, offset: 0, why: "the header is another segment's" })
+        }
+        Err(HeaderFault::Version(found)) => Err(OpenLogError::Version { file, found, known: VERSION }),
+        Err(HeaderFault::Store(other)) => Err(OpenLogError::Foreign { file, other, ours: reader.store }),
+    }
+}
+
+fn damaged(at: Position, why: &'static str) -> OpenLogError {
+    OpenLogError::Damaged { file: segment_name(at.segment), offset: u64::from(at.offset), why }
+}
+
+fn io_error(what: &'static str) -> impl Fn(io::Error) -> OpenLogError {
+    move |source| OpenLogError::Io { what: what.to_owned(), source }
+}

@@ -1,0 +1,290 @@
+//! One group: written, folded, synced, shown.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use toko_crdt::{
+    Body, EffectId, Entry, Fold, JournalId, KvError, KvRead, Lane, Run, Scope, StoreId,
+    book::{Applied, Book, Code, rows},
+    clock::UnixMicros,
+    digest::Digests,
+    frontier::{Frontier, Head},
+    ids::EntryRef,
+    member::{Members, Statement},
+};
+
+use super::{
+    Reply, SaveError, Store,
+    poison::Poison,
+    stage::{Group, Staged, What},
+    tables::{self, MadeFrom, RECORD_OWN},
+};
+use crate::{
+    log::{LogReader, Position},
+    views::Draft,
+};
+
+/// Rows that a group or a stretch of the log makes, with what the store keeps in memory beside them.
+pub(super) struct Absorb<'a> {
+    draft: Draft<'a>,
+    store: StoreId,
+    fold: Arc<dyn Fold>,
+    scope: Arc<dyn Scope>,
+    poison: &'a Poison,
+    log: LogReader,
+    heads: &'a Frontier,
+    done: Absorbed,
+}
+
+/// What comes out of an [`Absorb`].
+#[derive(Debug)]
+pub(super) struct Absorbed {
+    pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) digests: Digests,
+    pub(super) members: Arc<Members>,
+    pub(super) heads: BTreeMap<JournalId, Option<Head>>,
+    pub(super) closed: BTreeMap<JournalId, rows::Closed>,
+    pub(super) closings: Vec<JournalId>,
+    pub(super) last_runs: BTreeMap<Lane, Run>,
+    members_changed: bool,
+}
+
+impl<'a> Absorb<'a> {
+    /// Begins above the views as they are in `base`.
+    pub(super) fn new(store: &'a Store, base: &'a dyn KvRead) -> Self {
+        let done = Absorbed {
+            rows: BTreeMap::new(),
+            digests: store.digests,
+            members: Arc::clone(&store.members),
+            heads: BTreeMap::new(),
+            closed: store.closed.clone(),
+            closings: Vec::new(),
+            last_runs: store.last_runs.clone(),
+            members_changed: false,
+        };
+        Self {
+            draft: Draft::new(base),
+            store: store.store_id(),
+            fold: Arc::clone(&store.fold),
+            scope: Arc::clone(&store.scope),
+            poison: &store.poison,
+            log: store.log.reader(),
+            heads: &store.heads,
+            done,
+        }
+    }
+
+    /// Takes in an accepted entry: index, head, views. Returns the code where it is parked.
+    pub(super) fn entry(&mut self, kind: u8, entry: &Entry, at: Position) -> Result<Option<Code>, KvError> {
+        let (journal, place) = (*entry.journal(), entry.place());
+        tables::put_place(&mut self.draft, place, at, entry.hash())?;
+        if self.done.closed.get(&journal).is_none_or(|closed| place.seq <= closed.at) {
+            self.set_head(journal, Some(Head { seq: place.seq, hash: entry.hash() }))?;
+        }
+        if kind == RECORD_OWN && place.seq == 1 {
+            tables::put_last_run(&mut self.draft, journal.lane, journal.run)?;
+            self.done.last_runs.insert(journal.lane, journal.run);
+        }
+        let applied = self.apply(entry)?;
+        if applied == Applied::Folded {
+            self.note(entry)?;
+        }
+        if let Applied::Parked(code) = applied { Ok(Some(code)) } else { Ok(None) }
+    }
+
+    /// Takes in a member statement that came outside any journal, and is among the members already.
+    pub(super) fn statement(&mut self, statement: &Statement) -> Result<(), KvError> {
+        if let Err(error) = Arc::make_mut(&mut self.done.members).add(statement.clone()) {
+            tracing::warn!(err = %error, "a logged member statement does not hold");
+        }
+        self.done.members_changed = true;
+        tables::put_statement(&mut self.draft, statement)
+    }
+
+    /// Ends with the rows, made from the log up to `position`.
+    pub(super) fn finish(mut self, position: Position) -> Result<Absorbed, KvError> {
+        if self.done.members_changed {
+            self.heal()?;
+        }
+        let made = MadeFrom { store: self.store, fold_version: self.fold.version(), position };
+        tables::put_made_from(&mut self.draft, made)?;
+        Ok(Absorbed { rows: self.draft.into_rows(), ..self.done })
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<Applied, KvError> {
+        let book = Book { store: self.store, fold: &*self.fold, scope: &*self.scope };
+        if self.poison.is_marked(&entry.hash()) {
+            return book.park(&mut self.draft, EffectId::from(entry.hash()), entry.place(), Code::Killed);
+        }
+        book.apply(&mut self.draft, &mut self.done.digests, &self.done.members, entry)
+    }
+
+    /// What the store itself must know of an entry that was folded: members, forks, and what is carried.
+    fn note(&mut self, entry: &Entry) -> Result<(), KvError> {
+        let mut body = entry.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
+        while let Some(Body::Carried(inner)) = body {
+            tables::put_carried(&mut self.draft, inner.place())?;
+            body = inner.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
+        }
+        match body {
+            Some(Body::Member(statement)) => {
+                self.done.members_changed = true;
+                if let Err(error) = Arc::make_mut(&mut self.done.members).add(statement) {
+                    tracing::warn!(err = %error, entry = %entry.hash().short(), "a member statement does not hold");
+                }
+                Ok(())
+            }
+            Some(Body::Fork(proof)) => self.close(*proof.one.journal()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a forked journal at the last entry that both branches share.
+    fn close(&mut self, journal: JournalId) -> Result<(), KvError> {
+        let Some(closed) = rows::closed(&self.draft, &journal)? else { return Ok(()) };
+        self.done.closed.insert(journal, closed);
+        self.done.closings.push(journal);
+        let head =
+            self.done.heads.get(&journal).copied().unwrap_or_else(|| self.heads.head(&journal).copied());
+        if head.is_some_and(|head| head.seq > closed.at) {
+            let end = tables::place(&self.draft, EntryRef { journal, seq: closed.at })?;
+            self.set_head(journal, end.map(|(_, hash)| Head { seq: closed.at, hash }))?;
+        }
+        Ok(())
+    }
+
+    fn set_head(&mut self, journal: JournalId, head: Option<Head>) -> Result<(), KvError> {
+        self.done.heads.insert(journal, head);
+        tables::put_head(&mut self.draft, &journal, head)
+    }
+
+    /// Tries parked entries again whose author or right to write may be known now.
+    fn heal(&mut self) -> Result<(), KvError> {
+        for parked in rows::parked_all(&self.draft)? {
+            if !matches!(parked.code, Code::OutOfScope | Code::UnknownAuthor) {
+                continue;
+            }
+            let Some((at, _)) = tables::place(&self.draft, parked.place)? else { continue };
+            let record = self.log.read(at).map_err(KvError::storage)?;
+            let entry = Entry::decode(&self.store, &record.payload).map_err(KvError::corrupt)?;
+            if self.apply(&entry)? == Applied::Folded {
+                self.note(&entry)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Writes, folds, syncs and shows a group, and settles the replies that depend on it.
+    pub(super) fn finish_group(&mut self, group: Group, replies: &mut [Reply]) {
+        if group.is_empty() {
+            return;
+        }
+        let saved = self.make_room().and_then(|()| self.save(&group));
+        match saved {
+            Ok(parked) => parked.into_iter().for_each(|(reply, code)| match replies.get_mut(reply) {
+                Some(Reply::Appended(Ok(appended))) => appended.parked = Some(code),
+                Some(Reply::Ingested(Ok(ingested))) => ingested.parked += 1,
+                _ => {}
+            }),
+            Err(error) => {
+                if let Some(members) = group.members_before {
+                    self.members = members;
+                }
+                for n in group.replies {
+                    if let Some(reply) = replies.get_mut(n) {
+                        reply.fail(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn make_room(&mut self) -> Result<(), SaveError> {
+        if self.must_checkpoint() {
+            self.checkpoint()?;
+        }
+        if self.must_checkpoint() { Err(SaveError::DiskFull) } else { Ok(()) }
+    }
+
+    fn save(&mut self, group: &Group) -> Result<Vec<(usize, Code)>, SaveError> {
+        let records: Vec<(u8, &[u8])> =
+            group.records.iter().map(|r| (r.kind, r.payload.as_slice())).collect();
+        let positions = self.log.append(&records)?;
+        let (absorbed, parked) = self
+            .fold_group(&group.records, &positions)
+            .map_err(|error| self.break_down(&error.to_string()))?;
+        if group.sync {
+            self.log.sync()?;
+        }
+        self.show(absorbed);
+        if group.sync {
+            self.show_synced();
+        }
+        Ok(parked)
+    }
+
+    fn fold_group(
+        &self,
+        records: &[Staged],
+        positions: &[Position],
+    ) -> Result<(Absorbed, Vec<(usize, Code)>), KvError> {
+        let base = self.views.snapshot();
+        let mut absorb = Absorb::new(self, &base);
+        let mut parked = Vec::new();
+        for (record, at) in records.iter().zip(positions) {
+            match &record.what {
+                What::Entry(entry) => {
+                    let code = absorb.entry(record.kind, entry, *at)?;
+                    parked.extend(record.reply.zip(code));
+                }
+                What::Statement(statement) => absorb.statement(statement)?,
+            }
+        }
+        Ok((absorb.finish(self.log.end())?, parked))
+    }
+
+    /// Makes what was absorbed the state of the store.
+    pub(super) fn show(&mut self, absorbed: Absorbed) {
+        for (journal, head) in absorbed.heads {
+            match head {
+                Some(head) => self.heads.set(journal, head),
+                None => self.heads.remove(&journal),
+            }
+            self.unsynced.insert(journal, head);
+        }
+        self.digests = absorbed.digests;
+        self.closed = absorbed.closed;
+        self.closings.extend(absorbed.closings);
+        self.last_runs = absorbed.last_runs;
+        if !Arc::ptr_eq(&self.members, &absorbed.members) || absorbed.members_changed {
+            self.members = absorbed.members;
+            self.reader.set_members(&self.members);
+        }
+        self.views.publish(absorbed.rows);
+        self.reader.note_change();
+    }
+
+    /// Syncs what was written with [`super::Wait::Memory`] and shows it as durable.
+    pub(super) fn sync_log(&mut self) -> Result<(), SaveError> {
+        self.log.sync()?;
+        self.show_synced();
+        Ok(())
+    }
+
+    /// Everything that is in the log is synced: others may have it now.
+    pub(super) fn show_synced(&mut self) {
+        if !self.unsynced.is_empty() {
+            self.reader.set_durable(std::mem::take(&mut self.unsynced));
+        }
+    }
+
+    /// What follows from the last group: nothing, mostly.
+    pub(super) fn follow_up(&mut self, now: UnixMicros) -> Group {
+        let mut group = Group::default();
+        for journal in std::mem::take(&mut self.closings) {
+            self.carry_out(now, &mut group, journal);
+        }
+        group
+    }
+}

@@ -1,0 +1,185 @@
+//! Reading a store from any thread, while its owner goes on.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::watch;
+use toko_crdt::{
+    Body, EffectId, Entry, Hash, JournalId, KvError, KvRead, StoreId,
+    book::rows::{self, Parked},
+    digest::Digests,
+    entry::ENTRY_BYTES_MAX,
+    frontier::{Frontier, Head},
+    ids::EntryRef,
+    member::Members,
+};
+
+use super::{ReadStoreError, tables};
+use crate::{
+    log::{LogReader, Position},
+    views::{Snapshot, Views},
+};
+
+/// A cheap handle for reading a store. What it shows is one moment; the next moment may be further on.
+#[derive(Clone)]
+pub struct StoreReader {
+    store: StoreId,
+    views: Views,
+    log: LogReader,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    durable: RwLock<Frontier>,
+    members: RwLock<Option<Arc<Members>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl StoreReader {
+    pub(super) fn new(store: StoreId, views: Views, log: LogReader) -> Self {
+        let shared =
+            Shared { durable: RwLock::default(), members: RwLock::default(), changed: watch::Sender::new(0) };
+        Self { store, views, log, shared: Arc::new(shared) }
+    }
+
+    /// The store.
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// All views as they are now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.views.snapshot()
+    }
+
+    /// Reads from one snapshot of the views.
+    pub fn read<T>(&self, read: impl FnOnce(&dyn KvRead) -> Result<T, KvError>) -> Result<T, KvError> {
+        self.views.read(read)
+    }
+
+    /// What is here durably: what others may have, and what is acknowledged to them.
+    pub fn frontier(&self) -> Frontier {
+        self.with_frontier(Frontier::clone)
+    }
+
+    /// Looks at what is here durably without copying it. Be quick: the store waits meanwhile.
+    pub fn with_frontier<T>(&self, look: impl FnOnce(&Frontier) -> T) -> T {
+        look(&self.shared.durable.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Who belongs to the store.
+    pub fn members(&self) -> Arc<Members> {
+        let members = self.shared.members.read().unwrap_or_else(PoisonError::into_inner).clone();
+        members.unwrap_or_else(|| unreachable!("members are set before the store hands out a reader"))
+    }
+
+    /// Counts changes: of views, of the durable frontier, of members.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    /// The digests of the views.
+    pub fn digests(&self) -> Result<Digests, KvError> {
+        self.read(|kv| Digests::of(kv))
+    }
+
+    /// Everything that is kept and not in the views, with its code.
+    pub fn parked(&self) -> Result<Vec<Parked>, KvError> {
+        self.read(|kv| rows::parked_all(kv))
+    }
+
+    /// The entry at a place, if it is here.
+    pub fn entry(&self, place: EntryRef) -> Result<Option<Entry>, ReadStoreError> {
+        match self.read(|kv| tables::place(kv, place))? {
+            Some((at, _)) => self.entry_at(at).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry with a hash, if it is here: in its own place, or carried out of a closed journal.
+    pub fn entry_by_hash(&self, hash: Hash) -> Result<Option<Entry>, ReadStoreError> {
+        let Some(place) = self.read(|kv| rows::place_of(kv, EffectId::from(hash)))? else { return Ok(None) };
+        let mut entry = self.entry(place)?;
+        while let Some(outer) = entry {
+            if outer.hash() == hash {
+                return Ok(Some(outer));
+            }
+            entry = match outer.body().map(|body| Body::decode(&self.store, body)).transpose()? {
+                Some(Body::Carried(inner)) => Some(*inner),
+                _ => None,
+            };
+        }
+        Ok(None)
+    }
+
+    /// The stretch of a journal from number `from` on that is durable here, as far as `bytes_max` goes, or one entry.
+    ///
+    /// Shape: in order, without gaps; empty where nothing is.
+    pub fn entries(
+        &self,
+        journal: JournalId,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, ReadStoreError> {
+        let last = self.with_frontier(|frontier| frontier.head(&journal).map_or(0, |head| head.seq));
+        let mut places = Vec::new();
+        let entries_max = bytes_max / ENTRY_BYTES_MIN + 1;
+        self.read(|kv| {
+            tables::places_from(kv, EntryRef { journal, seq: from }, &mut |seq, at| {
+                if seq <= last {
+                    places.push(at);
+                }
+                seq < last && places.len() < entries_max
+            })
+        })?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for at in places {
+            let record = self.log.read(at)?;
+            bytes += record.payload.len();
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(Entry::decode(&self.store, &record.payload)?);
+        }
+        Ok(entries)
+    }
+
+    fn entry_at(&self, at: Position) -> Result<Entry, ReadStoreError> {
+        let record = self.log.read(at)?;
+        debug_assert!(record.payload.len() <= ENTRY_BYTES_MAX, "the log holds entries");
+        Ok(Entry::decode(&self.store, &record.payload)?)
+    }
+
+    pub(super) fn set_members(&self, members: &Arc<Members>) {
+        *self.shared.members.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(members));
+        self.note_change();
+    }
+
+    pub(super) fn set_durable(&self, lines: BTreeMap<JournalId, Option<Head>>) {
+        let mut durable = self.shared.durable.write().unwrap_or_else(PoisonError::into_inner);
+        for (journal, head) in lines {
+            match head {
+                Some(head) => durable.set(journal, head),
+                None => durable.remove(&journal),
+            }
+        }
+        drop(durable);
+        self.note_change();
+    }
+
+    pub(super) fn note_change(&self) {
+        self.shared.changed.send_modify(|count| *count += 1);
+    }
+}
+
+/// No entry is shorter than its envelope.
+const ENTRY_BYTES_MIN: usize = 180;
+
+impl fmt::Debug for StoreReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreReader").field("store", &self.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,319 @@
+//! The store on one named thread: whatever waits when a sync ends goes into the next group.
+//!
+//! The inbox is bounded; when it is full, senders wait. Views move into the database once a second on a second thread, so
+//! that its sync is in nobody's way. There is no other timer.
+
+use std::{
+    fmt, io,
+    sync::{Arc, mpsc as std_mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot};
+use toko_crdt::{
+    Entry,
+    clock::UnixMicros,
+    member::{Statement, StatementError},
+};
+
+use super::{Append, Appended, IngestError, Ingested, Reply, Request, SaveError, Store, StoreReader};
+use crate::views::{Flush, Flushed};
+
+/// Requests that may wait; more, and senders wait.
+const INBOX_MAX: usize = 1024;
+/// Requests that go into one group at most.
+const GROUP_MAX: usize = 256;
+/// How often views move into the database.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the wall clock, as good as it is.
+pub type WallClock = Arc<dyn Fn() -> UnixMicros + Send + Sync>;
+
+/// A store that runs on its own thread. Drop all handles, or stop it, to end it.
+pub struct StoreThread {
+    handle: StoreHandle,
+    join: JoinHandle<()>,
+}
+
+/// A cheap handle of a running store: writes go to its thread, reads go past it.
+#[derive(Clone)]
+pub struct StoreHandle {
+    inbox: mpsc::Sender<Message>,
+    reader: StoreReader,
+}
+
+enum Message {
+    Work(Request, oneshot::Sender<Reply>),
+    Checkpoint(oneshot::Sender<Result<(), SaveError>>),
+    Stop(oneshot::Sender<Result<(), SaveError>>),
+}
+
+impl StoreThread {
+    /// Runs `store` on a thread of its own.
+    ///
+    /// Errors: the machine gives no more threads.
+    pub fn start(store: Store, clock: WallClock) -> io::Result<Self> {
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
+        let reader = store.reader();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (flushes, flusher) = start_flusher()?;
+        let join = std::thread::Builder::new().name("toko-store".to_owned()).spawn(move || {
+            let driver = Driver { store, clock, messages, flushes, flushed: flusher.done, flushing: false };
+            runtime.block_on(driver.run());
+            // The other thread ends when its inbox has gone, which it has.
+            drop(flusher.join.join());
+        })?;
+        Ok(Self { handle: StoreHandle { inbox, reader }, join })
+    }
+
+    /// A handle.
+    pub fn handle(&self) -> StoreHandle {
+        self.handle.clone()
+    }
+
+    /// Saves what waits, moves views into the database, and ends the thread.
+    ///
+    /// Errors: what the last checkpoint answered. The log is whole in any case.
+    pub async fn stop(self) -> Result<(), SaveError> {
+        let result = self.handle.ask(Message::Stop).await;
+        let joined = tokio::task::spawn_blocking(move || self.join.join()).await;
+        match joined {
+            Ok(Ok(())) => result,
+            _ => Err(SaveError::Broken { why: "the store's thread panicked".into() }),
+        }
+    }
+
+    /// Whether the thread has ended, which it does by itself only when every handle is gone, or by a panic.
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+}
+
+impl StoreHandle {
+    /// For reading.
+    pub fn reader(&self) -> &StoreReader {
+        &self.reader
+    }
+
+    /// Writes an entry of this node.
+    pub async fn append(&self, append: Append) -> Result<Appended, SaveError> {
+        match self.request(Request::Append(Box::new(append))).await? {
+            Reply::Appended(result) => result,
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Writes an entry of this node, from a thread that is no async task.
+    pub fn append_blocking(&self, append: Append) -> Result<Appended, SaveError> {
+        match self.request_blocking(Request::Append(Box::new(append)))? {
+            Reply::Appended(result) => result,
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Takes in a stretch of one journal.
+    pub async fn ingest(&self, entries: Vec<Entry>) -> Result<Ingested, IngestError> {
+        match self.request(Request::Ingest(entries)).await? {
+            Reply::Ingested(result) => result,
+            other => Err(mismatch(&other).into()),
+        }
+    }
+
+    /// Takes in statements about members, root's first.
+    pub async fn statements(
+        &self,
+        statements: Vec<Statement>,
+    ) -> Result<Vec<Result<bool, StatementError>>, SaveError> {
+        match self.request(Request::Statements(statements)).await? {
+            Reply::Statements(result) => result,
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Asks whether the store still works: for the watchdog.
+    pub async fn probe(&self) -> Result<(), SaveError> {
+        match self.request(Request::Probe).await? {
+            Reply::Alive(result) => result,
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Syncs what is in memory and moves views into the database, now.
+    pub async fn checkpoint(&self) -> Result<(), SaveError> {
+        self.ask(Message::Checkpoint).await
+    }
+
+    /// Gives the store any request and waits for its reply.
+    pub async fn request(&self, request: Request) -> Result<Reply, SaveError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Message::Work(request, reply)).await.map_err(|_| SaveError::Stopped)?;
+        answer.await.map_err(|_| SaveError::Stopped)
+    }
+
+    /// Gives the store any request and waits for its reply, from a thread that is no async task.
+    pub fn request_blocking(&self, request: Request) -> Result<Reply, SaveError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.blocking_send(Message::Work(request, reply)).map_err(|_| SaveError::Stopped)?;
+        answer.blocking_recv().map_err(|_| SaveError::Stopped)
+    }
+
+    async fn ask(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<(), SaveError>>) -> Message,
+    ) -> Result<(), SaveError> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(message(reply)).await.map_err(|_| SaveError::Stopped)?;
+        answer.await.map_err(|_| SaveError::Stopped)?
+    }
+}
+
+/// A reply of another kind than the request would be our own mistake; it is answered rather than panicked about.
+fn mismatch(reply: &Reply) -> SaveError {
+    debug_assert!(false, "a reply of the wrong kind: {reply:?}");
+    SaveError::Stopped
+}
+
+struct Flusher {
+    done: mpsc::UnboundedReceiver<Flushed>,
+    join: JoinHandle<()>,
+}
+
+/// The thread on which views move into the database. At most one move is under way, so its queues hold one.
+fn start_flusher() -> io::Result<(std_mpsc::Sender<Flush>, Flusher)> {
+    let (flushes, inbox) = std_mpsc::channel::<Flush>();
+    let (report, done) = mpsc::unbounded_channel();
+    let join = std::thread::Builder::new().name("toko-views".to_owned()).spawn(move || {
+        while let Ok(flush) = inbox.recv() {
+            if report.send(flush.run()).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok((flushes, Flusher { done, join }))
+}
+
+struct Driver {
+    store: Store,
+    clock: WallClock,
+    messages: mpsc::Receiver<Message>,
+    flushes: std_mpsc::Sender<Flush>,
+    flushed: mpsc::UnboundedReceiver<Flushed>,
+    flushing: bool,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
+        checkpoint.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                Some(flushed) = self.flushed.recv() => self.end_checkpoint(flushed),
+                message = self.messages.recv() => match message {
+                    Some(message) => if let Some(stopped) = self.work_off(message).await {
+                        let result = self.settle().await;
+                        // Whoever asked may have gone.
+                        drop(stopped.send(result));
+                        return;
+                    },
+                    None => {
+                        if let Err(error) = self.settle().await {
+                            tracing::warn!(err = %error, "the last checkpoint failed; the log has everything");
+                        }
+                        return;
+                    }
+                },
+                _ = checkpoint.tick() => self.start_checkpoint(),
+            }
+        }
+    }
+
+    /// Works off what waits, as one group. Returns whoever asked to stop.
+    async fn work_off(&mut self, first: Message) -> Option<oneshot::Sender<Result<(), SaveError>>> {
+        let (mut batch, mut replies) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        let mut then = None;
+        while let Some(message) = next.take() {
+            match message {
+                Message::Work(request, reply) => {
+                    batch.push(request);
+                    replies.push(reply);
+                }
+                other => then = Some(other),
+            }
+            if then.is_none() && batch.len() < GROUP_MAX {
+                next = self.messages.try_recv().ok();
+            }
+        }
+        self.make_room().await;
+        if !batch.is_empty() {
+            let answers = self.store.step((self.clock)(), batch);
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // Whoever asked may have gone; what was asked is done all the same.
+                drop(reply.send(answer));
+            }
+        }
+        if self.store.wants_checkpoint() {
+            self.start_checkpoint();
+        }
+        match then {
+            Some(Message::Checkpoint(reply)) => {
+                drop(reply.send(self.settle().await));
+                None
+            }
+            Some(Message::Stop(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// Waits for the database where far too much waits for it.
+    async fn make_room(&mut self) {
+        if self.store.must_checkpoint()
+            && self.flushing
+            && let Some(flushed) = self.flushed.recv().await
+        {
+            self.end_checkpoint(flushed);
+        }
+    }
+
+    /// A whole checkpoint, waited for.
+    async fn settle(&mut self) -> Result<(), SaveError> {
+        if self.flushing
+            && let Some(flushed) = self.flushed.recv().await
+        {
+            self.end_checkpoint(flushed);
+        }
+        self.store.checkpoint()
+    }
+
+    fn start_checkpoint(&mut self) {
+        if self.flushing || self.store.broken().is_some() {
+            return;
+        }
+        match self.store.start_checkpoint() {
+            Ok(Some(flush)) => self.flushing = self.flushes.send(flush).is_ok(),
+            Ok(None) => {}
+            Err(error) => tracing::error!(err = %error, "the checkpoint failed"),
+        }
+    }
+
+    fn end_checkpoint(&mut self, flushed: Flushed) {
+        self.flushing = false;
+        if let Err(error) = self.store.finish_checkpoint(flushed) {
+            tracing::error!(err = %error, "the checkpoint failed");
+        }
+    }
+}
+
+impl fmt::Debug for StoreThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreThread").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreHandle").field("reader", &self.reader).finish_non_exhaustive()
+    }
+}

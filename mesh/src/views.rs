@@ -1,0 +1,317 @@
+//! Views and indexes: rows in memory for what is new, redb for the rest, read as one.
+//!
+//! Purpose: what the fold makes of the log, for everybody who reads. A group's rows become visible all at once, in memory;
+//! once in a while (a second) what has gathered moves into redb in one synced commit, on whatever thread runs the
+//! [`Flush`]. So a sale waits for the log's sync and for nothing else, and the database's file is written once per second
+//! instead of once per sale.
+//!
+//! Invariants: a [`Snapshot`] never changes. redb holds rows of synced log records only, together with the log position
+//! that they are made from; what is lost above it is folded again from the log. A database file that cannot be trusted is
+//! thrown away and made anew: it holds nothing that the log does not.
+//!
+//! Absent on purpose: any meaning of keys and values, and any typed redb table: one table of bytes to bytes.
+
+mod backend;
+mod layers;
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use redb::{Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
+use thiserror::Error;
+use toko_crdt::{KvError, KvRead};
+
+use crate::disk::{Disk, remove_if_there};
+use backend::DiskBackend;
+pub(crate) use layers::Draft;
+use layers::{Rows, scan_layers};
+
+/// The database's file.
+pub const VIEWS_FILE: &str = "views.redb";
+
+const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("views");
+
+/// A cheap handle for reading views, on any thread.
+#[derive(Clone, Debug)]
+pub struct Views {
+    shared: Arc<Mutex<Layers>>,
+}
+
+/// All views at one moment. It keeps what it needs; let go of it soon, since the database cannot reuse space meanwhile.
+#[derive(Clone)]
+pub struct Snapshot {
+    recent: Arc<Rows>,
+    moving: Option<Arc<Rows>>,
+    base: Arc<Base>,
+}
+
+/// A move of gathered rows into the database, ready to run on any thread.
+#[derive(Debug)]
+#[must_use = "rows that are not moved stay in memory"]
+pub struct Flush {
+    rows: Arc<Rows>,
+    base: Arc<Base>,
+}
+
+/// What came of a [`Flush`]; hand it to [`Views::finish`].
+#[derive(Debug)]
+pub struct Flushed(Result<(Arc<Base>, u64), FlushError>);
+
+/// Why rows did not get into the database. They are still in memory and in the log.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// No space; it is tried again.
+    #[error("the disk is full; views wait in memory until there is room")]
+    DiskFull,
+    /// The database's file cannot be trusted any more.
+    #[error("the views' file failed ({why}); it will be made anew from the log at the next start")]
+    Failed {
+        /// The database's own words.
+        why: String,
+    },
+}
+
+#[derive(Debug)]
+struct Layers {
+    recent: Arc<Rows>,
+    moving: Option<Arc<Rows>>,
+    base: Arc<Base>,
+    disk: Arc<dyn Disk>,
+    cache_bytes: usize,
+}
+
+/// The database as of its last commit.
+struct Base {
+    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    // Below the table: it must outlive every reader.
+    db: Arc<Database>,
+    backend: DiskBackend,
+}
+
+impl Views {
+    /// Opens the database on `disk`, or makes an empty one where there is none.
+    ///
+    /// Errors: what is wrong with the file that is there; [`Views::discard`] it and open again.
+    pub fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Self, FlushError> {
+        let base = open_base(&disk, cache_bytes)?;
+        let layers = Layers { recent: Arc::default(), moving: None, base: Arc::new(base), disk, cache_bytes };
+        Ok(Self { shared: Arc::new(Mutex::new(layers)) })
+    }
+
+    /// Throws a database away that nobody has open.
+    pub fn discard(disk: &dyn Disk) -> io::Result<()> {
+        remove_if_there(disk, VIEWS_FILE)?;
+        disk.sync_dir()
+    }
+
+    /// All views as they are now.
+    pub fn snapshot(&self) -> Snapshot {
+        let layers = self.layers();
+        Snapshot {
+            recent: Arc::clone(&layers.recent),
+            moving: layers.moving.clone(),
+            base: Arc::clone(&layers.base),
+        }
+    }
+
+    /// Reads from one snapshot.
+    pub fn read<T>(&self, read: impl FnOnce(&dyn KvRead) -> Result<T, KvError>) -> Result<T, KvError> {
+        read(&self.snapshot())
+    }
+
+    /// Makes a group's rows visible, all at once.
+    pub(crate) fn publish(&self, rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+        if !rows.is_empty() {
+            // Copies the recent rows only where somebody is reading them right now.
+            Arc::make_mut(&mut self.layers().recent).extend(rows);
+        }
+    }
+
+    /// Bytes of rows that are not in the database yet.
+    pub fn waiting_bytes(&self) -> usize {
+        let layers = self.layers();
+        layers.recent.bytes() + layers.moving.as_ref().map_or(0, |rows| rows.bytes())
+    }
+
+    /// Sets what has gathered aside, to be moved into the database. `None` where nothing has, or a move is under way.
+    ///
+    /// The caller has synced the log up to these rows.
+    pub fn start_flush(&self) -> Option<Flush> {
+        let mut layers = self.layers();
+        if layers.moving.is_some() || layers.recent.is_empty() {
+            return None;
+        }
+        let rows = std::mem::take(&mut layers.recent);
+        layers.moving = Some(Arc::clone(&rows));
+        Some(Flush { rows, base: Arc::clone(&layers.base) })
+    }
+
+    /// Takes note of how a [`Flush`] went. Returns the bytes that were moved.
+    ///
+    /// Errors: as the flush said; the rows are among the recent ones again.
+    pub fn finish(&self, flushed: Flushed) -> Result<u64, FlushError> {
+        let mut layers = self.layers();
+        match flushed.0 {
+            Ok((base, bytes)) => {
+                layers.base = base;
+                layers.moving = None;
+                Ok(bytes)
+            }
+            Err(error) => {
+                let mut rows = layers.moving.take().unwrap_or_default();
+                let newer = std::mem::take(&mut layers.recent);
+                Arc::make_mut(&mut rows)
+                    .extend(newer.iter().map(|(key, value)| (key.clone(), value.clone())));
+                layers.recent = rows;
+                layers.base.backend.let_go();
+                if matches!(error, FlushError::DiskFull) {
+                    // redb trusts nothing after a failed write, so the file is opened anew, as of its last commit.
+                    layers.base = Arc::new(open_base(&layers.disk, layers.cache_bytes)?);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layers> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flush {
+    /// Writes the rows and syncs. Takes as long as the disk takes; readers and writers go on meanwhile.
+    #[must_use]
+    pub fn run(self) -> Flushed {
+        let moved = catch_unwind(AssertUnwindSafe(|| self.write()))
+            .unwrap_or_else(|_| Err(FlushError::Failed { why: "the database panicked".to_owned() }));
+        Flushed(moved.map_err(|error| match error {
+            FlushError::Failed { .. } if self.base.backend.ran_full() => FlushError::DiskFull,
+            other => other,
+        }))
+    }
+
+    fn write(&self) -> Result<(Arc<Base>, u64), FlushError> {
+        let db = &self.base.db;
+        let mut write = db.begin_write().map_err(failed)?;
+        write.set_durability(Durability::Immediate).map_err(failed)?;
+        write.set_quick_repair(true);
+        {
+            let mut table = write.open_table(TABLE).map_err(failed)?;
+            for (key, value) in self.rows.iter() {
+                match value {
+                    Some(value) => drop(table.insert(&**key, &**value).map_err(failed)?),
+                    None => drop(table.remove(&**key).map_err(failed)?),
+                }
+            }
+        }
+        write.commit().map_err(failed)?;
+        let base = Base::read(Arc::clone(db), self.base.backend.clone())?;
+        Ok((Arc::new(base), self.rows.bytes() as u64))
+    }
+}
+
+impl Base {
+    fn read(db: Arc<Database>, backend: DiskBackend) -> Result<Self, FlushError> {
+        let table = db.begin_read().map_err(failed)?.open_table(TABLE).map_err(failed)?;
+        Ok(Self { table, db, backend })
+    }
+}
+
+/// Opens the database's file. What it does with a damaged one is redb's business, a panic included.
+fn open_base(disk: &Arc<dyn Disk>, cache_bytes: usize) -> Result<Base, FlushError> {
+    let backend = DiskBackend::open(Arc::clone(disk), VIEWS_FILE).map_err(failed)?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let db = Builder::new()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(backend.clone())
+            .map_err(failed)?;
+        let mut write = db.begin_write().map_err(failed)?;
+        write.set_quick_repair(true);
+        let is_new = write.list_tables().map_err(failed)?.next().is_none();
+        write.open_table(TABLE).map_err(failed)?;
+        if is_new {
+            write.commit().map_err(failed)?
+        } else {
+            write.abort().map_err(failed)?
+        }
+        Base::read(Arc::new(db), backend.clone())
+    }));
+    let result =
+        opened.unwrap_or_else(|_| Err(FlushError::Failed { why: "the database panicked".to_owned() }));
+    if result.is_err() {
+        backend.let_go();
+        if backend.ran_full() {
+            return Err(FlushError::DiskFull);
+        }
+    }
+    result
+}
+
+impl KvRead for Snapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        if let Some(row) = self.recent.get(key).or_else(|| self.moving.as_ref()?.get(key)) {
+            return Ok(row.as_deref().map(<[u8]>::to_vec));
+        }
+        self.base.get(key)
+    }
+
+    fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), KvError> {
+        let layers = [Some(&*self.recent), self.moving.as_deref()];
+        scan_layers(&layers, &*self.base, prefix, from, visit)
+    }
+}
+
+impl KvRead for Base {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        calm(|| Ok(self.table.get(key).map_err(KvError::storage)?.map(|value| value.value().to_vec())))
+    }
+
+    fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), KvError> {
+        let mut rows = calm(|| self.table.range(prefix.max(from)..).map_err(KvError::storage))?;
+        while let Some((key, value)) = calm(|| rows.next().transpose().map_err(KvError::storage))? {
+            if !key.value().starts_with(prefix) || !visit(key.value(), value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A panic of the database over a damaged page is an error of the views, never the fault of whatever was being folded.
+fn calm<T>(read: impl FnOnce() -> Result<T, KvError>) -> Result<T, KvError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(KvError::corrupt("the database panicked")))
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("recent_bytes", &self.recent.bytes()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+fn failed(error: impl fmt::Display) -> FlushError {
+    FlushError::Failed { why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What people see: every op folded into rows, and typed readers over them.
+//!
+//! The law: the fold is a total function of the *set* of effects. Sums add, sets grow, registers keep the highest by
+//! (revision, clock, hash), and a row that depends on two ops is settled by whichever comes last. It reads no clock, no
+//! role, no order of arrival; it never refuses and never repairs. What looks wrong is a [`flags::Flag`].
+//!
+//! Tables by first key byte. Numbers in keys are big-endian, so that rows sort. Values are postcard of plain fields.
+//!
+//! | key | value | lane |
+//! | --- | --- | --- |
+//! | `10` sale | summary, place of its entry, quantity of each line | books |
+//! | `11` terminal, series, counter, sale | nothing: who printed that number | books |
+//! | `12` terminal, series | highest counter | books |
+//! | `13` day, terminal, series, counter, sale | nothing: the sales of a day | books |
+//! | `14` day | counts of sales, returns, voids, lines, write-offs | books |
+//! | `15` day, currency | value of sales, returns, voids; rounding | books |
+//! | `16` day, currency, tender | count and amount | books |
+//! | `17` day, currency, tax | net and amount | books |
+//! | `18` day, sku | quantities sold, returned, moved; value | books |
+//! | `19` sku | stock, by what moved it | books |
+//! | `1a` node, key, effect | hash of the request that used an idempotency key (`53` for the floor) | books |
+//! | `1b` job, effect | a print that was asked for | books |
+//! | `1c` job, attempt, kind, effect | an attempt that started, or its outcome | books |
+//! | `1d` job | nothing: asked, and neither printed nor given up | books |
+//! | `1e` shift | its opening | books |
+//! | `1f` shift, effect | a closing | books |
+//! | `20` shift, currency | cash in and out | books |
+//! | `21` sale, line | quantity that came back | books |
+//! | `22` cart, sale | nothing: the sales of a cart | books |
+//! | `23` kind, blob, effect | a bundle that was published | books |
+//! | `24` kind | the bundle that counts | books |
+//! | `25` day, effect | a day's opening or closing | books |
+//! | `26` code, subject | nothing: a flag | books |
+//! | `27` terminal, shift | nothing: open, that is, without a closing | books |
+//! | `50` cart | who holds it | floor |
+//! | `51` cart, tender, stage, effect | money taken before the sale | floor |
+//! | `52` cart, effect | the cart is done | floor |
+//! | `54` cart | nothing: not done | floor |
+//!
+//! Rows that a floor op writes begin at `50`, rows that a books op writes below `40`; neither reads the other's.
+//!
+//! Absent on purpose: expiry. Rows go when the entry of a hub says so, never by a clock.
+
+use toko_crdt::EffectId;
+use toko_crdt::fold::{Effect, Fold, FoldError, Kv};
+
+use crate::ops::{OpError, OpV1, What};
+
+pub mod bundles;
+pub mod carts;
+pub mod days;
+pub mod flags;
+pub mod idem;
+pub mod prints;
+pub mod sales;
+pub mod shifts;
+pub mod stock;
+mod table;
+
+pub use bundles::{ActiveBundle, PublishedBundle, bundle_active, bundles_published};
+pub use carts::{CartState, Custody, TakenTender, cart, cart_tenders, carts_open};
+pub use days::{
+    DayClosing, DayItem, DayMoney, DayState, DayTax, DayTender, DayTotals, day_item, day_items, day_state,
+    day_totals, days,
+};
+pub use flags::{Flag, flags};
+pub use idem::{IdemUse, idem_uses};
+pub use prints::{PrintAttempt, PrintJob, job, jobs_open};
+pub use sales::{
+    SaleSummary, returned_of, sale, sales_by_number, sales_of_cart, sales_of_day, series_high, series_last,
+};
+pub use shifts::{Shift, ShiftClosing, shift, shifts_open};
+pub use stock::{StockRow, stock, stock_all, stock_row};
+
+/// What the fold makes of the ops of this build. Changes whenever a row would be another one.
+pub const FOLD_VERSION: u32 = 1;
+
+/// The fold of a shop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShopFold;
+
+impl Fold for ShopFold {
+    fn version(&self) -> u32 {
+        FOLD_VERSION
+    }
+
+    fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
+        let op = OpV1::decode(effect.op).map_err(|error| match error {
+            OpError::Newer(version) => FoldError::Newer { version },
+            other => FoldError::Unreadable { why: other.to_string() },
+        })?;
+        if op.what.kind().lane() != effect.entry.journal().lane {
+            return Err(FoldError::Unreadable { why: format!("{:?} in the other lane", op.what.kind()) });
+        }
+        if let Some(used) = &op.idem {
+            idem::fold(kv, effect, op.what.kind().lane(), used)?;
+        }
+        fold_what(kv, effect, &op.what)
+    }
+}
+
+fn fold_what(kv: &mut dyn Kv, effect: &Effect<'_>, what: &What) -> Result<(), FoldError> {
+    match what {
+        What::Sale(sale) => {
+            sales::fold(kv, effect, sale)?;
+            days::fold_sale(kv, sale)?;
+            stock::fold_sale(kv, sale)?;
+            shifts::fold_sale(kv, sale)?;
+            if let Some(ask) = &sale.print {
+                prints::fold_asked(kv, effect, effect.id, ask, false)?;
+            }
+        }
+        What::StockMoved(moved) => {
+            days::fold_moved(kv, moved)?;
+            stock::fold_moved(kv, moved)?;
+        }
+        What::DayOpened(opened) => days::fold_opened(kv, effect, opened)?,
+        What::DayClosed(closed) => days::fold_closed(kv, effect, closed)?,
+        What::ShiftOpened(opened) => shifts::fold_opened(kv, effect, opened)?,
+        What::ShiftClosed(closed) => shifts::fold_closed(kv, effect, closed)?,
+        What::CashMoved(moved) => shifts::fold_cash(kv, moved)?,
+        What::BundlePublished(published) => bundles::fold_published(kv, effect, published)?,
+        What::BundleActivated(activated) => bundles::fold_activated(kv, effect, activated)?,
+        What::PrintAsked(asked) => prints::fold_asked(kv, effect, EffectId(asked.sale), &asked.ask, true)?,
+        What::PrintStarted(started) => prints::fold_started(kv, effect, started)?,
+        What::PrintOutcome(outcome) => prints::fold_outcome(kv, effect, outcome)?,
+        What::Custody(custody) => carts::fold_custody(kv, effect, custody)?,
+        What::TenderTaken(taken) => carts::fold_taken(kv, effect, taken)?,
+        What::CartClosed(closed) => carts::fold_closed(kv, effect, closed)?,
+    }
+    Ok(())
+}

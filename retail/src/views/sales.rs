@@ -1,0 +1,242 @@
+//! Sales, their numbers, and what came back of them.
+
+use serde::{Deserialize, Serialize};
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::fold::{Effect, Kv, KvError, KvRead};
+use toko_crdt::ids::{EntryRef, JournalId};
+use toko_crdt::{CartId, EffectId, Lane, NodeId, Run};
+
+use super::flags::{self, Flag};
+use super::table::{
+    CART_SALE, DAY_SALE, Key, NUMBER, Parts, RETURNED, SALE, SERIES, add, currency, mark, qty, read,
+    rows_below, rows_up_to, update, value, write,
+};
+use crate::day::Day;
+use crate::money::Money;
+use crate::ops::{CurrencyV1, SaleKind, SaleV1};
+use crate::qty::Qty;
+use crate::sale::ReceiptNumber;
+
+/// What lists and look-ups need of a sale; its lines are in its entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaleSummary {
+    /// Its id: the effect of its entry.
+    pub id: EffectId,
+    /// Where the entry that carried it first stands.
+    pub place: EntryRef,
+    /// Sale, return or void.
+    pub kind: SaleKind,
+    /// Business day.
+    pub day: Day,
+    /// Receipt number.
+    pub number: ReceiptNumber,
+    /// When its terminal says it was.
+    pub at: UnixMicros,
+    /// What the goods cost with all taxes; negative for a return.
+    pub total: Money,
+    /// What the customer paid: total + rounding.
+    pub payable: Money,
+    /// Cash handed back.
+    pub change: Money,
+    /// Quantity of each line.
+    pub line_qty: Vec<Qty>,
+    /// The cart it came from.
+    pub cart: Option<CartId>,
+    /// The shift it belongs to.
+    pub shift: Option<EffectId>,
+    /// The original sale of a return or void.
+    pub original: Option<EffectId>,
+    /// The job that prints its receipt.
+    pub job: Option<[u8; 16]>,
+    /// Its number in another system; may be empty.
+    pub external: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SaleRow {
+    node: [u8; 32],
+    run: u64,
+    seq: u64,
+    kind: SaleKind,
+    day: u32,
+    terminal: u16,
+    series: u32,
+    counter: u64,
+    at: i64,
+    currency: CurrencyV1,
+    total: i64,
+    rounding: i64,
+    change: i64,
+    line_qty: Vec<i64>,
+    cart: Option<[u8; 16]>,
+    shift: Option<[u8; 32]>,
+    original: Option<[u8; 32]>,
+    job: Option<[u8; 16]>,
+    external: String,
+}
+
+/// A sale by its id.
+pub fn sale(kv: &dyn KvRead, id: EffectId) -> Result<Option<SaleSummary>, KvError> {
+    read::<SaleRow>(kv, &sale_key(id))?.map(|row| summary(id, row)).transpose()
+}
+
+/// The sales that carry a number: one, or more where a terminal was cloned.
+pub fn sales_by_number(kv: &dyn KvRead, number: ReceiptNumber) -> Result<Vec<EffectId>, KvError> {
+    last_ids(&rows_below(kv, &number_key(number).done())?)
+}
+
+/// The highest counter of a terminal's series; 0 before its first receipt.
+pub fn series_high(kv: &dyn KvRead, terminal: u16, series: u32) -> Result<u64, KvError> {
+    Ok(read(kv, &Key::of(SERIES).u16(terminal).u32(series).done())?.unwrap_or(0))
+}
+
+/// The highest series that a terminal ever printed in.
+pub fn series_last(kv: &dyn KvRead, terminal: u16) -> Result<Option<u32>, KvError> {
+    let rows = rows_below(kv, &Key::of(SERIES).u16(terminal).done())?;
+    rows.last().map(|(key, _)| Parts::of(key.get(2..).unwrap_or_default()).u32()).transpose()
+}
+
+/// Sales of a day by terminal and number, at most `limit`, behind `after` where given.
+pub fn sales_of_day(
+    kv: &dyn KvRead,
+    day: Day,
+    after: Option<&SaleSummary>,
+    limit: usize,
+) -> Result<Vec<SaleSummary>, KvError> {
+    let prefix = Key::of(DAY_SALE).u32(day.number()).done();
+    let from = match after {
+        // A zero byte behind a key is the least key above it.
+        Some(last) => {
+            Key::of(0).bytes(&day_sale_key(day.number(), last.number, last.id)).byte(0).done().split_off(1)
+        }
+        None => prefix.clone(),
+    };
+    let ids = last_ids(&rows_up_to(kv, &prefix, &from, limit)?)?;
+    let found = ids.into_iter().map(|id| sale(kv, id)).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The sales that a cart became: none, one, or more where two terminals finished it.
+pub fn sales_of_cart(kv: &dyn KvRead, cart: CartId) -> Result<Vec<EffectId>, KvError> {
+    last_ids(&rows_below(kv, &Key::of(CART_SALE).bytes(&cart.0).done())?)
+}
+
+/// How much of each line of a sale came back, by line; lines of which nothing did are left out.
+pub fn returned_of(kv: &dyn KvRead, sale: EffectId) -> Result<Vec<(u16, Qty)>, KvError> {
+    let rows = rows_below(kv, &Key::of(RETURNED).bytes(&sale.0).done())?;
+    rows.iter().map(|(key, row)| Ok((returned_line(key)?, qty(value(row)?)))).collect()
+}
+
+pub(super) fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, sale: &SaleV1) -> Result<(), KvError> {
+    let number = ReceiptNumber { terminal: sale.terminal, series: sale.series, counter: sale.counter };
+    write(kv, &sale_key(effect.id), &row_of(effect, sale))?;
+    mark(kv, &number_key(number).bytes(&effect.id.0).done())?;
+    let holders = rows_up_to(kv, &number_key(number).done(), &number_key(number).done(), 2)?.len();
+    flags::set(kv, Flag::NumberTwice(number), holders > 1)?;
+    update(kv, &Key::of(SERIES).u16(sale.terminal).u32(sale.series).done(), |high: &mut u64| {
+        *high = (*high).max(sale.counter);
+    })?;
+    mark(kv, &day_sale_key(sale.day, number, effect.id))?;
+    if let Some(cart) = &sale.cart {
+        mark(kv, &Key::of(CART_SALE).bytes(&cart.cart).bytes(&effect.id.0).done())?;
+        let cart = CartId(cart.cart);
+        let sold = sales_of_cart(kv, cart)?.len();
+        flags::set(kv, Flag::CartSoldTwice(cart), sold > 1)?;
+    }
+    for line in &sale.lines {
+        if let Some(of) = line.return_of {
+            let key = Key::of(RETURNED).bytes(&of.sale).u16(of.line).done();
+            update(kv, &key, |sum: &mut i128| add(sum, line.qty_milli.saturating_neg()))?;
+            judge_returned(kv, EffectId(of.sale), of.line)?;
+        }
+    }
+    // Returns of this sale may have been folded before it.
+    for (line, _) in returned_of(kv, effect.id)? {
+        judge_returned(kv, effect.id, line)?;
+    }
+    Ok(())
+}
+
+/// Raises or lowers the flag of one line: a function of the sale and of what came back, whichever is folded last.
+fn judge_returned(kv: &mut dyn Kv, sale_id: EffectId, line: u16) -> Result<(), KvError> {
+    let Some(row) = read::<SaleRow>(kv, &sale_key(sale_id))? else { return Ok(()) };
+    let sold = row.line_qty.get(usize::from(line)).copied().unwrap_or(0);
+    let returned: i128 = read(kv, &Key::of(RETURNED).bytes(&sale_id.0).u16(line).done())?.unwrap_or(0);
+    flags::set(kv, Flag::OverReturned { sale: sale_id, line }, returned > i128::from(sold))
+}
+
+fn row_of(effect: &Effect<'_>, sale: &SaleV1) -> SaleRow {
+    let place = effect.entry.place();
+    SaleRow {
+        node: place.journal.node.0,
+        run: place.journal.run.0,
+        seq: place.seq,
+        kind: sale.kind,
+        day: sale.day,
+        terminal: sale.terminal,
+        series: sale.series,
+        counter: sale.counter,
+        at: sale.at_unix_micros,
+        currency: sale.currency,
+        total: sale.total_minor,
+        rounding: sale.rounding_minor,
+        change: sale.change_minor,
+        line_qty: sale.lines.iter().map(|line| line.qty_milli).collect(),
+        cart: sale.cart.as_ref().map(|cart| cart.cart),
+        shift: sale.shift,
+        original: sale.original,
+        job: sale.print.as_ref().map(|ask| ask.job),
+        external: sale.external.clone(),
+    }
+}
+
+fn summary(id: EffectId, row: SaleRow) -> Result<SaleSummary, KvError> {
+    let currency = currency(row.currency)?;
+    let journal = JournalId { node: NodeId(row.node), run: Run(row.run), lane: Lane::Books };
+    Ok(SaleSummary {
+        id,
+        place: EntryRef { journal, seq: row.seq },
+        kind: row.kind,
+        day: Day::stored(row.day).map_err(KvError::corrupt)?,
+        number: ReceiptNumber { terminal: row.terminal, series: row.series, counter: row.counter },
+        at: UnixMicros(row.at),
+        total: Money::minor(row.total, currency),
+        payable: Money::minor(row.total.saturating_add(row.rounding), currency),
+        change: Money::minor(row.change, currency),
+        line_qty: row.line_qty.into_iter().map(Qty::milli).collect(),
+        cart: row.cart.map(CartId),
+        shift: row.shift.map(EffectId),
+        original: row.original.map(EffectId),
+        job: row.job,
+        external: row.external,
+    })
+}
+
+fn sale_key(id: EffectId) -> Vec<u8> {
+    Key::of(SALE).bytes(&id.0).done()
+}
+
+fn number_key(number: ReceiptNumber) -> Key {
+    Key::of(NUMBER).u16(number.terminal).u32(number.series).u64(number.counter)
+}
+
+fn day_sale_key(day: u32, number: ReceiptNumber, id: EffectId) -> Vec<u8> {
+    let ReceiptNumber { terminal, series, counter } = number;
+    Key::of(DAY_SALE).u32(day).u16(terminal).u32(series).u64(counter).bytes(&id.0).done()
+}
+
+fn returned_line(key: &[u8]) -> Result<u16, KvError> {
+    let mut parts = Parts::of(key);
+    parts.take::<32>()?;
+    parts.u16()
+}
+
+/// The id at the end of each key.
+fn last_ids(rows: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<EffectId>, KvError> {
+    rows.iter()
+        .map(|(key, _)| match key.last_chunk::<32>() {
+            Some(id) => Ok(EffectId(*id)),
+            None => Err(KvError::corrupt("a key without an id at its end")),
+        })
+        .collect()
+}

@@ -1,0 +1,115 @@
+//! The wall clock: for people, for receipts and for the day that a sale opens by itself. Never for order or identity.
+//!
+//! A till without a battery wakes up in 1970. Until something says otherwise, a time before this build or before what this
+//! terminal knows to have happened is not believed, and says so wherever it is shown.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::time::{SystemTime, UNIX_EPOCH};
+use toko_crdt::clock::UnixMicros;
+use toko_retail::day::Day;
+
+/// When this code was last looked at: no terminal that runs it can be earlier. 2026-11-22T00:00:00Z.
+const BUILT: UnixMicros = UnixMicros(1_795_305_600_000_000);
+
+/// A clock on the wall, in a time zone.
+#[derive(Debug, Clone)]
+pub struct Wall {
+    zone: TimeZone,
+}
+
+/// A look at the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Microseconds since 1970, UTC.
+    pub at: UnixMicros,
+    /// Minutes that local time is ahead of UTC.
+    pub offset_minutes: i16,
+    /// The local date.
+    pub day: Day,
+    /// Whether the time can be believed: after this build, and not before what is known to have happened.
+    pub verified: bool,
+}
+
+impl Wall {
+    /// A clock in a zone by its IANA name; the machine's zone for an empty one.
+    ///
+    /// Errors: a name that the machine's time zone database does not have, in words.
+    pub fn in_zone(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Ok(Self { zone: TimeZone::system() });
+        }
+        let zone = TimeZone::get(name)
+            .map_err(|_| format!("\"{name}\" is no time zone of this machine, such as Europe/London"))?;
+        Ok(Self { zone })
+    }
+
+    /// Looks at the clock. `known` is the latest time at which something is known to have happened.
+    #[must_use]
+    pub fn look(&self, known: UnixMicros) -> Reading {
+        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+        };
+        self.read(UnixMicros(micros), known)
+    }
+
+    fn read(&self, at: UnixMicros, known: UnixMicros) -> Reading {
+        let verified = at >= BUILT && at >= known;
+        let civil = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
+        let day = u32::try_from(civil.year())
+            .ok()
+            .and_then(|year| {
+                let month_day = u32::try_from(civil.month()).ok()? * 100 + u32::try_from(civil.day()).ok()?;
+                Day::stored(year * 10_000 + month_day).ok()
+            })
+            .unwrap_or_else(|| Day::stored(19_700_101).expect("the first of January 1970 is a day"));
+        let offset_minutes = i16::try_from(civil.offset().seconds() / 60).unwrap_or(0);
+        Reading { at, offset_minutes, day, verified }
+    }
+}
+
+/// A time as RFC 3339 has it, in UTC; one that no calendar has shows as the number it is.
+#[must_use]
+pub fn utc(at: UnixMicros) -> String {
+    match Timestamp::from_microsecond(at.0) {
+        Ok(timestamp) => format!("{timestamp:.0}"),
+        Err(_) => at.0.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn london() -> Wall {
+        Wall { zone: TimeZone::posix("GMT0BST,M3.5.0/1,M10.5.0").unwrap() }
+    }
+
+    #[test]
+    fn a_clock_that_woke_up_in_1970_is_not_believed_and_still_names_a_day() {
+        let reading = london().read(UnixMicros(5_000_000), UnixMicros(0));
+        assert_eq!((reading.verified, reading.day.to_string().as_str()), (false, "1970-01-01"));
+    }
+
+    #[test]
+    fn a_clock_behind_what_is_known_to_have_happened_is_not_believed() {
+        let known = UnixMicros(BUILT.0 + 10);
+        assert!(!london().read(UnixMicros(BUILT.0 + 9), known).verified);
+        assert!(london().read(known, known).verified);
+    }
+
+    #[test]
+    fn the_day_is_the_local_one() {
+        // 2026-07-01T23:30:00Z is past midnight in a London summer.
+        let reading = london().read(UnixMicros(1_782_948_600_000_000), UnixMicros(0));
+        assert_eq!((reading.day.to_string().as_str(), reading.offset_minutes), ("2026-07-02", 60));
+        assert_eq!(utc(reading.at), "2026-07-01T23:30:00Z");
+    }
+
+    #[test]
+    fn a_zone_that_is_none_is_named() {
+        assert!(Wall::in_zone("Mars/Olympus").unwrap_err().contains("Mars/Olympus"));
+        assert!(Wall::in_zone("").is_ok());
+    }
+}
