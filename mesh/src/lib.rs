@@ -12,3 +12,6 @@ pub mod endpoint;
 pub mod enrol;
 pub mod find;
 pub mod tls;
+
+// What nodes say to each other.
+pub mod proto;

@@ -8,8 +8,8 @@ use crate::day::Day;
 
 /// Limits of what is stored.
 pub mod limits {
-    /// Lines of a sale or a movement.
-    pub const LINES_MAX: usize = 2_000;
+    /// Lines of a sale or a movement: as many as a cart holds.
+    pub const LINES_MAX: usize = 4_000;
     /// Tenders of a sale.
     pub const TENDERS_MAX: usize = 32;
     /// Discounts, and taxes, of a line.

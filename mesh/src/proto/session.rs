@@ -1,0 +1,486 @@
+//! One conversation with one peer: feed it, then drain it. It never waits and never does I/O.
+//!
+//! How it goes. Both sides say [`Hello`] and then the root of what they hold durably. Where the roots are equal, that is
+//! all; otherwise each tells its frontier, once as a whole and from then on by what changed, each second at the latest.
+//! Whoever lacks something asks for it ([`pull`]); on hub links new entries are pushed ([`serve`]). Whatever came is
+//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first ([`roll`]).
+//!
+//! Invariants: nothing is buffered without a bound; nothing of a lane that does not travel on the link leaves or is taken;
+//! what a peer does wrong ends at worst this conversation.
+//!
+//! Absent on purpose: verification (the store's), the choice of peers (the node's), silence (the node looks at
+//! [`Session::heard_at`]) and any difference between a node and its clone.
+
+mod api;
+mod assembly;
+mod blobs;
+mod entries;
+mod pull;
+mod roll;
+mod serve;
+mod telling;
+
+pub use api::{Config, Counters, Fresh, Input, Outcome, Output, Roster, Violation};
+
+use super::frame::{ADDRS_MAX, Code, Frame, Hello, Lanes, Lines, PEERS_MAX, PeerAddrs, VERSION};
+use assembly::Assembly;
+use blobs::Blobs;
+use pull::Puller;
+use roll::Roll;
+use serve::Server;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use telling::{Heard, Telling};
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::frontier::Frontier;
+use toko_crdt::{Hash, JournalId};
+
+/// How often a frontier may have to be told anew before the peer is taken for broken.
+const RESYNCS_MAX: u64 = 16;
+/// How many ticks the peer's greeting may take.
+const GREETING_TICKS_MAX: u32 = 5;
+
+/// One conversation with one peer over one link.
+///
+/// Give it every [`Input`] with a time that never goes back, and call [`Session::poll`] until it gives `None` after each
+/// (several inputs that are at hand may go in before: acknowledgements are then one frame).
+///
+/// ```
+/// use std::sync::Arc;
+/// use toko_crdt::{NodeId, StoreId, clock::UnixMicros};
+/// use toko_mesh::proto::{Claims, Config, Frame, Input, Output, Session, frame::Lanes};
+///
+/// let config = Config {
+///     store: StoreId([1; 32]),
+///     peer: NodeId([2; 32]),
+///     headquarters: false,
+///     push: true,
+///     lanes: Lanes::All,
+///     incarnation: 7,
+///     addrs: vec![],
+///     jitter_micros: 0,
+///     claims: Claims::default(),
+/// };
+/// let mut session = Session::new(config);
+/// let (frontier, roster) = (Arc::default(), Arc::default());
+/// session.handle(UnixMicros(0), Input::Opened { frontier, roster, hub_alive: true })?;
+/// assert!(matches!(session.poll(), Some(Output::Send(Frame::Hello(_)))));
+/// assert_eq!(session.poll(), None);
+/// # Ok::<(), toko_mesh::proto::Violation>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    state: State,
+    now: UnixMicros,
+    heard_at: UnixMicros,
+    hub_alive: bool,
+    /// Whether new entries may be pushed: a hub link, and the peer wants it.
+    pushing: bool,
+    ticks: u32,
+    telling: Telling,
+    roll: Roll,
+    puller: Puller,
+    server: Server,
+    blobs: Blobs,
+    assembly: Assembly,
+    /// Lines that go out with the next poll: acknowledgements, and news where no hub carries them.
+    soon: BTreeSet<JournalId>,
+    out: VecDeque<Output>,
+    wake_at: Option<UnixMicros>,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum State {
+    /// Not yet opened.
+    New,
+    /// Our greeting is out.
+    Opened,
+    /// The peer's greeting is here, and our root is out.
+    Greeted,
+    /// The peer's root is here.
+    Settled,
+    /// It has ended.
+    Over,
+}
+
+impl Session {
+    /// A conversation that has not begun.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let id = config.claims.enter();
+        Self {
+            state: State::New,
+            now: UnixMicros(i64::MIN),
+            heard_at: UnixMicros(i64::MIN),
+            hub_alive: false,
+            pushing: false,
+            ticks: 0,
+            telling: Telling::new(&Frontier::default(), config.lanes),
+            roll: Roll::new(Arc::default()),
+            puller: Puller::new(&config, id),
+            server: Server::default(),
+            blobs: Blobs::default(),
+            assembly: Assembly::default(),
+            soon: BTreeSet::new(),
+            out: VecDeque::new(),
+            wake_at: None,
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// Takes one input. After the end, everything is ignored.
+    ///
+    /// Errors: the peer broke the rules; the session has queued its goodbye and is over.
+    pub fn handle(&mut self, now: UnixMicros, input: Input) -> Result<(), Violation> {
+        if self.state == State::Over {
+            return Ok(());
+        }
+        self.now = self.now.max(now);
+        let taken = self.take(input);
+        match &taken {
+            Ok(()) => self.pump(),
+            Err(violation) => self.end(violation.code(), violation.to_string()),
+        }
+        taken
+    }
+
+    /// What should happen next. `None`: nothing before the next input.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.out.is_empty() && !self.soon.is_empty() && self.state == State::Settled {
+            let soon = std::mem::take(&mut self.soon);
+            let frames = self.telling.tell_some(&soon);
+            self.send_all(frames);
+        }
+        let output = self.out.pop_front()?;
+        self.counters.frames_out += u64::from(matches!(output, Output::Send(_)));
+        Some(output)
+    }
+
+    /// When the peer was last heard; whoever has been silent for 2 s is as good as gone.
+    #[must_use]
+    pub fn heard_at(&self) -> UnixMicros {
+        self.heard_at
+    }
+
+    /// Whether both have greeted and told their roots.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.state == State::Settled
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// What the peer has told that it holds durably, of the lanes on this link.
+    #[must_use]
+    pub fn peer_frontier(&self) -> &Frontier {
+        self.telling.theirs_all()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn take(&mut self, input: Input) -> Result<(), Violation> {
+        match input {
+            Input::Opened { frontier, roster, hub_alive } => self.opened(&frontier, roster, hub_alive),
+            Input::Frame(frame) => {
+                self.heard_at = self.now;
+                self.counters.frames_in += 1;
+                return self.frame(frame);
+            }
+            Input::Broken(error) => return Err(error.into()),
+            Input::Tick => self.tick(),
+            Input::Wake => self.wake_at = None,
+            Input::News { delta, fresh } => self.news(&delta, &fresh),
+            Input::Frontier(frontier) => self.replaced(&frontier),
+            Input::Loaded { journal, from, entries } => {
+                self.server.loaded(self.now, journal, from, &entries, &mut self.out);
+            }
+            Input::Ingested { ticket, outcome } => return self.ingested(ticket, outcome),
+            Input::Roster(roster) => {
+                self.roll.replace(roster);
+                self.puller.forgive(self.now);
+                if self.state >= State::Greeted {
+                    let frames = self.roll.tell_new();
+                    self.send_all(frames);
+                }
+            }
+            Input::Hub { alive } => self.hub(alive),
+            Input::Peers(peers) if self.state == State::Settled => {
+                let peers = peers.into_iter().take(PEERS_MAX).map(clipped).collect();
+                self.send(Frame::Peers(peers));
+            }
+            Input::Peers(_) => {}
+            Input::FetchBlob { hash, offset } => self.blobs.fetch(hash, offset, &mut self.out),
+            Input::BlobLoaded { hash, offset, slice } => {
+                self.blobs.loaded(hash, offset, slice, &mut self.out);
+            }
+            Input::Close { code, reason } => self.end(code, reason),
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, frontier: &Frontier, roster: Arc<Roster>, hub_alive: bool) {
+        if self.state != State::New {
+            return;
+        }
+        self.state = State::Opened;
+        self.heard_at = self.now;
+        self.hub_alive = hub_alive;
+        self.telling = Telling::new(frontier, self.lanes_at_most());
+        self.roll = Roll::new(roster);
+        let mut addrs = self.config.addrs.clone();
+        addrs.truncate(ADDRS_MAX);
+        self.send(Frame::Hello(Hello {
+            version_min: VERSION,
+            version_max: VERSION,
+            store: self.config.store,
+            incarnation: self.config.incarnation,
+            lanes: self.config.lanes,
+            push: self.config.push,
+            addrs,
+        }));
+    }
+
+    /// What we ask for; with headquarters never more than books.
+    fn lanes_at_most(&self) -> Lanes {
+        if self.config.headquarters { Lanes::Books } else { self.config.lanes }
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        let needs = match &frame {
+            Frame::Hello(_) => return self.hello(frame),
+            Frame::Bye { .. } => State::New,
+            Frame::Root { .. } | Frame::Statements(_) | Frame::WantStatements => State::Greeted,
+            _ => State::Settled,
+        };
+        if self.state < needs {
+            return Err(Violation::OutOfState { frame: frame.name() });
+        }
+        match frame {
+            Frame::Bye { code, reason } => self.over(code, reason, true),
+            Frame::Root { root, members } => return self.root(root, members),
+            Frame::Lines(lines) => return self.lines(&lines),
+            Frame::WantLines => {
+                let frames = self.telling.tell_whole();
+                self.send_all(frames);
+                return self.count_resync();
+            }
+            Frame::Statements(list) => {
+                let heard = self.roll.hear(&list).ok_or(Violation::TooMuch { what: "statements" })?;
+                self.out.push_back(Output::Statements(heard));
+            }
+            Frame::WantStatements => {
+                let frames = self.roll.tell_all(self.now);
+                self.send_all(frames);
+            }
+            Frame::Want { journal, from, to } => return self.wanted(journal, from, to),
+            Frame::Batch { journal, entries } => return self.batch(journal, &entries),
+            Frame::Fragment(piece) => return self.fragment(piece),
+            Frame::NoEntries { journal, .. } => {
+                self.puller.failed(self.now, &self.telling, &journal);
+            }
+            Frame::WantBlob { hash, offset } if !self.blobs.want(hash, offset) => {
+                return Err(Violation::TooMuch { what: "blobs asked for" });
+            }
+            Frame::WantBlob { .. } => {}
+            Frame::BlobPart(part) => self.blobs.part(self.now, part, &mut self.out),
+            Frame::NoBlob { hash } => self.blobs.missing(hash, &mut self.out),
+            Frame::Peers(peers) => self.out.push_back(Output::PeerAddrs(peers)),
+            Frame::Hello(_) => {}
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, frame: Frame) -> Result<(), Violation> {
+        let hello = match frame {
+            Frame::Hello(hello) if self.state == State::Opened => hello,
+            other => return Err(Violation::OutOfState { frame: other.name() }),
+        };
+        if hello.store != self.config.store {
+            return Err(Violation::OtherStore { theirs: hello.store });
+        }
+        if !(hello.version_min..=hello.version_max).contains(&VERSION) {
+            return Err(Violation::Version { min: hello.version_min, max: hello.version_max });
+        }
+        self.state = State::Greeted;
+        self.pushing = self.config.push && hello.push;
+        let lanes = self.lanes_at_most().and(hello.lanes);
+        self.out.push_back(Output::Greeted { incarnation: hello.incarnation, lanes });
+        if !hello.addrs.is_empty() {
+            let peer = PeerAddrs { node: self.config.peer, addrs: hello.addrs };
+            self.out.push_back(Output::PeerAddrs(vec![peer]));
+        }
+        let root = self.telling.open(lanes);
+        self.send(Frame::Root { root, members: self.roll.root() });
+        Ok(())
+    }
+
+    /// The peer's root: the first one settles how the conversation begins, the others are checks and keep-alives.
+    fn root(&mut self, root: Hash, members: Hash) -> Result<(), Violation> {
+        let statements = self.roll.compare(members);
+        self.send_all(statements);
+        if self.state == State::Settled {
+            let heard = self.telling.check(root);
+            return self.heard(heard);
+        }
+        self.state = State::Settled;
+        let frames = if self.telling.opened(root) {
+            self.out.push_back(Output::PeerHolds(self.telling.theirs_all().clone()));
+            self.telling.tell_changes()
+        } else {
+            self.telling.tell_whole()
+        };
+        self.send_all(frames);
+        Ok(())
+    }
+
+    fn lines(&mut self, lines: &Lines) -> Result<(), Violation> {
+        if lines.lines.lines().any(|(journal, _)| !self.telling.lanes().has(journal.lane)) {
+            return Err(Violation::Lane);
+        }
+        let heard = self.telling.hear(lines);
+        for (journal, head) in lines.lines.lines() {
+            self.server.acked(journal, head.seq);
+            self.puller.review(self.now, &self.telling, journal);
+            self.ask_about_conflict(journal);
+        }
+        if lines.whole {
+            self.puller.review_all(self.now, &self.telling);
+        }
+        if !lines.lines.is_empty() {
+            self.out.push_back(Output::PeerHolds(lines.lines.clone()));
+        }
+        self.heard(heard)
+    }
+
+    /// Equal numbers with different heads are a fork: the peer's entry is asked for, the store makes the proof.
+    fn ask_about_conflict(&mut self, journal: &JournalId) {
+        if let (Some(ours), Some(theirs)) = (self.telling.ours(journal), self.telling.theirs(journal))
+            && ours.seq == theirs.seq
+            && ours.hash != theirs.hash
+            && let Some(want) = self.puller.ask_place(*journal, theirs.seq)
+        {
+            self.send(want);
+        }
+    }
+
+    fn heard(&mut self, heard: Heard) -> Result<(), Violation> {
+        match heard {
+            Heard::Fits => Ok(()),
+            Heard::TooMany => Err(Violation::TooMuch { what: "lines" }),
+            Heard::Mismatch => {
+                self.send(Frame::WantLines);
+                self.count_resync()
+            }
+        }
+    }
+
+    fn count_resync(&mut self) -> Result<(), Violation> {
+        self.counters.resyncs += 1;
+        if self.counters.resyncs > RESYNCS_MAX {
+            return Err(Violation::TooMuch { what: "frontiers told anew" });
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        self.ticks = self.ticks.saturating_add(1);
+        match self.state {
+            State::New | State::Over => {}
+            State::Opened | State::Greeted if self.ticks > GREETING_TICKS_MAX => {
+                self.end(Code::OutOfState, "no greeting came".into());
+            }
+            State::Opened | State::Greeted => {}
+            State::Settled => {
+                self.soon.retain(|journal| !self.telling.is_untold(journal));
+                let frames = self.telling.tell_changes();
+                if frames.is_empty() {
+                    let root = self.telling.root();
+                    self.send(Frame::Root { root, members: self.roll.root() });
+                }
+                self.send_all(frames);
+                self.puller.expire(self.now, &self.telling, &mut self.counters);
+                self.server.expire(self.now);
+                self.blobs.expire(self.now, &mut self.out);
+            }
+        }
+    }
+
+    fn hub(&mut self, alive: bool) {
+        if self.hub_alive && !alive {
+            // Nobody carries our news for us any more.
+            self.soon.extend(self.telling.untold_beyond());
+        }
+        self.hub_alive = alive;
+    }
+
+    fn replaced(&mut self, frontier: &Frontier) {
+        self.telling.replace(frontier);
+        if self.state == State::Settled {
+            let frames = self.telling.tell_whole();
+            self.send_all(frames);
+        }
+        self.puller.review_all(self.now, &self.telling);
+    }
+
+    /// Whatever can go on goes on.
+    fn pump(&mut self) {
+        if self.state != State::Settled {
+            return;
+        }
+        let wants = self.puller.ask(self.now, self.hub_alive, &self.telling);
+        self.send_all(wants);
+        self.out.extend(self.server.load());
+        self.blobs.pump(self.now, &mut self.out);
+        let due_at = self.puller.due_at(self.now, self.hub_alive);
+        if due_at != self.wake_at
+            && let Some(at) = due_at
+        {
+            self.out.push_back(Output::WakeAt(at));
+        }
+        self.wake_at = due_at;
+    }
+
+    fn end(&mut self, code: Code, reason: String) {
+        if self.state != State::New {
+            self.send(Frame::Bye { code, reason: reason.clone() });
+        }
+        self.over(code, reason, false);
+    }
+
+    fn over(&mut self, code: Code, reason: String, by_peer: bool) {
+        self.state = State::Over;
+        self.puller.leave();
+        self.blobs.abandon(&mut self.out);
+        self.out.push_back(Output::Close { code, reason, by_peer });
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.out.push_back(Output::Send(frame));
+    }
+
+    fn send_all(&mut self, frames: Vec<Frame>) {
+        self.out.extend(frames.into_iter().map(Output::Send));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.puller.leave();
+    }
+}
+
+fn clipped(mut peer: PeerAddrs) -> PeerAddrs {
+    peer.addrs.truncate(ADDRS_MAX);
+    peer
+}

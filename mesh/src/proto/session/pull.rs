@@ -1,0 +1,286 @@
+//! Asking for what is lacking: how patiently, how much at once, and when to let another peer try.
+//!
+//! There is no mode: a lack is asked for after a second while the hub lives (its push is on the way), and after 20 ms and
+//! jitter otherwise. On a hub link itself a push would have come before the line that shows the lack.
+
+use super::api::{Config, Counters};
+use super::telling::Telling;
+use crate::proto::claims::Claims;
+use crate::proto::frame::Frame;
+use std::collections::{BTreeMap, BTreeSet};
+use toko_crdt::JournalId;
+use toko_crdt::clock::UnixMicros;
+
+/// How long the hub's push is given.
+pub(super) const PATIENCE_MICROS: i64 = 1_000_000;
+/// How long a lack waits where no push is expected, before jitter.
+const SHORT_PATIENCE_MICROS: i64 = 20_000;
+/// How long an answer may take while nothing else comes on this link either.
+const WANT_MICROS: i64 = 2_000_000;
+/// How long an answer may take in any case.
+const WANT_MICROS_MAX: i64 = 30_000_000;
+/// How many journals are asked for at once.
+pub(super) const WANTS_MAX: usize = 16;
+/// A peer that did not help is left alone for this long, doubled each time.
+const HOLD_MICROS: i64 = 1_000_000;
+const HOLD_DOUBLINGS_MAX: u32 = 6;
+
+#[derive(Debug)]
+pub(super) struct Puller {
+    claims: Claims,
+    session: u64,
+    push_link: bool,
+    jitter_micros: i64,
+    lacking: BTreeMap<JournalId, Lacking>,
+    /// Batches at the store: ticket → journal, last number, bytes.
+    pending: BTreeMap<u64, Pending>,
+    /// Journals that no more is asked of on this link.
+    closed: BTreeSet<JournalId>,
+    /// Places that were asked for because of a fork, so that each is asked for once.
+    places: BTreeMap<JournalId, u64>,
+    wants: usize,
+    progress_at: UnixMicros,
+    tickets: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    journal: JournalId,
+    to: u64,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lacking {
+    /// Since when, or since when it last moved.
+    since: UnixMicros,
+    /// The last number that we held when it last moved.
+    have: u64,
+    /// Not to be asked for before.
+    hold_until: UnixMicros,
+    failures: u32,
+    want: Option<Want>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    to: u64,
+    asked_at: UnixMicros,
+}
+
+impl Puller {
+    pub(super) fn new(config: &Config, session: u64) -> Self {
+        Self {
+            claims: config.claims.clone(),
+            session,
+            push_link: config.push,
+            jitter_micros: i64::from(config.jitter_micros),
+            lacking: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            places: BTreeMap::new(),
+            wants: 0,
+            progress_at: UnixMicros(i64::MIN),
+            tickets: 0,
+        }
+    }
+
+    /// Looks at one journal again: ours or theirs moved.
+    pub(super) fn review(&mut self, now: UnixMicros, telling: &Telling, journal: &JournalId) {
+        let have = self.have(telling, journal);
+        let lacks = telling.theirs_seq(journal) > have && !self.closed.contains(journal);
+        match self.lacking.get_mut(journal) {
+            Some(_) if !lacks => self.drop_lack(journal),
+            Some(lacking) if lacking.have < have => {
+                let want = lacking.want.filter(|want| want.to > have);
+                self.wants -= usize::from(lacking.want.is_some() && want.is_none());
+                *lacking = Lacking { since: now, have, hold_until: now, failures: 0, want };
+            }
+            Some(_) => {}
+            None if lacks => {
+                let new = Lacking { since: now, have, hold_until: now, failures: 0, want: None };
+                self.lacking.insert(*journal, new);
+            }
+            None => {}
+        }
+    }
+
+    /// Looks at all journals that the peer has told.
+    pub(super) fn review_all(&mut self, now: UnixMicros, telling: &Telling) {
+        let told: Vec<JournalId> = telling.theirs_all().lines().map(|(journal, _)| *journal).collect();
+        let gone = |journal: &&JournalId| telling.theirs(journal).is_none();
+        let gone: Vec<JournalId> = self.lacking.keys().filter(gone).copied().collect();
+        gone.iter().for_each(|journal| self.drop_lack(journal));
+        told.iter().for_each(|journal| self.review(now, telling, journal));
+    }
+
+    /// The last number that is here or on its way into the store.
+    fn have(&self, telling: &Telling, journal: &JournalId) -> u64 {
+        let pending = self.pending.values().filter(|pending| pending.journal == *journal);
+        pending.map(|pending| pending.to).fold(telling.ours_seq(journal), u64::max)
+    }
+
+    fn drop_lack(&mut self, journal: &JournalId) {
+        if let Some(lacking) = self.lacking.remove(journal) {
+            self.wants -= usize::from(lacking.want.is_some());
+            if !self.is_pending(journal) {
+                self.claims.release(journal, self.session);
+            }
+        }
+    }
+
+    fn is_pending(&self, journal: &JournalId) -> bool {
+        self.pending.values().any(|pending| pending.journal == *journal)
+    }
+
+    /// Asks for what is due and free.
+    pub(super) fn ask(&mut self, now: UnixMicros, hub_alive: bool, telling: &Telling) -> Vec<Frame> {
+        let patience = self.patience(hub_alive);
+        let mut out = Vec::new();
+        for (journal, lacking) in &mut self.lacking {
+            let due = lacking.want.is_none() && ready_at(lacking, patience) <= now;
+            if !due {
+                continue;
+            }
+            if self.wants >= WANTS_MAX {
+                break;
+            }
+            if let Err(until) = self.claims.take(journal, self.session, now, later(now, WANT_MICROS)) {
+                lacking.hold_until = until;
+                continue;
+            }
+            let to = telling.theirs_seq(journal);
+            lacking.want = Some(Want { to, asked_at: now });
+            self.wants += 1;
+            out.push(Frame::Want { journal: *journal, from: lacking.have + 1, to });
+        }
+        out
+    }
+
+    fn patience(&self, hub_alive: bool) -> i64 {
+        if hub_alive && !self.push_link {
+            PATIENCE_MICROS
+        } else {
+            SHORT_PATIENCE_MICROS + self.jitter_micros
+        }
+    }
+
+    /// Asks for one place because another entry than ours stands there. Once per place.
+    pub(super) fn ask_place(&mut self, journal: JournalId, seq: u64) -> Option<Frame> {
+        let asked = self.places.insert(journal, seq) == Some(seq);
+        (!asked).then_some(Frame::Want { journal, from: seq, to: seq })
+    }
+
+    /// Something of a journal came, though not yet enough for a batch.
+    pub(super) fn progress(&mut self, now: UnixMicros, journal: &JournalId) {
+        self.progress_at = now;
+        if let Some(want) = self.lacking.get_mut(journal).and_then(|lacking| lacking.want.as_mut()) {
+            want.asked_at = now;
+        }
+        // A push is claimed as well: what is on its way into the store need not come from another peer.
+        let _ = self.claims.take(journal, self.session, now, later(now, WANT_MICROS));
+    }
+
+    /// A batch goes to the store; gives its ticket.
+    pub(super) fn arrived(&mut self, now: UnixMicros, journal: JournalId, to: u64, bytes: usize) -> u64 {
+        self.progress(now, &journal);
+        self.tickets += 1;
+        self.pending.insert(self.tickets, Pending { journal, to, bytes });
+        self.tickets
+    }
+
+    /// The store has answered; gives the journal. Review it afterwards.
+    pub(super) fn answered(&mut self, now: UnixMicros, ticket: u64) -> Option<JournalId> {
+        let journal = self.pending.remove(&ticket)?.journal;
+        self.progress_at = now;
+        if !self.lacking.contains_key(&journal) && !self.is_pending(&journal) {
+            self.claims.release(&journal, self.session);
+        }
+        Some(journal)
+    }
+
+    /// The batch did not get in: whatever is lacking now is lacking from what we hold, and another peer may try.
+    pub(super) fn failed(&mut self, now: UnixMicros, telling: &Telling, journal: &JournalId) {
+        self.drop_want(journal);
+        let have = self.have(telling, journal);
+        self.review(now, telling, journal);
+        if let Some(lacking) = self.lacking.get_mut(journal) {
+            let failures = lacking.failures + 1;
+            let hold = HOLD_MICROS << (failures - 1).min(HOLD_DOUBLINGS_MAX);
+            *lacking =
+                Lacking { since: lacking.since, have, hold_until: later(now, hold), failures, want: None };
+        }
+        self.claims.release(journal, self.session);
+    }
+
+    fn drop_want(&mut self, journal: &JournalId) {
+        if let Some(lacking) = self.lacking.get_mut(journal) {
+            self.wants -= usize::from(lacking.want.take().is_some());
+        }
+    }
+
+    /// No more of this journal is asked for here.
+    pub(super) fn close(&mut self, journal: JournalId) {
+        self.drop_lack(&journal);
+        self.closed.insert(journal);
+    }
+
+    /// Statements came: authors that were not known may be known now.
+    pub(super) fn forgive(&mut self, now: UnixMicros) {
+        self.lacking.values_mut().for_each(|lacking| lacking.hold_until = now);
+        self.closed.clear();
+    }
+
+    /// Gives up wants that wait too long, and keeps the others for this link.
+    pub(super) fn expire(&mut self, now: UnixMicros, telling: &Telling, counters: &mut Counters) {
+        let late: Vec<JournalId> =
+            self.lacking.iter().filter(|(_, l)| self.is_late(now, l)).map(|(journal, _)| *journal).collect();
+        for journal in late {
+            if self.is_pending(&journal) {
+                self.progress(now, &journal);
+            } else {
+                counters.wants_late += 1;
+                self.failed(now, telling, &journal);
+            }
+        }
+        let until = later(now, WANT_MICROS);
+        for (journal, _) in self.lacking.iter().filter(|(_, lacking)| lacking.want.is_some()) {
+            let _ = self.claims.take(journal, self.session, now, until);
+        }
+    }
+
+    fn is_late(&self, now: UnixMicros, lacking: &Lacking) -> bool {
+        lacking.want.is_some_and(|want| {
+            let quiet_since = want.asked_at.max(self.progress_at);
+            quiet_since <= later(now, -WANT_MICROS) || want.asked_at <= later(now, -WANT_MICROS_MAX)
+        })
+    }
+
+    /// When something falls due that no tick need wait for.
+    pub(super) fn due_at(&self, now: UnixMicros, hub_alive: bool) -> Option<UnixMicros> {
+        if self.wants >= WANTS_MAX {
+            return None;
+        }
+        let patience = self.patience(hub_alive);
+        let waiting = self.lacking.values().filter(|lacking| lacking.want.is_none());
+        waiting.map(|lacking| ready_at(lacking, patience)).filter(|at| *at > now).min()
+    }
+
+    /// Bytes of batches at the store.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending.values().map(|pending| pending.bytes).sum()
+    }
+
+    /// The session is over.
+    pub(super) fn leave(&self) {
+        self.claims.leave(self.session);
+    }
+}
+
+fn ready_at(lacking: &Lacking, patience: i64) -> UnixMicros {
+    later(lacking.since, patience).max(lacking.hold_until)
+}
+
+pub(super) fn later(at: UnixMicros, micros: i64) -> UnixMicros {
+    UnixMicros(at.0.saturating_add(micros))
+}
