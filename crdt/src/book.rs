@@ -7,14 +7,14 @@
 //!
 //! | key | value | |
 //! | --- | --- | --- |
-//! | `01` node, run | where the run's books journal continued | books view |
+//! | `01` node, run, entry hash | where the run's books journal continued | books view |
 //! | `02` statement hash | signed member statement | books view |
 //! | `03` journal | fork proof's number and two hashes (`43` for floor journals) | books view |
-//! | `04` author, place | HQ's watermark | books view |
-//! | `05` place | seal | books view |
+//! | `04` author, journal | number and hash up to which HQ holds it | books view |
+//! | `05` place, entry hash | seal | books view |
 //! | `40` cart, change hash | change | floor view |
 //! | `41` author, key | request hash, effect | floor view: idempotency of cart changes |
-//! | `42` node, run | where the run's floor journal continued | floor view |
+//! | `42` node, run, entry hash | where the run's floor journal continued | floor view |
 //! | `80` effect | where it stands: journal, seq | local |
 //! | `82` effect | parked: code, journal, seq | local |
 //! | `83` | digests | local |
@@ -67,10 +67,12 @@ pub enum Code {
     WrongLane = 8,
     /// Its author is not known; the statement may still come.
     UnknownAuthor = 9,
+    /// Its body was pruned before it came here; a snapshot or another holder may still bring what it did.
+    Pruned = 10,
 }
 
 impl Code {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::OutOfScope,
         Self::Newer,
         Self::Unreadable,
@@ -80,6 +82,7 @@ impl Code {
         Self::BadProof,
         Self::WrongLane,
         Self::UnknownAuthor,
+        Self::Pruned,
     ];
 
     /// Reads the byte that stands for a code.
@@ -92,7 +95,7 @@ impl Code {
     /// process is tried again only when a person says so.
     #[must_use]
     pub fn may_heal(self) -> bool {
-        matches!(self, Self::Newer | Self::OutOfScope | Self::UnknownAuthor | Self::Unreadable)
+        matches!(self, Self::Newer | Self::OutOfScope | Self::UnknownAuthor | Self::Unreadable | Self::Pruned)
     }
 
     /// A short word for lists and logs.
@@ -108,6 +111,7 @@ impl Code {
             Self::BadProof => "bad-proof",
             Self::WrongLane => "wrong-lane",
             Self::UnknownAuthor => "unknown-author",
+            Self::Pruned => "pruned",
         }
     }
 }
@@ -137,7 +141,8 @@ struct Carried<'e> {
 impl Book<'_> {
     /// Folds an accepted entry into `kv`, at most once per effect, and moves `digests` along.
     ///
-    /// Errors: only of the views themselves; then nothing is written and the same call may be made again.
+    /// Errors: only of the views themselves. `digests` are then as they were; `kv` may have taken some of the writes, so
+    /// its transaction is to be dropped, and the same call made again.
     pub fn apply(
         &self,
         kv: &mut dyn Kv,
@@ -145,15 +150,52 @@ impl Book<'_> {
         members: &Members,
         entry: &Entry,
     ) -> Result<Applied, KvError> {
-        let Some(bytes) = entry.body() else {
-            // A pruned body was folded before it was pruned, by whoever pruned it; here it has no effect of its own.
-            rows::place(kv, entry.hash().into(), entry.place())?;
-            return Ok(Applied::Already);
-        };
-        match Body::decode(&self.store, bytes) {
-            Ok(Body::Carried(inner)) => self.apply_carried(kv, digests, members, entry, &inner, 1),
-            Ok(body) => self.apply_effect(kv, digests, members, &Carried { entry, body }, entry.place()),
-            Err(_) => self.park(kv, entry.hash().into(), entry.place(), Code::Unreadable),
+        let mut carried = None;
+        for depth in 0..=CARRIED_DEPTH_MAX {
+            let this = carried.as_ref().unwrap_or(entry);
+            if depth > 0
+                && let Err(code) = Self::may_carry(members, entry, this)
+            {
+                return self.park(kv, entry.hash().into(), entry.place(), code);
+            }
+            let Some(bytes) = this.body() else {
+                return self.park_unless_folded(kv, entry.hash().into(), entry, Code::Pruned);
+            };
+            match Body::decode(&self.store, bytes) {
+                Ok(Body::Carried(inner)) => carried = Some(*inner),
+                Ok(body) => {
+                    let effect = Carried { entry: this, body };
+                    let applied = self.apply_effect(kv, digests, members, &effect, entry.place())?;
+                    if depth > 0 {
+                        rows::arrived(kv, entry.hash().into(), entry.place())?;
+                    }
+                    return Ok(applied);
+                }
+                // Parked under the effect's own hash: whoever brings it, it is one thing that cannot be read.
+                Err(_) => {
+                    if depth > 0 {
+                        rows::arrived(kv, entry.hash().into(), entry.place())?;
+                    }
+                    return self.park_unless_folded(kv, this.hash().into(), entry, Code::Unreadable);
+                }
+            }
+        }
+        self.park(kv, entry.hash().into(), entry.place(), Code::BadCarried)
+    }
+
+    /// Parks an effect that cannot be looked at; one that is in the views already is left alone.
+    fn park_unless_folded(
+        &self,
+        kv: &mut dyn Kv,
+        effect: EffectId,
+        entry: &Entry,
+        code: Code,
+    ) -> Result<Applied, KvError> {
+        let known = rows::place_of(kv, effect)?.is_some();
+        match rows::parked(kv, effect)? {
+            None if known => Ok(Applied::Already),
+            Some(parked) if !parked.code.may_heal() => Ok(Applied::Parked(parked.code)),
+            _ => self.park(kv, effect, entry.place(), code),
         }
     }
 
@@ -175,33 +217,13 @@ impl Book<'_> {
         rows::unpark(kv, effect)
     }
 
-    fn apply_carried(
-        &self,
-        kv: &mut dyn Kv,
-        digests: &mut Digests,
-        members: &Members,
-        outer: &Entry,
-        inner: &Entry,
-        depth: usize,
-    ) -> Result<Applied, KvError> {
-        rows::place(kv, outer.hash().into(), outer.place())?;
-        let effect = EffectId::from(inner.hash());
-        if depth > CARRIED_DEPTH_MAX || outer.journal().lane != inner.journal().lane {
-            return self.park(kv, outer.hash().into(), outer.place(), Code::BadCarried);
+    /// Whether `outer` may carry `inner`: in its lane, and signed by an author that is known.
+    fn may_carry(members: &Members, outer: &Entry, inner: &Entry) -> Result<(), Code> {
+        if outer.journal().lane != inner.journal().lane {
+            return Err(Code::BadCarried);
         }
-        let Some(key) = members.key(inner.author()) else {
-            return self.park(kv, outer.hash().into(), outer.place(), Code::UnknownAuthor);
-        };
-        let Some(bytes) = inner.body().filter(|_| inner.verify(&key)) else {
-            return self.park(kv, outer.hash().into(), outer.place(), Code::BadCarried);
-        };
-        match Body::decode(&self.store, bytes) {
-            Ok(Body::Carried(deeper)) => self.apply_carried(kv, digests, members, outer, &deeper, depth + 1),
-            Ok(body) => {
-                self.apply_effect(kv, digests, members, &Carried { entry: inner, body }, outer.place())
-            }
-            Err(_) => self.park(kv, effect, outer.place(), Code::Unreadable),
-        }
+        let key = members.key(inner.author()).ok_or(Code::UnknownAuthor)?;
+        if inner.body().is_some() && inner.verify(&key) { Ok(()) } else { Err(Code::BadCarried) }
     }
 
     /// Once per effect: scope, then the fold on an overlay, so that an error or a panic leaves nothing behind.
@@ -214,7 +236,8 @@ impl Book<'_> {
         place: EntryRef,
     ) -> Result<Applied, KvError> {
         let effect = EffectId::from(carried.entry.hash());
-        if rows::place_of(kv, effect)?.is_some() {
+        let known = rows::place_of(kv, effect)?.is_some();
+        if known {
             match rows::parked(kv, effect)? {
                 None => return Ok(Applied::Already),
                 Some(parked) if !parked.code.may_heal() => return Ok(Applied::Parked(parked.code)),
@@ -225,14 +248,21 @@ impl Book<'_> {
             return self.park(kv, effect, place, code);
         }
         let mut overlay = Overlay::new(kv);
-        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_body(&mut overlay, carried)));
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            self.fold_body(&mut overlay, carried)?;
+            let shop = matches!(carried.body, Body::Op(_));
+            let kept = overlay.keeps_to(carried.entry.journal().lane, shop);
+            assert!(kept, "a fold writes views of its lane and tables of its own only");
+            Ok(())
+        }));
         let writes = overlay.into_writes();
         match folded {
             Ok(Ok(())) => {
-                writes.commit(kv, digests)?;
-                digests.save(kv)?;
-                rows::unpark(kv, effect)?;
-                rows::place(kv, effect, place)?;
+                let mut moved = *digests;
+                writes.commit(kv, &mut moved)?;
+                moved.save(kv)?;
+                rows::arrived(kv, effect, place)?;
+                *digests = moved;
                 Ok(Applied::Folded)
             }
             Ok(Err(FoldError::Kv(error))) => Err(error),
@@ -244,27 +274,44 @@ impl Book<'_> {
 
     /// Who may write this kind of body, and in which lane. Judged from the author's record and the kind alone.
     fn admit(&self, members: &Members, carried: &Carried<'_>) -> Result<(), Code> {
-        let roles = members.roles(carried.entry.author());
         let lane = carried.entry.journal().lane;
-        let (lane_fits, allowed) = match &carried.body {
-            Body::Continues(_) => (true, roles.any()),
-            Body::Fork(proof) => {
-                let key = members.key(proof.one.author()).ok_or(Code::UnknownAuthor)?;
-                (lane == proof.one.journal().lane, roles.any() && proof.verify(&key))
-            }
-            Body::Member(statement) => (lane == Lane::Books, roles.is_hub() && statement.verify()),
-            Body::Watermark(_) => (lane == Lane::Books, roles.headquarters),
-            Body::Seal(_) => (lane == Lane::Books, roles.is_hub() || roles.headquarters),
-            Body::Cart(_) => (lane == Lane::Floor, roles.is_terminal() || roles.is_hub()),
-            Body::Op(op) => (true, self.scope.admits(&roles, lane, op)),
+        let lane_fits = match &carried.body {
+            Body::Continues(_) | Body::Op(_) => true,
+            Body::Fork(proof) => lane == proof.one.journal().lane,
+            Body::Member(_) | Body::Watermark(_) | Body::Seal(_) => lane == Lane::Books,
+            Body::Cart(_) => lane == Lane::Floor,
             Body::Unknown(_) => return Err(Code::Newer),
             Body::Carried(_) => return Err(Code::BadCarried),
         };
-        match (lane_fits, allowed) {
-            (true, true) => Ok(()),
-            (false, _) => Err(Code::WrongLane),
-            (true, false) if !roles.any() => Err(Code::UnknownAuthor),
-            (true, false) => Err(Code::OutOfScope),
+        if !lane_fits {
+            return Err(Code::WrongLane);
+        }
+        let roles = members.roles_of(carried.entry.author());
+        let allowed = match &carried.body {
+            Body::Continues(_) => roles.any(),
+            Body::Fork(proof) => {
+                let key = members.key(proof.one.author()).ok_or(Code::UnknownAuthor)?;
+                if !proof.verify(&key) {
+                    return Err(Code::BadProof);
+                }
+                roles.any()
+            }
+            Body::Member(statement) => {
+                if statement.store() != &self.store || !statement.verify() {
+                    return Err(Code::BadProof);
+                }
+                roles.is_hub()
+            }
+            Body::Watermark(_) => roles.headquarters,
+            Body::Seal(_) => roles.is_hub() || roles.headquarters,
+            Body::Cart(_) => roles.is_terminal() || roles.is_hub(),
+            Body::Op(op) => self.scope.admits(roles, lane, op),
+            Body::Unknown(_) | Body::Carried(_) => false,
+        };
+        match allowed {
+            true => Ok(()),
+            false if roles.any() => Err(Code::OutOfScope),
+            false => Err(Code::UnknownAuthor),
         }
     }
 

@@ -217,7 +217,7 @@ impl Entry {
         signature[32..].copy_from_slice(&v1.signature_right);
         let (prev, at) = (Hash(v1.prev), Hlc { micros: v1.micros, tick: v1.tick });
         let hash = hash(store, &journal, v1.seq, &prev, &at, saw.as_ref(), &body_hash);
-        Ok(Self {
+        let entry = Self {
             journal,
             seq: v1.seq,
             prev,
@@ -227,7 +227,9 @@ impl Entry {
             body,
             signature: Signature(signature),
             hash,
-        })
+        };
+        // Numbers have longer forms too; only the one that is written is read.
+        if entry.encode() == bytes { Ok(entry) } else { Err(malformed) }
     }
 }
 

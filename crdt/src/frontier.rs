@@ -98,6 +98,16 @@ impl Frontier {
         self.lines.extend(delta.lines.iter().map(|(journal, head)| (*journal, *head)));
     }
 
+    /// Raises every line to the higher of ours and theirs; of equal numbers the higher hash stands, so order does not matter.
+    pub fn join(&mut self, theirs: &Self) {
+        for (journal, head) in &theirs.lines {
+            let line = self.lines.entry(*journal).or_insert(*head);
+            if (line.seq, line.hash) < (head.seq, head.hash) {
+                *line = *head;
+            }
+        }
+    }
+
     /// What `theirs` holds beyond us. Equal numbers with different heads are named by [`Frontier::conflicts`].
     #[must_use]
     pub fn lacks(&self, theirs: &Self) -> Vec<Lack> {
@@ -146,7 +156,8 @@ impl Frontier {
             last = Some(journal);
             out.lines.insert(journal, head);
         }
-        Ok(out)
+        // Numbers have longer forms too; only the one that is written is read.
+        if out.encode() == bytes { Ok(out) } else { Err(CodecError::Malformed { what }) }
     }
 }
 

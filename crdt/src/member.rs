@@ -10,7 +10,8 @@ use crate::hash::Hash;
 use crate::ids::{NodeId, StoreId};
 use crate::sign::{PublicKey, SecretKey, Signature};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// The largest encoded statement; a revocation carries a frontier.
@@ -182,7 +183,9 @@ impl Statement {
             }
         };
         let (store, issuer) = (StoreId(v1.store), PublicKey(v1.issuer));
-        Ok(Self { store, issuer, claim, signature: Signature(*signature) })
+        let statement = Self { store, issuer, claim, signature: Signature(*signature) };
+        // Numbers have longer forms too; only the one that is written is read.
+        if statement.encode() == bytes { Ok(statement) } else { Err(CodecError::Malformed { what }) }
     }
 }
 
@@ -198,13 +201,28 @@ pub struct Members {
     store: StoreId,
     root: PublicKey,
     statements: BTreeMap<Hash, Statement>,
+    /// What the statements say of each node, kept with every [`Members::add`]: asked for with every entry.
+    records: BTreeMap<NodeId, Record>,
+    /// Every term's hub keys.
+    hubs: BTreeSet<(u64, PublicKey)>,
 }
+
+/// All that statements say of one node.
+#[derive(Clone, Default, Debug)]
+struct Record {
+    key: Option<PublicKey>,
+    roles: Roles,
+    cut: Option<Frontier>,
+}
+
+static STRANGER: Roles = Roles { hub_terms: Vec::new(), headquarters: false, terminal: Vec::new() };
 
 impl Members {
     /// The empty set of the store with this root key.
     #[must_use]
     pub fn new(root: PublicKey) -> Self {
-        Self { store: StoreId::of(&root), root, statements: BTreeMap::new() }
+        let (statements, records, hubs) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { store: StoreId::of(&root), root, statements, records, hubs }
     }
 
     /// The store.
@@ -247,14 +265,35 @@ impl Members {
         if !statement.verify() {
             return Err(StatementError::Signature);
         }
+        self.note(&statement);
         self.statements.insert(hash, statement);
         Ok(true)
     }
 
+    fn note(&mut self, statement: &Statement) {
+        let record = self.records.entry(statement.subject()).or_default();
+        match &statement.claim {
+            Claim::Hub { term, key } => {
+                record.key = Some(*key);
+                record.roles.hub_terms.push(*term);
+                record.roles.hub_terms.sort_unstable();
+                self.hubs.insert((*term, *key));
+            }
+            Claim::Headquarters { key } => {
+                record.key = Some(*key);
+                record.roles.headquarters = true;
+            }
+            Claim::Terminal { key, number, name, .. } => {
+                record.key = Some(*key);
+                record.roles.terminal.push((*number, name.clone()));
+                record.roles.terminal.sort_unstable();
+            }
+            Claim::Revoked { cut, .. } => record.cut.get_or_insert_default().join(cut),
+        }
+    }
+
     fn is_hub_key(&self, key: &PublicKey, at: u64) -> bool {
-        self.statements
-            .values()
-            .any(|s| matches!(&s.claim, Claim::Hub { term, key: hub } if *term == at && hub == key))
+        self.hubs.contains(&(at, *key))
     }
 
     /// All statements, root's first, so that another set can take them in this order.
@@ -273,86 +312,54 @@ impl Members {
     /// What a node may be. *Shape*: empty roles for a stranger.
     #[must_use]
     pub fn roles(&self, node: &NodeId) -> Roles {
-        let mut roles = Roles::default();
-        for statement in self.statements.values().filter(|s| s.subject() == *node) {
-            match &statement.claim {
-                Claim::Hub { term, .. } => roles.hub_terms.push(*term),
-                Claim::Headquarters { .. } => roles.headquarters = true,
-                Claim::Terminal { number, name, .. } => roles.terminal.push((*number, name.clone())),
-                Claim::Revoked { .. } => {}
-            }
-        }
-        roles.hub_terms.sort_unstable();
-        roles.terminal.sort_unstable();
-        roles
+        self.roles_of(node).clone()
+    }
+
+    /// What a node may be, without a copy. *Shape*: empty roles for a stranger.
+    #[must_use]
+    pub fn roles_of(&self, node: &NodeId) -> &Roles {
+        self.records.get(node).map_or(&STRANGER, |record| &record.roles)
     }
 
     /// The key of a node that some statement names, member or revoked.
     #[must_use]
     pub fn key(&self, node: &NodeId) -> Option<PublicKey> {
-        self.statements.values().find_map(|s| match &s.claim {
-            Claim::Hub { key, .. } | Claim::Headquarters { key } | Claim::Terminal { key, .. }
-                if NodeId::of(key) == *node =>
-            {
-                Some(*key)
-            }
-            _ => None,
-        })
+        self.records.get(node)?.key
     }
 
     /// Whether links with this node are allowed: it has a role and nobody revoked it.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
-        self.roles(node).any() && self.revoked(node).is_none()
+        self.records.get(node).is_some_and(|record| record.roles.any() && record.cut.is_none())
     }
 
     /// The cut of a revocation of this node: the union of all cuts.
     #[must_use]
     pub fn revoked(&self, node: &NodeId) -> Option<Frontier> {
-        let mut union: Option<Frontier> = None;
-        for statement in self.statements.values() {
-            if let Claim::Revoked { node: out, cut, .. } = &statement.claim
-                && out == node
-            {
-                let union = union.get_or_insert_default();
-                let higher = union.lacks(cut);
-                for lack in higher {
-                    if let Some(head) = cut.head(&lack.journal) {
-                        union.set(lack.journal, *head);
-                    }
-                }
-            }
-        }
-        union
+        self.records.get(node)?.cut.clone()
     }
 
     /// The hub: highest term, then lowest key. A revoked hub is none.
     #[must_use]
     pub fn hub(&self) -> Option<(u64, NodeId)> {
-        let hubs = self.statements.values().filter_map(|s| match &s.claim {
-            Claim::Hub { term, key } => Some((*term, *key)),
-            _ => None,
-        });
-        let standing = hubs.filter(|(_, key)| self.revoked(&NodeId::of(key)).is_none());
-        standing
-            .max_by_key(|(term, key)| (*term, std::cmp::Reverse(*key)))
-            .map(|(term, key)| (term, NodeId::of(&key)))
+        let standing = self.hubs.iter().map(|(term, key)| (*term, *key, NodeId::of(key)));
+        let standing =
+            standing.filter(|(_, _, node)| self.records.get(node).is_some_and(|record| record.cut.is_none()));
+        standing.max_by_key(|(term, key, _)| (*term, Reverse(*key))).map(|(term, _, node)| (term, node))
     }
 
     /// Headquarters, where the store has one.
     #[must_use]
     pub fn headquarters(&self) -> Vec<NodeId> {
-        let named = self.statements.values().filter(|s| matches!(s.claim, Claim::Headquarters { .. }));
-        named.map(Statement::subject).filter(|node| self.revoked(node).is_none()).collect()
+        let named =
+            self.records.iter().filter(|(_, record)| record.roles.headquarters && record.cut.is_none());
+        named.map(|(node, _)| *node).collect()
     }
 
     /// All nodes that have a role, revoked ones too.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeId> {
-        let mut nodes: Vec<NodeId> = self.statements.values().map(Statement::subject).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        nodes
+        self.records.keys().copied().collect()
     }
 }
 

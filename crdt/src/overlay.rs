@@ -2,44 +2,71 @@
 //!
 //! A fold that errs or panics half way leaves nothing behind, and the digests are computed here, once per changed row.
 
-use crate::digest::Digests;
+use crate::digest::{Digests, FLOOR_KEYS, LOCAL_KEYS};
 use crate::fold::{Kv, KvError, KvRead};
+use crate::ids::Lane;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Pending writes over some views. Reads see them; the views do not, until [`Writes::commit`].
 pub struct Overlay<'a> {
     base: &'a dyn KvRead,
     writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What the base answered: a fold reads a row before it writes it, and the digests need the same answer again.
+    reads: RefCell<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 /// The writes of an overlay, detached from what they were computed over.
 #[derive(Debug, Default)]
-pub struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+pub struct Writes {
+    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
 
 impl<'a> Overlay<'a> {
     /// An overlay without writes.
     #[must_use]
     pub fn new(base: &'a dyn KvRead) -> Self {
-        Self { base, writes: BTreeMap::new() }
+        Self { base, writes: BTreeMap::new(), reads: RefCell::default() }
     }
 
     /// Lets go of the base.
     #[must_use]
     pub fn into_writes(self) -> Writes {
-        Writes(self.writes)
+        Writes { writes: self.writes, reads: self.reads.into_inner() }
+    }
+
+    /// Whether all writes are views of `lane` or local tables, and outside crdt's own keys if they are the `shop`'s.
+    pub(crate) fn keeps_to(&self, lane: Lane, shop: bool) -> bool {
+        let lane_keys = match lane {
+            Lane::Books => 1..FLOOR_KEYS,
+            Lane::Floor => FLOOR_KEYS..LOCAL_KEYS,
+        };
+        self.writes.keys().all(|key| {
+            let Some(first) = key.first() else { return false };
+            let ours = first & 0x3f < 0x10;
+            (lane_keys.contains(first) || *first >= LOCAL_KEYS) && !(shop && ours && *first < 0x90)
+        })
     }
 }
 
 impl Writes {
     /// Writes everything into the views and moves `digests` along.
-    pub fn commit(self, kv: &mut dyn Kv, digests: &mut Digests) -> Result<(), KvError> {
-        for (key, after) in self.0 {
-            let before = kv.get(&key)?;
+    ///
+    /// Shape: `kv` is what the overlay was over, and has not changed since.
+    pub fn commit(mut self, kv: &mut dyn Kv, digests: &mut Digests) -> Result<(), KvError> {
+        for (key, after) in self.writes {
+            let before = match self.reads.remove(&key) {
+                Some(before) => before,
+                None => kv.get(&key)?,
+            };
+            if before == after {
+                continue;
+            }
             digests.change(&key, before.as_deref(), after.as_deref());
             match after {
                 Some(value) => kv.put(&key, &value)?,
-                None if before.is_some() => kv.delete(&key)?,
-                None => {}
+                None => kv.delete(&key)?,
             }
         }
         Ok(())
@@ -50,7 +77,14 @@ impl KvRead for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.writes.get(key) {
             Some(write) => Ok(write.clone()),
-            None => self.base.get(key),
+            None => {
+                if let Some(read) = self.reads.borrow().get(key) {
+                    return Ok(read.clone());
+                }
+                let read = self.base.get(key)?;
+                self.reads.borrow_mut().insert(key.to_vec(), read.clone());
+                Ok(read)
+            }
         }
     }
 

@@ -1,2 +1,7 @@
-//! Not built yet.
-fn main() {}
+//! `hqd`: headquarters.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hqd::run(std::env::args_os())
+}

@@ -112,6 +112,12 @@ impl SimDisk {
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// A copy of the whole disk, as somebody makes of a virtual machine or a directory. This one goes on.
+    #[must_use]
+    pub fn copied(&self) -> SimDisk {
+        SimDisk { state: Arc::new(Mutex::new(State { faults: Faults::default(), ..self.lock().clone() })) }
+    }
+
     /// Operations so far that changed something, syncs among them.
     pub fn ops(&self) -> u64 {
         self.lock().ops

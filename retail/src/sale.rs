@@ -31,8 +31,8 @@ use crate::day::Day;
 use crate::line::{Discount, LineError, PricedLine};
 use crate::money::MoneyError;
 use crate::ops::{
-    CartRefV1, CurrencyV1, DiscountV1, LineTaxV1, OpV1, PriceReasonV1, PrintAskV1, SaleKind, SaleLineV1,
-    SaleV1, ShapeError, TaxTotalV1, What, limits,
+    CartRefV1, CurrencyV1, LineTaxV1, OpV1, PrintAskV1, SaleKind, SaleLineV1, SaleV1, ShapeError, TaxTotalV1,
+    What, limits,
 };
 use crate::tax::{LineTax, TaxRounding, TaxTotal};
 use crate::tender::{SettleError, Tender, settle};

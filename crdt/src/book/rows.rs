@@ -4,6 +4,7 @@ use super::Code;
 use crate::Entry;
 use crate::body::{CartChange, Continued, Idem, Seal};
 use crate::codec;
+use crate::digest::Digests;
 use crate::fold::{Kv, KvError, KvRead};
 use crate::frontier::{Frontier, Head};
 use crate::hash::Hash;
@@ -68,6 +69,14 @@ fn rows_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<Vec<Row>, KvError> {
     Ok(out)
 }
 
+/// Of several values for one key the lowest stands, in every order.
+fn put_lowest(kv: &mut dyn Kv, key: &[u8], value: &[u8]) -> Result<(), KvError> {
+    match kv.get(key)? {
+        Some(known) if known.as_slice() <= value => Ok(()),
+        _ => kv.put(key, value),
+    }
+}
+
 pub(super) fn place(kv: &mut dyn Kv, effect: EffectId, place: EntryRef) -> Result<(), KvError> {
     kv.put(&key(PLACE, &[&effect.0]), &place.to_bytes())
 }
@@ -81,6 +90,15 @@ pub fn place_of(kv: &dyn KvRead, effect: EffectId) -> Result<Option<EntryRef>, K
 pub(super) fn park(kv: &mut dyn Kv, effect: EffectId, place: EntryRef, code: Code) -> Result<(), KvError> {
     let value = [&[code as u8], place.to_bytes().as_slice()].concat();
     kv.put(&key(PARKED, &[&effect.0]), &value)
+}
+
+/// Notes where an effect came from first, or a carrier stands that did its work; neither is parked any more.
+pub(super) fn arrived(kv: &mut dyn Kv, effect: EffectId, at: EntryRef) -> Result<(), KvError> {
+    let parked = key(PARKED, &[&effect.0]);
+    if kv.get(&parked)?.is_some() {
+        kv.delete(&parked)?;
+    }
+    place(kv, effect, at)
 }
 
 pub(super) fn unpark(kv: &mut dyn Kv, effect: EffectId) -> Result<(), KvError> {
@@ -119,13 +137,14 @@ fn read_parked(effect: EffectId, value: &[u8]) -> Result<Parked, KvError> {
 
 pub(super) fn continues(kv: &mut dyn Kv, entry: &Entry, before: Option<&Continued>) -> Result<(), KvError> {
     let JournalId { node, run, lane } = *entry.journal();
-    let mut value = entry.hash().0.to_vec();
+    let mut value = Vec::new();
     if let Some(before) = before {
         value.extend_from_slice(&before.run.0.to_be_bytes());
         value.extend_from_slice(&before.head.seq.to_be_bytes());
         value.extend_from_slice(&before.head.hash.0);
     }
-    kv.put(&key(continues_table(lane), &[&node.0, &run.0.to_be_bytes()]), &value)
+    // A run that was copied before its first entry has several: each stands.
+    kv.put(&key(continues_table(lane), &[&node.0, &run.0.to_be_bytes(), &entry.hash().0]), &value)
 }
 
 /// Each run of a node in a lane, with what it continued. Two that continue one head are a clone; one that continues below
@@ -137,8 +156,8 @@ pub fn continuations(
 ) -> Result<Vec<(Run, Option<Continued>)>, KvError> {
     let rows = rows_below(kv, &key(continues_table(lane), &[&node.0]))?;
     let read = |(key, value): &Row| {
-        let run = Run(u64::from_be_bytes(key.get(33..)?.try_into().ok()?));
-        let before = match value.get(32..)? {
+        let run = Run(u64::from_be_bytes(key.get(33..41)?.try_into().ok()?));
+        let before = match value.as_slice() {
             [] => None,
             rest => {
                 let (previous, rest) = rest.split_first_chunk::<8>()?;
@@ -160,7 +179,8 @@ fn continues_table(lane: Lane) -> u8 {
 }
 
 pub(super) fn statement(kv: &mut dyn Kv, statement: &Statement) -> Result<(), KvError> {
-    kv.put(&key(MEMBER, &[&statement.hash().0]), &statement.encode())
+    // One statement may be signed twice with other bytes: the lower ones stand.
+    put_lowest(kv, &key(MEMBER, &[&statement.hash().0]), &statement.encode())
 }
 
 /// All member statements that entries brought, in the order of their hashes.
@@ -175,10 +195,7 @@ pub(super) fn fork(kv: &mut dyn Kv, proof: &ForkProof) -> Result<(), KvError> {
     let value =
         [proof.closed_at().to_be_bytes().as_slice(), &proof.one.hash().0, &proof.other.hash().0].concat();
     // Several proofs of one journal: the lowest closes it; of equal ones the lowest bytes stand.
-    match kv.get(&row)? {
-        Some(known) if known <= value => Ok(()),
-        _ => kv.put(&row, &value),
-    }
+    put_lowest(kv, &row, &value)
 }
 
 /// Whether and where a journal is closed by a fork proof.
@@ -214,30 +231,55 @@ fn fork_table(lane: Lane) -> u8 {
     }
 }
 
+/// One row per journal, which only rises: what HQ holds is said again and again, and only what is new costs anything.
 pub(super) fn watermark(kv: &mut dyn Kv, entry: &Entry, frontier: &Frontier) -> Result<(), KvError> {
-    kv.put(&key(WATERMARK, &[&entry.place().to_bytes()]), &frontier.encode())
+    for (journal, head) in frontier.lines() {
+        let row = key(WATERMARK, &[&entry.author().0, &journal.to_bytes()]);
+        let value = [head.seq.to_be_bytes().as_slice(), &head.hash.0].concat();
+        match kv.get(&row)? {
+            Some(known) if known >= value => {}
+            _ => kv.put(&row, &value)?,
+        }
+    }
+    Ok(())
 }
 
 /// What headquarters said it holds durably: every watermark, joined line by line at the higher number.
 pub fn watermark_union(kv: &dyn KvRead) -> Result<Frontier, KvError> {
     let mut union = Frontier::default();
-    for (_, value) in rows_below(kv, &[WATERMARK])? {
-        let frontier = Frontier::decode(&value).map_err(|_| corrupt("watermarks"))?;
-        for lack in union.lacks(&frontier) {
-            if let Some(head) = frontier.head(&lack.journal) {
-                union.set(lack.journal, *head);
-            }
-        }
+    for (key, value) in rows_below(kv, &[WATERMARK])? {
+        let read = || {
+            let journal = JournalId::from_bytes(key.get(33..)?)?;
+            let (seq, hash) = value.split_first_chunk::<8>()?;
+            Some((journal, Head { seq: u64::from_be_bytes(*seq), hash: Hash(hash.try_into().ok()?) }))
+        };
+        let (journal, head) = read().ok_or_else(|| corrupt("watermarks"))?;
+        union.join(&Frontier::from_iter([(journal, head)]));
     }
     Ok(union)
 }
 
+/// The entry's hash is in the key: of a forked hub every seal stands.
 pub(super) fn seal(kv: &mut dyn Kv, entry: &Entry, seal: &Seal) -> Result<(), KvError> {
     let value = codec::encode(
         1,
         &(seal.fold_version, seal.digests.books.0, seal.digests.floor.0, seal.frontier.encode()),
     );
-    kv.put(&key(SEAL, &[&entry.place().to_bytes()]), &value)
+    kv.put(&key(SEAL, &[&entry.place().to_bytes(), &entry.hash().0]), &value)
+}
+
+/// All checkpoints with the entries that say them, in the order of their places.
+pub fn seals(kv: &dyn KvRead) -> Result<Vec<(EntryRef, Seal)>, KvError> {
+    type Row = (u32, [u8; 32], [u8; 32], Vec<u8>);
+    let read = |key: &[u8], value: &[u8]| {
+        let place = EntryRef::from_bytes(key.get(1..=EntryRef::BYTES)?)?;
+        let (fold_version, books, floor, frontier) =
+            codec::decode::<Row>("seal", 1, value, value.len()).ok()?;
+        let digests = Digests { books: Hash(books).into(), floor: Hash(floor).into() };
+        Some((place, Seal { fold_version, frontier: Frontier::decode(&frontier).ok()?, digests }))
+    };
+    let rows = rows_below(kv, &[SEAL])?;
+    rows.iter().map(|(key, value)| read(key, value).ok_or_else(|| corrupt("seals"))).collect()
 }
 
 pub(super) fn cart_change(kv: &mut dyn Kv, change: &CartChange, hash: &Hash) -> Result<(), KvError> {
@@ -253,10 +295,7 @@ pub(super) fn cart_idem(kv: &mut dyn Kv, entry: &Entry, idem: &Idem) -> Result<(
     let row = key(CART_IDEM, &[&entry.author().0, &idem.key]);
     let value = [idem.request.as_slice(), &entry.hash().0].concat();
     // One key used twice by a clone: the lower bytes stand, in every order.
-    match kv.get(&row)? {
-        Some(known) if known <= value => Ok(()),
-        _ => kv.put(&row, &value),
-    }
+    put_lowest(kv, &row, &value)
 }
 
 /// What a node used an idempotency key for, on the floor: the request's hash and the entry.

@@ -49,6 +49,8 @@ impl Log {
                 .map_err(io_error("making the first segment"))?;
             return Self::at(reader, 1, 1, None, HEADER_BYTES);
         };
+        // The process that made the newest file may have died before its name was synced.
+        reader.disk.sync_dir().map_err(io_error("syncing the directory"))?;
         if let Some(hole) = (first..=last).find(|number| !numbers.contains(number)) {
             return Err(damaged(Position::start_of(hole), "the file is gone"));
         }

@@ -74,6 +74,22 @@ fn damage_below_a_sync_is_named_and_never_cut() {
 }
 
 #[test]
+fn whole_records_behind_a_torn_one_never_come_back() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk).unwrap();
+    put(&mut log, 1, 100).unwrap();
+    let places = log.append(&[(1, &[2; 100]), (1, &[3; 100])]).unwrap();
+    // The power went before the sync: of the two, only the second reached the disk whole.
+    disk.write_at("log-00000001.seg", u64::from(places[0].offset), &[0; 50]).unwrap();
+    let disk = disk.process_killed();
+    let mut log = open(&disk).unwrap();
+    assert_eq!(payloads(&log).len(), 1);
+    put(&mut log, 4, 100).unwrap();
+    let log = open(&disk.process_killed()).unwrap();
+    assert_eq!(payloads(&log), [vec![1; 100], vec![4; 100]]);
+}
+
+#[test]
 fn damage_in_an_older_segment_and_a_missing_segment_are_named() {
     let disk = SimDisk::new();
     let mut log = open(&disk).unwrap();
@@ -164,12 +180,10 @@ fn a_write_that_ran_out_half_way_is_never_read_even_after_a_power_cut() {
         put(&mut log, 1, 100).unwrap();
         let end = u64::from(log.end().offset);
         disk.set_len("log-00000001.seg", end).unwrap();
-        disk.set_faults(Faults { capacity: Some(end + 150), ..Faults::default() });
-        // The first record of the group fits, the second does not.
-        assert!(matches!(
-            log.append(&[(1, &[2; 100]), (1, &[3; 100])]),
-            Err(AppendLogError::DiskFull { .. })
-        ));
+        disk.set_faults(Faults { capacity: Some(end + 250), ..Faults::default() });
+        // Two records of the group fit, the third does not; what is written next has the length of the first.
+        let group: [(u8, &[u8]); 3] = [(1, &[2; 100]), (1, &[3; 100]), (1, &[4; 100])];
+        assert!(matches!(log.append(&group), Err(AppendLogError::DiskFull { .. })));
         disk.set_faults(Faults::default());
         put(&mut log, 4, 100).unwrap();
         let log = open(&disk.power_cut(seed)).unwrap();

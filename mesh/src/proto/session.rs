@@ -425,6 +425,9 @@ impl Session {
     }
 
     fn replaced(&mut self, frontier: &Frontier) {
+        if !self.telling.goes_back(frontier) {
+            return self.news(frontier, &[]);
+        }
         self.telling.replace(frontier);
         if self.state == State::Settled {
             let frames = self.telling.tell_whole();

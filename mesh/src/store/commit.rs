@@ -85,9 +85,7 @@ impl<'a> Absorb<'a> {
             self.done.last_runs.insert(journal.lane, journal.run);
         }
         let applied = self.apply(entry)?;
-        if applied == Applied::Folded {
-            self.note(entry)?;
-        }
+        self.note(entry, applied)?;
         if let Applied::Parked(code) = applied { Ok(Some(code)) } else { Ok(None) }
     }
 
@@ -118,14 +116,15 @@ impl<'a> Absorb<'a> {
         book.apply(&mut self.draft, &mut self.done.digests, &self.done.members, entry)
     }
 
-    /// What the store itself must know of an entry that was folded: members, forks, and what is carried.
-    fn note(&mut self, entry: &Entry) -> Result<(), KvError> {
+    /// What the store itself must know of an entry: what it carries, and, where it was folded, members and forks.
+    fn note(&mut self, entry: &Entry, applied: Applied) -> Result<(), KvError> {
         let mut body = entry.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
         while let Some(Body::Carried(inner)) = body {
-            tables::put_carried(&mut self.draft, inner.place())?;
+            tables::put_carried(&mut self.draft, inner.hash())?;
             body = inner.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
         }
         match body {
+            _ if applied != Applied::Folded => Ok(()),
             Some(Body::Member(statement)) => {
                 self.done.members_changed = true;
                 if let Err(error) = Arc::make_mut(&mut self.done.members).add(statement) {
@@ -166,9 +165,8 @@ impl<'a> Absorb<'a> {
             let Some((at, _)) = tables::place(&self.draft, parked.place)? else { continue };
             let record = self.log.read(at).map_err(KvError::storage)?;
             let entry = Entry::decode(&self.store, &record.payload).map_err(KvError::corrupt)?;
-            if self.apply(&entry)? == Applied::Folded {
-                self.note(&entry)?;
-            }
+            let applied = self.apply(&entry)?;
+            self.note(&entry, applied)?;
         }
         Ok(())
     }

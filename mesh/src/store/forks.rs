@@ -11,18 +11,19 @@ impl Store {
         if journal.node == self.node && Some(journal.run) == self.run {
             self.run = None;
         }
-        let mut entries = Vec::new();
+        let mut above = Vec::new();
         let views = self.views.snapshot();
-        let listed = tables::places_from(&views, EntryRef { journal, seq: closed.at + 1 }, &mut |seq, _| {
-            entries.push(EntryRef { journal, seq });
-            group.bytes() < Self::GROUP_BYTES_MAX
-        });
+        let listed =
+            tables::places_from(&views, EntryRef { journal, seq: closed.at + 1 }, &mut |seq, _, hash| {
+                above.push((EntryRef { journal, seq }, hash));
+                true
+            });
         if let Err(error) = listed {
             self.break_down(&error.to_string());
             return;
         }
-        for place in entries {
-            let entry = match tables::is_carried(&views, place) {
+        for (place, hash) in above {
+            let entry = match tables::is_carried(&views, hash) {
                 Ok(true) => continue,
                 Ok(false) => self.reader.entry(place).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -34,6 +35,11 @@ impl Store {
                     self.break_down(&why);
                     return;
                 }
+            }
+            if group.bytes() > Self::GROUP_BYTES_MAX.min(self.log.append_bytes_max() / 2) {
+                // The rest goes with the next group.
+                self.closings.push(journal);
+                return;
             }
         }
     }

@@ -128,7 +128,7 @@ impl StoreReader {
         let mut places = Vec::new();
         let entries_max = bytes_max / ENTRY_BYTES_MIN + 1;
         self.read(|kv| {
-            tables::places_from(kv, EntryRef { journal, seq: from }, &mut |seq, at| {
+            tables::places_from(kv, EntryRef { journal, seq: from }, &mut |seq, at, _| {
                 if seq <= last {
                     places.push(at);
                 }

@@ -8,7 +8,7 @@
 //! | `f2` lane | the run that this directory started last |
 //! | `f3` | version 1, store, fold version u32, log position u64: what these views are made from |
 //! | `f4` statement hash | member statement that came outside any journal |
-//! | `f5` place | nothing: the entry there was carried out of its closed journal |
+//! | `f5` entry hash | nothing: the entry was carried out of its closed journal |
 //!
 //! Numbers are big-endian. All of it is made from the log, so none of it is kept for ever: a new shape is a new version in
 //! `f3`, and views of another version are made anew.
@@ -70,18 +70,18 @@ pub(super) fn place(kv: &dyn KvRead, place: EntryRef) -> Result<Option<(Position
     Ok(Some((Position::from_u64(at), hash)))
 }
 
-/// Log positions of a journal's entries from number `from` on, until `visit` says `false`.
+/// Log positions and hashes of a journal's entries from number `from` on, until `visit` says `false`.
 pub(super) fn places_from(
     kv: &dyn KvRead,
     from: EntryRef,
-    visit: &mut dyn FnMut(u64, Position) -> bool,
+    visit: &mut dyn FnMut(u64, Position, Hash) -> bool,
 ) -> Result<(), KvError> {
     let prefix = key(PLACE, &from.journal.to_bytes());
     let mut fault = Ok(());
     kv.scan_from(&prefix, &key(PLACE, &from.to_bytes()), &mut |key, value| {
         let seq = EntryRef::from_bytes(&key[1..]).map(|place| place.seq);
         match (seq, number_and_hash(value)) {
-            (Some(seq), Ok((at, _))) => visit(seq, Position::from_u64(at)),
+            (Some(seq), Ok((at, hash))) => visit(seq, Position::from_u64(at), hash),
             _ => {
                 fault = Err(corrupt());
                 false
@@ -170,11 +170,11 @@ pub(super) fn add_members(kv: &dyn KvRead, members: &mut Members) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn put_carried(kv: &mut dyn Kv, place: EntryRef) -> Result<(), KvError> {
-    kv.put(&key(CARRIED, &place.to_bytes()), &[])
+pub(super) fn put_carried(kv: &mut dyn Kv, entry: Hash) -> Result<(), KvError> {
+    kv.put(&key(CARRIED, &entry.0), &[])
 }
 
-/// Whether the entry that stands at a place of a closed journal travels in another one.
-pub(super) fn is_carried(kv: &dyn KvRead, place: EntryRef) -> Result<bool, KvError> {
-    Ok(kv.get(&key(CARRIED, &place.to_bytes()))?.is_some())
+/// Whether an entry of a closed journal travels in another one.
+pub(super) fn is_carried(kv: &dyn KvRead, entry: Hash) -> Result<bool, KvError> {
+    Ok(kv.get(&key(CARRIED, &entry.0))?.is_some())
 }

@@ -160,8 +160,11 @@ pub(super) fn any_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<bool, KvError>
     Ok(!rows_up_to(kv, prefix, prefix, 1)?.is_empty())
 }
 
+/// A key and its value.
+pub(super) type Row = (Vec<u8>, Vec<u8>);
+
 /// All rows that begin like this.
-pub(super) fn rows_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+pub(super) fn rows_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<Vec<Row>, KvError> {
     rows_up_to(kv, prefix, prefix, usize::MAX)
 }
 
@@ -171,7 +174,7 @@ pub(super) fn rows_up_to(
     prefix: &[u8],
     from: &[u8],
     limit: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+) -> Result<Vec<Row>, KvError> {
     let mut rows = Vec::new();
     if limit == 0 {
         return Ok(rows);

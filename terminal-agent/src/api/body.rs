@@ -17,7 +17,7 @@ pub(super) const PROGRAM: &str = "The program that asked is wrong. Call for help
 
 /// An object of the request that is being read.
 #[derive(Debug)]
-pub struct Object {
+pub(super) struct Object {
     path: String,
     fields: Map<String, Value>,
 }
@@ -26,7 +26,7 @@ impl Object {
     /// The request's body: an object, or nothing at all, which counts as an empty one.
     ///
     /// Errors: no JSON, or something else than an object.
-    pub fn body(bytes: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn body(bytes: &[u8]) -> Result<Self, ApiError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { path: String::new(), fields: Map::new() });
         }
@@ -42,9 +42,15 @@ impl Object {
         }
     }
 
+    /// The whole object in one form, whatever spaces and order it came in.
+    #[must_use]
+    pub(super) fn canonical(&self) -> String {
+        Value::Object(self.fields.clone()).to_string()
+    }
+
     /// The place of a field of this object.
     #[must_use]
-    pub fn place(&self, name: &str) -> String {
+    pub(super) fn place(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
@@ -60,7 +66,7 @@ impl Object {
     }
 
     /// A string, as it is.
-    pub fn plain(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+    pub(super) fn plain(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -69,18 +75,18 @@ impl Object {
     }
 
     /// A string that must be there.
-    pub fn plain_needed(&mut self, name: &str) -> Result<String, ApiError> {
+    pub(super) fn plain_needed(&mut self, name: &str) -> Result<String, ApiError> {
         let found = self.plain(name)?;
         self.needed(name, found)
     }
 
     /// A person's text: one line, no card number; empty when absent.
-    pub fn text(&mut self, name: &'static str) -> Result<String, ApiError> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<String, ApiError> {
         self.text_of(name, TEXT_CHARS_MAX)
     }
 
     /// An opaque id or a number of another system; empty when absent.
-    pub fn word(&mut self, name: &'static str) -> Result<String, ApiError> {
+    pub(super) fn word(&mut self, name: &'static str) -> Result<String, ApiError> {
         self.text_of(name, WORD_CHARS_MAX)
     }
 
@@ -93,30 +99,30 @@ impl Object {
     }
 
     /// An opaque id, if it is given.
-    pub fn word_given(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
+    pub(super) fn word_given(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
         Ok(Some(self.word(name)?).filter(|word| !word.is_empty()))
     }
 
     /// An item's name from the caller, if it is given.
-    pub fn name(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
+    pub(super) fn name(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
         Ok(Some(self.text(name)?).filter(|text| !text.trim().is_empty()))
     }
 
     /// A code as it was scanned, if it is given.
-    pub fn code(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+    pub(super) fn code(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         let Some(code) = self.plain(name)? else { return Ok(None) };
         check_code(&code, &self.place(name))?;
         Ok(Some(code))
     }
 
     /// A code that must be there.
-    pub fn code_needed(&mut self, name: &str) -> Result<String, ApiError> {
+    pub(super) fn code_needed(&mut self, name: &str) -> Result<String, ApiError> {
         let found = self.code(name)?;
         self.needed(name, found)
     }
 
     /// A quantity that must be there, as a decimal string.
-    pub fn qty(&mut self, name: &str) -> Result<Qty, ApiError> {
+    pub(super) fn qty(&mut self, name: &str) -> Result<Qty, ApiError> {
         let text = self.plain_needed(name)?;
         Qty::parse(&text).map_err(|problem| {
             ApiError::field("bad-quantity", "Check the quantity.", &self.place(name), problem.to_string())
@@ -124,7 +130,7 @@ impl Object {
     }
 
     /// The price of one unit, if it is given, as a decimal string.
-    pub fn price(&mut self, name: &str, currency: Currency) -> Result<Option<Price>, ApiError> {
+    pub(super) fn price(&mut self, name: &str, currency: Currency) -> Result<Option<Price>, ApiError> {
         let Some(text) = self.plain(name)? else { return Ok(None) };
         Price::parse(&text, currency).map(Some).map_err(|problem| {
             ApiError::field("bad-price", "Check the price.", &self.place(name), problem.to_string())
@@ -132,7 +138,7 @@ impl Object {
     }
 
     /// An amount that must be there, as a decimal string, above zero.
-    pub fn amount(&mut self, name: &str, currency: Currency) -> Result<Money, ApiError> {
+    pub(super) fn amount(&mut self, name: &str, currency: Currency) -> Result<Money, ApiError> {
         let text = self.plain_needed(name)?;
         let place = self.place(name);
         let wrong = |log: String| ApiError::field("bad-amount", "Check the amount.", &place, log);
@@ -144,19 +150,19 @@ impl Object {
     }
 
     /// A day of the calendar, if it is given.
-    pub fn day(&mut self, name: &str) -> Result<Option<Day>, ApiError> {
+    pub(super) fn day(&mut self, name: &str) -> Result<Option<Day>, ApiError> {
         let Some(text) = self.plain(name)? else { return Ok(None) };
         parse_day(&text, &self.place(name)).map(Some)
     }
 
     /// A day that must be there.
-    pub fn day_needed(&mut self, name: &str) -> Result<Day, ApiError> {
+    pub(super) fn day_needed(&mut self, name: &str) -> Result<Day, ApiError> {
         let found = self.day(name)?;
         self.needed(name, found)
     }
 
     /// Yes or no; no when absent.
-    pub fn flag(&mut self, name: &str) -> Result<bool, ApiError> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, ApiError> {
         match self.take(name) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
@@ -165,14 +171,14 @@ impl Object {
     }
 
     /// A small number that counts, if it is given.
-    pub fn index(&mut self, name: &str) -> Result<Option<u16>, ApiError> {
+    pub(super) fn index(&mut self, name: &str) -> Result<Option<u16>, ApiError> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let small = value.as_u64().and_then(|number| u16::try_from(number).ok());
         small.map(Some).ok_or_else(|| wrong_type(&self.place(name), "a whole number from 0 to 65535", &value))
     }
 
     /// 32 bytes in hex, if they are given.
-    pub fn hash(&mut self, name: &str) -> Result<Option<[u8; 32]>, ApiError> {
+    pub(super) fn hash(&mut self, name: &str) -> Result<Option<[u8; 32]>, ApiError> {
         let Some(text) = self.plain(name)? else { return Ok(None) };
         parse_hash(&text, &self.place(name)).map(Some)
     }
@@ -180,7 +186,7 @@ impl Object {
     /// A list of objects; empty when absent.
     ///
     /// Errors: more than `max`.
-    pub fn objects(&mut self, name: &str, max: usize) -> Result<Vec<Self>, ApiError> {
+    pub(super) fn objects(&mut self, name: &str, max: usize) -> Result<Vec<Self>, ApiError> {
         let place = self.place(name);
         match self.take(name) {
             None => Ok(Vec::new()),
@@ -199,7 +205,7 @@ impl Object {
     /// The end of the object.
     ///
     /// Errors: a field that nobody asked for.
-    pub fn done(self) -> Result<(), ApiError> {
+    pub(super) fn done(self) -> Result<(), ApiError> {
         match self.fields.keys().next() {
             None => Ok(()),
             Some(name) => {
@@ -212,7 +218,7 @@ impl Object {
 }
 
 /// Checks a code as it was scanned: something is there, short, printable.
-pub fn check_code(code: &str, place: &str) -> Result<(), ApiError> {
+pub(super) fn check_code(code: &str, place: &str) -> Result<(), ApiError> {
     let wrong = |log: String| Err(ApiError::field("bad-code", "Scan it again.", place, log));
     if code.trim().is_empty() {
         return wrong("the code is empty".to_owned());
@@ -224,18 +230,18 @@ pub fn check_code(code: &str, place: &str) -> Result<(), ApiError> {
 }
 
 /// Reads `2010-12-01`.
-pub fn parse_day(text: &str, place: &str) -> Result<Day, ApiError> {
+pub(super) fn parse_day(text: &str, place: &str) -> Result<Day, ApiError> {
     Day::parse(text)
         .map_err(|problem| ApiError::field("bad-day", "Check the date.", place, problem.to_string()))
 }
 
 /// Reads 32 bytes in hex.
-pub fn parse_hash(text: &str, place: &str) -> Result<[u8; 32], ApiError> {
+pub(super) fn parse_hash(text: &str, place: &str) -> Result<[u8; 32], ApiError> {
     toko_crdt::hash::unhex(text).ok_or_else(|| bad_id(place, 64))
 }
 
 /// Reads 16 bytes in hex.
-pub fn parse_id(text: &str, place: &str) -> Result<[u8; 16], ApiError> {
+pub(super) fn parse_id(text: &str, place: &str) -> Result<[u8; 16], ApiError> {
     toko_crdt::hash::unhex(text).ok_or_else(|| bad_id(place, 32))
 }
 

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::fmt;
 
+use crate::till::{Kind, Refusal};
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -48,6 +50,22 @@ impl ApiError {
             error["field"] = json!(field);
         }
         json!({ "error": error })
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let shown = refusal.shown();
+        let status = match shown.kind {
+            Kind::Malformed => StatusCode::BAD_REQUEST,
+            Kind::Missing => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Unsaved => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let field = refusal.field().or_else(|| shown.field.map(str::to_owned));
+        Self { status, code: shown.code, screen: shown.screen, log: refusal.to_string(), field }
     }
 }
 

@@ -13,7 +13,7 @@ const NOT_YOU: &str = "This program may not use the till.";
 /// Judges a request by its headers.
 ///
 /// Errors: 403 for a foreign host or origin, 401 for a missing or wrong token.
-pub fn admit(token: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn admit(token: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(uri.host());
     if !host.is_some_and(names_loopback) {
         let log = "the Host header must name the loopback: 127.0.0.1, [::1] or localhost";

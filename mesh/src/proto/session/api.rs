@@ -61,7 +61,8 @@ pub enum Input {
         /// The new entries, if they are at hand: saves a [`Output::Load`] for each push. May be empty, or only some.
         fresh: Arc<[Fresh]>,
     },
-    /// This node's durable frontier as a whole: journals left it at a checkpoint, or the driver lost count.
+    /// This node's durable frontier as a whole. Where no line is missing or lower than before this is [`Input::News`];
+    /// otherwise (runs that ended left it, a fork closed a journal) the peer is told all of it anew.
     Frontier(Arc<Frontier>),
     /// Answer to [`Output::Load`]: consecutive encoded entries from `from` on, fewer if that is all that there is or fits.
     Loaded {
@@ -136,7 +137,7 @@ pub enum Output {
         /// How many bytes of entries.
         bytes_max: usize,
     },
-    /// Verify, append and make durable. Answered by [`Input::Ingested`].
+    /// Verify, append and make durable, in the order in which these come. Answered by [`Input::Ingested`].
     Ingest {
         /// Names this batch in the answer.
         ticket: u64,

@@ -117,6 +117,7 @@ impl Session {
             Outcome::Held(head) => {
                 self.telling.advance(journal, head);
                 self.soon.insert(journal);
+                self.puller.succeeded(&journal);
                 self.puller.review(self.now, &self.telling, &journal);
             }
             Outcome::Bad(_) => return self.bad_batch(&journal),

@@ -34,6 +34,8 @@ pub(super) struct Puller {
     lacking: BTreeMap<JournalId, Lacking>,
     /// Batches at the store: ticket → journal, last number, bytes.
     pending: BTreeMap<u64, Pending>,
+    /// How often in a row something of a journal did not come or did not get in.
+    failures: BTreeMap<JournalId, u32>,
     /// Journals that no more is asked of on this link.
     closed: BTreeSet<JournalId>,
     /// Places that were asked for because of a fork, so that each is asked for once.
@@ -58,7 +60,6 @@ struct Lacking {
     have: u64,
     /// Not to be asked for before.
     hold_until: UnixMicros,
-    failures: u32,
     want: Option<Want>,
 }
 
@@ -77,6 +78,7 @@ impl Puller {
             jitter_micros: i64::from(config.jitter_micros),
             lacking: BTreeMap::new(),
             pending: BTreeMap::new(),
+            failures: BTreeMap::new(),
             closed: BTreeSet::new(),
             places: BTreeMap::new(),
             wants: 0,
@@ -94,11 +96,11 @@ impl Puller {
             Some(lacking) if lacking.have < have => {
                 let want = lacking.want.filter(|want| want.to > have);
                 self.wants -= usize::from(lacking.want.is_some() && want.is_none());
-                *lacking = Lacking { since: now, have, hold_until: now, failures: 0, want };
+                *lacking = Lacking { since: now, have, hold_until: now, want };
             }
             Some(_) => {}
             None if lacks => {
-                let new = Lacking { since: now, have, hold_until: now, failures: 0, want: None };
+                let new = Lacking { since: now, have, hold_until: now, want: None };
                 self.lacking.insert(*journal, new);
             }
             None => {}
@@ -199,16 +201,21 @@ impl Puller {
         Some(journal)
     }
 
+    /// A batch got in: whatever went wrong with the journal before is forgotten.
+    pub(super) fn succeeded(&mut self, journal: &JournalId) {
+        self.failures.remove(journal);
+    }
+
     /// The batch did not get in: whatever is lacking now is lacking from what we hold, and another peer may try.
     pub(super) fn failed(&mut self, now: UnixMicros, telling: &Telling, journal: &JournalId) {
         self.drop_want(journal);
         let have = self.have(telling, journal);
         self.review(now, telling, journal);
+        let failures = self.failures.entry(*journal).or_default();
+        *failures = failures.saturating_add(1);
+        let hold_until = later(now, HOLD_MICROS << (*failures - 1).min(HOLD_DOUBLINGS_MAX));
         if let Some(lacking) = self.lacking.get_mut(journal) {
-            let failures = lacking.failures + 1;
-            let hold = HOLD_MICROS << (failures - 1).min(HOLD_DOUBLINGS_MAX);
-            *lacking =
-                Lacking { since: lacking.since, have, hold_until: later(now, hold), failures, want: None };
+            *lacking = Lacking { since: lacking.since, have, hold_until, want: None };
         }
         self.claims.release(journal, self.session);
     }
@@ -227,7 +234,10 @@ impl Puller {
 
     /// Statements came: authors that were not known may be known now.
     pub(super) fn forgive(&mut self, now: UnixMicros) {
-        self.lacking.values_mut().for_each(|lacking| lacking.hold_until = now);
+        for lacking in self.lacking.values_mut() {
+            (lacking.since, lacking.hold_until) = (later(now, -PATIENCE_MICROS), now);
+        }
+        self.failures.clear();
         self.closed.clear();
     }
 

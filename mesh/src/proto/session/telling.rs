@@ -113,6 +113,11 @@ impl Telling {
         Some(before)
     }
 
+    /// Whether some line of ours is missing in `ours`, or lower there.
+    pub(super) fn goes_back(&self, ours: &Frontier) -> bool {
+        self.ours.lines().any(|(journal, head)| ours.head(journal).is_none_or(|new| new.seq < head.seq))
+    }
+
     /// Replaces all of ours. The next telling is a whole one.
     pub(super) fn replace(&mut self, ours: &Frontier) {
         self.ours = ours.of_lanes(self.lanes.list());

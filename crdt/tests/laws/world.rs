@@ -1,0 +1,471 @@
+//! A shop that writes journals, and replicas that receive them in an order of their own.
+
+use std::collections::BTreeMap;
+use std::sync::Once;
+use toko_crdt::body::{Body, CartChange, Continued, Idem, Seal};
+use toko_crdt::book::{Applied, Book, rows};
+use toko_crdt::cart::{Actor, Cart};
+use toko_crdt::clock::{Clock, UnixMicros};
+use toko_crdt::digest::Digests;
+use toko_crdt::entry::{Draft, Entry};
+use toko_crdt::fold::{Effect, Fold, FoldError, Kv, MapKv, Scope};
+use toko_crdt::frontier::{Frontier, Head};
+use toko_crdt::hash::Hash;
+use toko_crdt::ids::*;
+use toko_crdt::journal::ForkProof;
+use toko_crdt::member::{Claim, Members, Roles, Statement};
+use toko_crdt::sign::SecretKey;
+use toko_crdt::stock::{self, Milli};
+
+/// Node 0 is the hub, 1 headquarters, the others are terminals.
+pub(crate) const NODES: usize = 5;
+pub(crate) const CART: CartId = CartId([7; 16]);
+
+/// What an entry says, chosen by proptest.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Register {
+        key: u8,
+        rev: u8,
+        value: u8,
+    },
+    Stock {
+        sku: u8,
+        qty: i32,
+    },
+    /// Read by the second version of the fold only.
+    Newer {
+        sku: u8,
+        qty: i32,
+    },
+    Unreadable,
+    Panics {
+        sku: u8,
+    },
+    /// Writes a row of the other lane, which is a bug of the fold.
+    Strays,
+    HubOnly {
+        sku: u8,
+    },
+    Watermark {
+        seq: u8,
+    },
+    Seal {
+        version: u8,
+    },
+    Enrols {
+        number: u8,
+    },
+    /// A body of a family that nobody knows yet.
+    Unknown {
+        byte: u8,
+    },
+    /// A body that does not decode.
+    Garbage {
+        byte: u8,
+    },
+}
+
+/// What happens in the shop.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Writes {
+        node: usize,
+        floor: bool,
+        what: What,
+    },
+    NewRun {
+        node: usize,
+    },
+    Scans {
+        node: usize,
+        line: u8,
+        qty: i16,
+    },
+    Removes {
+        node: usize,
+        line: u8,
+    },
+    Sees {
+        node: usize,
+        other: usize,
+    },
+    /// The journal goes on in two ways; others prove it and carry what lies above.
+    Forks {
+        node: usize,
+        floor: bool,
+        ways: [Vec<What>; 2],
+        carriers: Vec<usize>,
+    },
+    /// A node carries an entry that stands in its own journal too, wrapped so many times.
+    Carries {
+        node: usize,
+        pick: usize,
+        wraps: usize,
+    },
+}
+
+/// A journal: what all share, then, of a forked one, two ways on.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Stream {
+    pub(crate) common: Vec<Entry>,
+    pub(crate) ways: [Vec<Entry>; 2],
+}
+
+struct Writer {
+    key: SecretKey,
+    run: Run,
+    clock: Clock,
+    cart: Cart,
+    previous: Option<Run>,
+}
+
+/// All that was ever written.
+pub(crate) struct World {
+    pub(crate) store: StoreId,
+    pub(crate) root: SecretKey,
+    /// Statements that travel by themselves.
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) streams: BTreeMap<JournalId, Stream>,
+    writers: Vec<Writer>,
+    count: u64,
+}
+
+fn no_changes() -> [Vec<u8>; 0] {
+    []
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let root = SecretKey::from_seed([200; 32]);
+        let store = StoreId::of(&root.public());
+        let keys: Vec<SecretKey> =
+            (0..NODES).map(|n| SecretKey::from_seed([u8::try_from(n).unwrap() + 1; 32])).collect();
+        let mut statements = vec![
+            Statement::sign(&store, &root, Claim::Hub { term: 1, key: keys[0].public() }),
+            Statement::sign(&store, &root, Claim::Headquarters { key: keys[1].public() }),
+        ];
+        for (n, key) in keys.iter().enumerate().skip(2) {
+            let number = u16::try_from(n).unwrap();
+            let claim = Claim::Terminal { term: 1, key: key.public(), number, name: format!("Till {n}") };
+            statements.push(Statement::sign(&store, &keys[0], claim));
+        }
+        let claim = Claim::Revoked { term: 1, node: keys[4].node(), cut: Frontier::default() };
+        statements.push(Statement::sign(&store, &keys[0], claim));
+        let writers = keys.into_iter().map(|key| {
+            let run = Run(1);
+            let cart = Cart::open(CART, Actor::of(&key.node(), run), no_changes()).unwrap();
+            Writer { key, run, clock: Clock::default(), cart, previous: None }
+        });
+        let writers = writers.collect();
+        Self { store, root, statements, streams: BTreeMap::new(), writers, count: 0 }
+    }
+
+    pub(crate) fn play(&mut self, events: &[Event]) {
+        for event in events {
+            self.count += 1;
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Writes { node, floor, what } => {
+                let body = self.body(*node, what);
+                self.append(*node, lane(*floor), body);
+            }
+            Event::NewRun { node } => self.new_run(*node),
+            Event::Scans { node, line, qty } => {
+                let (count, writer) = (self.count, &mut self.writers[*node]);
+                let mut step = [0; 16];
+                step[..8].copy_from_slice(&count.to_be_bytes());
+                let (line, step) = (LineId([*line; 16]), StepId(step));
+                let qty = Milli(if *qty == 0 { 1 } else { i64::from(*qty) });
+                let change = if writer.cart.facts(&line).is_some() {
+                    writer.cart.step(line, step, qty)
+                } else {
+                    let at = writer.clock.now(wall(count));
+                    writer.cart.add_line(line, at, &line.0[..3], step, qty)
+                };
+                self.write_change(*node, change.unwrap());
+            }
+            Event::Removes { node, line } => {
+                if let Ok(change) = self.writers[*node].cart.remove(LineId([*line; 16])) {
+                    self.write_change(*node, change);
+                }
+            }
+            Event::Sees { node, other } => {
+                let changes: Vec<Vec<u8>> =
+                    self.writers[*other].cart.changes().map(|(_, change)| change.to_vec()).collect();
+                for change in changes {
+                    self.writers[*node].cart.apply(&change).unwrap();
+                }
+            }
+            Event::Forks { node, floor, ways, carriers } => self.fork(*node, lane(*floor), ways, carriers),
+            Event::Carries { node, pick, wraps } => {
+                let all: Vec<&Entry> = self.streams.values().flat_map(|stream| &stream.common).collect();
+                if let Some(entry) = all.get(pick % all.len().max(1)).map(|entry| (*entry).clone()) {
+                    let lane = entry.journal().lane;
+                    let mut body = Body::Carried(Box::new(entry));
+                    for _ in 0..*wraps {
+                        let wrapped = self.append(*node, lane, body);
+                        body = Body::Carried(Box::new(wrapped));
+                    }
+                    self.append(*node, lane, body);
+                }
+            }
+        }
+    }
+
+    fn write_change(&mut self, node: usize, change: Option<Vec<u8>>) {
+        if let Some(change) = change {
+            let key = [u8::try_from(self.count % 3).unwrap(); 16];
+            let request = [u8::try_from(self.count % 251).unwrap(); 16];
+            let idem = self.count.is_multiple_of(2).then_some(Idem { key, request });
+            self.append(node, Lane::Floor, Body::Cart(CartChange { cart: CART, change, idem }));
+        }
+    }
+
+    fn new_run(&mut self, node: usize) {
+        let writer = &mut self.writers[node];
+        let changes: Vec<Vec<u8>> = writer.cart.changes().map(|(_, change)| change.to_vec()).collect();
+        writer.previous = Some(writer.run);
+        writer.run = Run(writer.run.0 + 1);
+        writer.cart = Cart::open(CART, Actor::of(&writer.key.node(), writer.run), changes).unwrap();
+    }
+
+    fn journal(&self, node: usize, lane: Lane) -> JournalId {
+        let writer = &self.writers[node];
+        JournalId { node: writer.key.node(), run: writer.run, lane }
+    }
+
+    fn sign(&mut self, node: usize, journal: JournalId, before: Option<Head>, body: Vec<u8>) -> Entry {
+        let (seq, prev) = before.map_or((1, Hash::ZERO), |head| (head.seq + 1, head.hash));
+        let writer = &mut self.writers[node];
+        let at = writer.clock.now(wall(self.count / 3));
+        Draft { journal, seq, prev, at, saw: None, body }.sign(&self.store, &writer.key)
+    }
+
+    fn append(&mut self, node: usize, lane: Lane, body: Body) -> Entry {
+        self.append_bytes(node, lane, body.encode())
+    }
+
+    fn append_bytes(&mut self, node: usize, lane: Lane, body: Vec<u8>) -> Entry {
+        let journal = self.journal(node, lane);
+        if !self.streams.contains_key(&journal) {
+            let previous = self.writers[node].previous.map(|run| JournalId { run, ..journal });
+            let head = previous.and_then(|id| head(self.streams.get(&id)?.common.last()));
+            let before = previous.zip(head).map(|(id, head)| Continued { run: id.run, head });
+            let first = self.sign(node, journal, None, Body::Continues(before).encode());
+            self.streams.entry(journal).or_default().common.push(first);
+        }
+        let before = self.streams.get(&journal).and_then(|stream| head(stream.common.last()));
+        let entry = self.sign(node, journal, before, body);
+        self.streams.entry(journal).or_default().common.push(entry.clone());
+        entry
+    }
+
+    fn fork(&mut self, node: usize, lane: Lane, ways: &[Vec<What>; 2], carriers: &[usize]) {
+        let journal = self.journal(node, lane);
+        let before = self.streams.get(&journal).and_then(|stream| head(stream.common.last()));
+        let mut written: [Vec<Entry>; 2] = [Vec::new(), Vec::new()];
+        for (way, entries) in ways.iter().zip(&mut written) {
+            let mut last = before;
+            if last.is_none() {
+                // Copied before its first entry: two beginnings of one run.
+                let entry = self.sign(node, journal, None, Body::first().encode());
+                last = head(Some(&entry));
+                entries.push(entry);
+            }
+            for what in way {
+                let body = self.body(node, what);
+                let entry = self.sign(node, journal, last, body.encode());
+                last = head(Some(&entry));
+                entries.push(entry);
+            }
+        }
+        let [one, other] = &written;
+        let (Some(first), Some(second)) = (one.first(), other.first()) else { return };
+        if let Some(proof) = ForkProof::new(first.clone(), second.clone()) {
+            let carried: Vec<Entry> = written.iter().flatten().cloned().collect();
+            self.streams.entry(journal).or_default().ways = written;
+            self.new_run(node);
+            let proves = carriers.first().copied().unwrap_or(0);
+            self.append(proves, lane, Body::Fork(Box::new(proof)));
+            for (n, entry) in carried.into_iter().enumerate() {
+                let carrier = carriers.get(n % carriers.len().max(1)).copied().unwrap_or(2);
+                self.append(carrier, lane, Body::Carried(Box::new(entry)));
+            }
+        }
+    }
+
+    fn body(&self, node: usize, what: &What) -> Body {
+        let op = |kind: u8, sku: u8, qty: i32| Body::Op([&[kind, sku][..], &qty.to_be_bytes()].concat());
+        match *what {
+            What::Register { key, rev, value } => Body::Op(vec![b'R', key, rev, value]),
+            What::Stock { sku, qty } => op(b'S', sku, qty),
+            What::Newer { sku, qty } => op(b'N', sku, qty),
+            What::Unreadable => Body::Op(vec![b'U']),
+            What::Panics { sku } => op(b'P', sku, 1),
+            What::Strays => Body::Op(vec![b'X']),
+            What::HubOnly { sku } => op(b'H', sku, 1),
+            What::Watermark { seq } => Body::Watermark(frontier(self.journal(2, Lane::Books), seq)),
+            What::Seal { version } => Body::Seal(Seal {
+                fold_version: version.into(),
+                frontier: frontier(self.journal(0, Lane::Books), version),
+                digests: Digests::default(),
+            }),
+            What::Enrols { number } => {
+                let key = SecretKey::from_seed([number | 0x80; 32]).public();
+                let claim = Claim::Terminal { term: 1, key, number: 90, name: "New".into() };
+                Body::Member(Statement::sign(&self.store, &self.writers[node].key, claim))
+            }
+            What::Unknown { byte } => Body::Unknown(vec![0x7e, 1, byte]),
+            What::Garbage { byte } => Body::Unknown(vec![0x04, 1, byte]),
+        }
+    }
+}
+
+fn frontier(journal: JournalId, seq: u8) -> Frontier {
+    [(journal, Head { seq: u64::from(seq) + 1, hash: Hash([seq / 2; 32]) })].into_iter().collect()
+}
+
+fn head(entry: Option<&Entry>) -> Option<Head> {
+    entry.map(|entry| Head { seq: entry.seq(), hash: entry.hash() })
+}
+
+fn lane(floor: bool) -> Lane {
+    if floor { Lane::Floor } else { Lane::Books }
+}
+
+fn wall(count: u64) -> UnixMicros {
+    UnixMicros(i64::try_from(count).unwrap())
+}
+
+/// A fold with one view of each kind. The first version does not read `N`.
+pub(crate) struct TestFold {
+    pub(crate) version: u32,
+}
+
+impl Fold for TestFold {
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
+        let table = match effect.entry.journal().lane {
+            Lane::Books => 0x10,
+            Lane::Floor => 0x50,
+        };
+        match effect.op {
+            [b'R', key, rev, value] => {
+                let at = effect.entry.at();
+                let row =
+                    [&[*rev][..], &at.micros.to_be_bytes(), &at.tick.to_be_bytes(), &effect.id.0, &[*value]];
+                let (key, row) = ([table, *key], row.concat());
+                if kv.get(&key)?.is_none_or(|known| known < row) {
+                    kv.put(&key, &row)?;
+                }
+                Ok(())
+            }
+            [b'N', ..] if self.version < 2 => Err(FoldError::Newer { version: b'N' }),
+            [b'S' | b'N' | b'H', sku, qty @ ..] => {
+                let qty = qty.try_into().map_err(|_| FoldError::Unreadable { why: "quantity".into() })?;
+                stock::add(kv, &[table + 1, *sku], Milli(i32::from_be_bytes(qty).into()))?;
+                Ok(())
+            }
+            [b'P', sku, ..] => {
+                stock::add(kv, &[table + 1, *sku], Milli(1_000_000))?;
+                panic!("an op that harms its reader");
+            }
+            [b'X'] => Ok(kv.put(&[table ^ 0x40, 1], b"astray")?),
+            _ => Err(FoldError::Unreadable { why: "kind".into() }),
+        }
+    }
+}
+
+impl Scope for TestFold {
+    fn admits(&self, roles: &Roles, _: Lane, op: &[u8]) -> bool {
+        roles.is_hub() || (roles.is_terminal() && op.first() != Some(&b'H'))
+    }
+}
+
+/// Panics that a test asks for are not printed: there are thousands.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let said = info.payload_as_str().unwrap_or_default();
+            if !said.contains("an op that harms its reader")
+                && !said.contains("a fold writes views of its lane")
+            {
+                loud(info);
+            }
+        }));
+    });
+}
+
+/// A node that receives.
+pub(crate) struct Replica {
+    pub(crate) kv: MapKv,
+    pub(crate) digests: Digests,
+    pub(crate) members: Members,
+    fold: TestFold,
+    store: StoreId,
+    entries: BTreeMap<EntryRef, Entry>,
+}
+
+impl Replica {
+    pub(crate) fn new(world: &World) -> Self {
+        quiet();
+        Self {
+            kv: MapKv::default(),
+            digests: Digests::default(),
+            members: Members::new(world.root.public()),
+            fold: TestFold { version: 1 },
+            store: world.store,
+            entries: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn receive(&mut self, entry: &Entry) -> Applied {
+        self.entries.insert(entry.place(), entry.clone());
+        let book = Book { store: self.store, fold: &self.fold, scope: &self.fold };
+        let applied = book.apply(&mut self.kv, &mut self.digests, &self.members, entry).unwrap();
+        if applied == Applied::Folded {
+            let statements = rows::statements(&self.kv).unwrap();
+            statements.into_iter().for_each(|statement| self.hear(statement));
+        }
+        applied
+    }
+
+    /// A statement is offered again until its issuer is known, as links do.
+    pub(crate) fn hear(&mut self, statement: Statement) {
+        let _ = self.members.add(statement);
+    }
+
+    pub(crate) fn upgrade(&mut self) {
+        self.fold.version = 2;
+    }
+
+    /// Tries what is parked again until nothing changes.
+    pub(crate) fn heal(&mut self) {
+        loop {
+            let book = Book { store: self.store, fold: &self.fold, scope: &self.fold };
+            let places: Vec<EntryRef> =
+                book.healable(&self.kv).unwrap().into_iter().map(|(_, place)| place).collect();
+            let healed =
+                places.iter().filter_map(|place| self.entries.get(place).cloned()).collect::<Vec<_>>();
+            let folded = healed.iter().filter(|entry| self.receive(entry) == Applied::Folded).count();
+            if folded == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Rows that every node has alike.
+    pub(crate) fn shared_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.kv.rows.iter().filter(|(key, _)| key[0] < 0x80).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! The control socket.
+
+mod refusal;
+
+pub use refusal::Refusal;

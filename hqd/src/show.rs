@@ -1,0 +1,213 @@
+//! Answers as people and spreadsheets read them: short tables and CSV, nothing that JSON does not say too.
+
+use serde_json::Value;
+use std::fmt::Write;
+
+use crate::cli::By;
+
+/// A column: its heading, and where in a row its cell is.
+type Column = (&'static str, &'static str);
+
+const DAYS: [Column; 9] = [
+    ("STORE", "/store"),
+    ("DAY", "/day"),
+    ("SALES", "/sales"),
+    ("RETURNS", "/returns"),
+    ("WRITE-OFF LINES", "/write_off_lines"),
+    ("GROSS", "/gross"),
+    ("RETURNED", "/returned"),
+    ("NET", "/net"),
+    ("CURRENCY", "/currency"),
+];
+const STORES: [Column; 9] = [
+    ("STORE", "/store"),
+    ("DAYS", "/days"),
+    ("SALES", "/sales"),
+    ("RETURNS", "/returns"),
+    ("WRITE-OFF LINES", "/write_off_lines"),
+    ("GROSS", "/gross"),
+    ("RETURNED", "/returned"),
+    ("NET", "/net"),
+    ("CURRENCY", "/currency"),
+];
+const ITEMS: [Column; 8] = [
+    ("STORE", "/store"),
+    ("SKU", "/sku"),
+    ("SOLD", "/sold"),
+    ("RETURNED", "/returned"),
+    ("WRITTEN OFF", "/written_off"),
+    ("QUANTITY", "/qty"),
+    ("VALUE", "/value"),
+    ("CURRENCY", "/currency"),
+];
+const DAY: Column = ("DAY", "/day");
+
+fn report_columns(by: By) -> Vec<Column> {
+    match by {
+        By::Store => STORES.to_vec(),
+        By::Day => DAYS.to_vec(),
+        By::Item => ITEMS.to_vec(),
+        By::ItemDay => {
+            let mut columns = ITEMS.to_vec();
+            columns.insert(1, DAY);
+            columns
+        }
+    }
+}
+
+/// A report as a table.
+#[must_use]
+pub fn report(answer: &Value, by: By) -> String {
+    table(list(answer, &format!("/{}", crate::report::list_key(by))), &report_columns(by))
+}
+
+/// A report as CSV (RFC 4180): the JSON keys as header, empty cells where there is nothing.
+#[must_use]
+pub fn report_csv(answer: &Value, by: By) -> String {
+    let columns = report_columns(by);
+    let mut out = String::new();
+    let header: Vec<&str> = columns.iter().map(|(_, pointer)| pointer.trim_start_matches('/')).collect();
+    let _ = writeln!(out, "{}", header.join(","));
+    for row in list(answer, &format!("/{}", crate::report::list_key(by))) {
+        let cells: Vec<String> = columns.iter().map(|(_, at)| csv_cell(row.pointer(at))).collect();
+        let _ = writeln!(out, "{}", cells.join(","));
+    }
+    out
+}
+
+fn csv_cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => return String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// The stores.
+#[must_use]
+pub fn stores(answer: &Value) -> String {
+    let columns = [
+        ("STORE", "/store"),
+        ("STATE", "/state"),
+        ("LAST CONTACT", "/last_contact"),
+        ("LACKS", "/lacks"),
+        ("ENTRIES", "/entries"),
+        ("CATALOGUE", "/catalogue/name"),
+        ("BOOKS", "/digests/books"),
+    ];
+    let mut rows: Vec<Value> = list(answer, "/stores").to_vec();
+    for row in &mut rows {
+        let digest: String = cell(row.pointer("/digests/books")).chars().take(12).collect();
+        row["digests"]["books"] = digest.into();
+    }
+    table(&rows, &columns)
+}
+
+/// How headquarters is.
+#[must_use]
+pub fn status(answer: &Value) -> String {
+    let mut out = String::new();
+    let rows = [
+        ("headquarters", "/headquarters/name"),
+        ("version", "/headquarters/version"),
+        ("listening", "/headquarters/listen"),
+        ("directory", "/headquarters/data"),
+    ];
+    for (name, pointer) in rows {
+        let _ = writeln!(out, "{name:<14} {}", cell(answer.pointer(pointer)));
+    }
+    out.push('\n');
+    out.push_str(&stores(answer));
+    for alert in list(answer, "/alerts") {
+        let [store, code, screen] = ["/store", "/code", "/screen"].map(|at| cell(alert.pointer(at)));
+        let _ = writeln!(out, "! {store}: {code}: {screen}");
+    }
+    out
+}
+
+/// The code of a store.
+#[must_use]
+pub fn added(answer: &Value) -> String {
+    let [store, code, listen] = ["/store", "/code", "/listen"].map(|at| cell(answer.pointer(at)));
+    let port = listen.rsplit_once(':').map_or("7430", |(_, port)| port);
+    format!(
+        "{code}\n\nAt {store}, within 15 minutes and while hqd runs:\n  hubctl join-hq {code} --hq ADDRESS-OF-THIS-MACHINE:{port}\n"
+    )
+}
+
+/// What was published, for whom.
+#[must_use]
+pub fn published(answer: &Value) -> String {
+    let [name, items, blob] = ["/name", "/items", "/bundle"].map(|at| cell(answer.pointer(at)));
+    let stores: Vec<String> = list(answer, "/stores").iter().map(|store| cell(Some(store))).collect();
+    format!("{name}: {items} items, bundle {blob}, published for {}\n", stores.join(", "))
+}
+
+fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {
+    answer.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A table with a heading; "none" for no rows.
+fn table(rows: &[Value], columns: &[Column]) -> String {
+    if rows.is_empty() {
+        return "none\n".into();
+    }
+    let mut lines: Vec<Vec<String>> =
+        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
+    let cells = |row: &Value| columns.iter().map(|(_, pointer)| cell(row.pointer(pointer))).collect();
+    lines.extend(rows.iter().map(cells));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut out = String::new();
+    for line in &lines {
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_table_lines_up_and_an_empty_one_says_none() {
+        let row = json!({ "store": "A", "sku": "TOMATO", "sold": "2", "returned": "0", "written_off": "0", "qty": "2" });
+        let shown = report(&json!({ "items": [row] }), By::Item);
+        assert_eq!(
+            shown,
+            "STORE  SKU     SOLD  RETURNED  WRITTEN OFF  QUANTITY  VALUE  CURRENCY\n\
+             A      TOMATO  2     0         0            2         -      -\n"
+        );
+        assert_eq!(report(&json!({ "items": [] }), By::Item), "none\n");
+    }
+
+    #[test]
+    fn csv_has_the_json_keys_as_header_and_quotes_what_needs_it() {
+        let row = json!({ "store": "Fish, \"Chips\"", "day": "2010-12-01", "sales": 2, "returns": 0, "write_off_lines": 0 });
+        let csv = report_csv(&json!({ "days": [row] }), By::Day);
+        assert_eq!(
+            csv,
+            "store,day,sales,returns,write_off_lines,gross,returned,net,currency\n\
+             \"Fish, \"\"Chips\"\"\",2010-12-01,2,0,0,,,,\n"
+        );
+    }
+
+    #[test]
+    fn a_code_comes_with_the_command_that_uses_it() {
+        let shown = added(&json!({ "store": "A", "code": "AAAAA-BBBBB", "listen": "0.0.0.0:7430" }));
+        assert!(shown.contains("hubctl join-hq AAAAA-BBBBB --hq ADDRESS-OF-THIS-MACHINE:7430"), "{shown}");
+    }
+}

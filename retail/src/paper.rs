@@ -1,0 +1,64 @@
+//! Asking for paper, and answering: asked by a terminal, answered by whoever owns the printer.
+
+use toko_crdt::EffectId;
+
+use crate::ops::{PrintAskV1, PrintAskedV1, PrintOutcome, PrintOutcomeV1, PrintStartedV1, limits};
+use crate::text::{TextError, check_given};
+use crate::views::PrintJob;
+
+/// Why nothing was asked or answered. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PaperError {
+    /// None, or too many.
+    #[error("{0} copies; 1 to 9 are possible")]
+    Copies(u8),
+    /// The job is done.
+    #[error("the job is done: it was printed or given up; ask for a copy under a new job")]
+    Done,
+    /// A level that does not exist.
+    #[error("level {0}; 0 to 3 are possible")]
+    Level(u8),
+    /// A printer without a name, or one that may not be kept.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+/// A receipt to print with its sale. `job` is drawn at random, once.
+pub fn ask(job: [u8; 16], printer: &str, ttl_s: u32, copies: u8) -> Result<PrintAskV1, PaperError> {
+    check_given("the printer", printer, limits::WORD_CHARS_MAX)?;
+    if !(1..=9).contains(&copies) {
+        return Err(PaperError::Copies(copies));
+    }
+    Ok(PrintAskV1 { job, printer: printer.to_string(), ttl_s, copies })
+}
+
+/// A copy of a receipt, under a job of its own.
+pub fn ask_again(sale: EffectId, ask: PrintAskV1) -> PrintAskedV1 {
+    PrintAskedV1 { sale: sale.0, ask }
+}
+
+/// The next attempt at a job; durable before its first byte leaves.
+pub fn start(job: &PrintJob, printer: &str) -> Result<PrintStartedV1, PaperError> {
+    check_given("the printer", printer, limits::WORD_CHARS_MAX)?;
+    if !job.open {
+        return Err(PaperError::Done);
+    }
+    let last = job.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or(0);
+    Ok(PrintStartedV1 { job: job.job, attempt: last.saturating_add(1), printer: printer.to_string() })
+}
+
+/// What came of an attempt. What the printer said is cut to what is kept, without its control characters.
+pub fn end(
+    job: [u8; 16],
+    attempt: u32,
+    outcome: PrintOutcome,
+    level: u8,
+    detail: &str,
+) -> Result<PrintOutcomeV1, PaperError> {
+    if level > 3 {
+        return Err(PaperError::Level(level));
+    }
+    let detail = detail.chars().filter(|c| !c.is_control()).take(limits::TEXT_CHARS_MAX).collect();
+    Ok(PrintOutcomeV1 { job, attempt, outcome, level, detail })
+}

@@ -1,0 +1,96 @@
+//! How this terminal is, in one look: for the till screen's corner, for `terminal-agent status`, and for whoever is called.
+
+use serde_json::{Value, json};
+use toko_crdt::clock::UnixMicros;
+use toko_retail::views::{self, CartState};
+
+use super::error::ApiError;
+use super::{Api, show};
+use crate::till::Health;
+use crate::wall::utc;
+
+impl Api {
+    pub(super) async fn status(&self) -> Result<Value, ApiError> {
+        let setup = &self.setup;
+        let (health, day) = (setup.till.health().await?, setup.till.day().await?);
+        let carts = setup.till.carts().await?;
+        let node = setup.ledger.condition()?;
+        let now = setup.wall.look(UnixMicros(0));
+        let open = carts.iter().filter(|custody| custody.state == CartState::Open).count();
+        let (number, name) = setup.ledger.terminal().unwrap_or_default();
+        let catalogue = setup.shelf.now().map(|stocked| {
+            json!({
+                "bundle": stocked.bundle.to_string(), "items": stocked.catalogue.len(),
+                "name": stocked.name, "rev": stocked.rev,
+            })
+        });
+        let mut alerts: Vec<Value> = node.alerts.iter().map(|(code, text)| alert(code, text)).collect();
+        alerts.extend(self.alerts(&health, &now, catalogue.is_some(), day.day)?);
+        Ok(json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "terminal": { "node": setup.ledger.me().to_string(), "number": number, "name": name },
+            "store": setup.ledger.store().to_string(),
+            "run": health.run.map(|run| format!("{run:016x}")).unwrap_or_default(),
+            "series": health.series,
+            "clock": { "now": utc(now.at), "verified": day.time_verified },
+            "business_day": show::day(&day)["date"],
+            "currency": setup.shelf.currency().code(),
+            "catalogue": catalogue,
+            "hub": { "node": node.hub.map(|hub| hub.to_string()), "linked": node.hub_linked },
+            "hq": { "known": node.hq_known, "linked": node.hq_linked },
+            "links": node.links.iter().map(|link| json!({
+                "node": link.node.to_string(), "name": setup.ledger.name_of(&link.node), "role": link.role,
+                "address": link.address, "linked": link.linked, "rung": link.rung,
+            })).collect::<Vec<_>>(),
+            "digests": { "books": node.books, "floor": node.floor },
+            "frontier": setup.ledger.root().to_string(),
+            "parked": node.parked,
+            "alerts": alerts,
+            "carts": { "open": open, "parked": carts.len() - open },
+            "api": setup.address.to_string(),
+        }))
+    }
+
+    fn alerts(
+        &self,
+        health: &Health,
+        now: &crate::wall::Reading,
+        stocked: bool,
+        day: Option<toko_retail::day::Day>,
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut alerts = Vec::new();
+        if let Some(why) = &health.unsaved {
+            let text = format!("{} changes of open carts are not saved: {why}", health.unsaved_changes);
+            alerts.push(alert("lines-not-saved", &text));
+        }
+        if health.series != crate::till::FIRST_SERIES {
+            let text = "this terminal's directory was copied or restored; receipts are numbered in a series of their own";
+            alerts.push(alert("own-series", text));
+        }
+        if !stocked {
+            alerts.push(alert("no-catalogue", "there is no catalogue yet; only lines with a price and a name sell"));
+        }
+        if !now.verified {
+            alerts.push(alert("clock-not-verified", "this machine's clock is wrong; receipts say so"));
+        }
+        if let Some(day) = day.filter(|day| *day != now.day && now.verified) {
+            alerts.push(alert("day-not-today", &format!("the business day {day} is still open")));
+        }
+        let flags = self.setup.ledger.read(|kv| views::flags(kv))?;
+        alerts.extend(flags.iter().map(|flag| match flag {
+            views::Flag::CartSoldTwice(cart) => alert("cart-sold-twice", &format!("cart {cart} was sold twice")),
+            views::Flag::OverReturned { sale, line } => {
+                alert("returned-too-much", &format!("more came back of line {line} of sale {sale} than was sold"))
+            }
+            views::Flag::NumberTwice(number) => {
+                alert("number-twice", &format!("receipt number {number} was printed twice"))
+            }
+            other => alert("flag", &format!("{other:?}")),
+        }));
+        Ok(alerts)
+    }
+}
+
+fn alert(code: &str, text: &str) -> Value {
+    json!({ "code": code, "text": text })
+}
