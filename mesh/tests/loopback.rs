@@ -254,6 +254,7 @@ async fn a_copied_directory_is_seen_and_both_go_on() {
     assert_eq!(alerts.iter().filter(is_clone).count(), 1, "{alerts:?}");
 }
 
+#[cfg(test)]
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

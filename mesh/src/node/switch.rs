@@ -49,7 +49,9 @@ pub(super) struct Switch {
     endpoint: Endpoint,
     arrivals: mpsc::Receiver<Arrival>,
     hints: mpsc::Receiver<mdns::Sighting>,
-    pub(super) events: (mpsc::Sender<(LinkId, Event)>, mpsc::Receiver<(LinkId, Event)>),
+    /// Where links tell what happens; each gets a clone of the first.
+    pub(super) tell: mpsc::Sender<(LinkId, Event)>,
+    events: mpsc::Receiver<(LinkId, Event)>,
     pub(super) tasks: JoinSet<Done>,
     pub(super) wants: BTreeMap<NodeId, Want>,
     pub(super) next_link: LinkId,
@@ -91,12 +93,14 @@ impl Switch {
         hints: mpsc::Receiver<mdns::Sighting>,
     ) -> Self {
         let changed = shared.store.reader().changed();
+        let (tell, events) = mpsc::channel(EVENTS_MAX);
         Self {
             shared,
             endpoint,
             arrivals,
             hints,
-            events: mpsc::channel(EVENTS_MAX),
+            tell,
+            events,
             tasks: JoinSet::new(),
             wants: BTreeMap::new(),
             next_link: 0,
@@ -125,7 +129,7 @@ impl Switch {
                     Ok(done) => self.done(done),
                     Err(err) => warn!(%err, "a link's task failed"),
                 },
-                Some((id, event)) = self.events.1.recv() => self.link_says(id, event),
+                Some((id, event)) = self.events.recv() => self.link_says(id, event),
                 Some(arrival) = self.arrivals.recv() => self.arrived(arrival),
                 heard = self.hints.recv(), if hints_open => match heard {
                     Some(sighting) => self.sighted(&sighting),

@@ -64,7 +64,7 @@ impl Switch {
             config,
             shared,
             commands: inbox,
-            events: self.events.0.clone(),
+            events: self.tell.clone(),
         };
         self.tasks.spawn(async move { Done::Link(link::run(setup).await) });
     }
