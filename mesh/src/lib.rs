@@ -11,3 +11,13 @@ pub mod views;
 
 // What nodes say to each other.
 pub mod proto;
+
+// Who is trusted, and how bytes come and go.
+pub mod endpoint;
+pub mod enrol;
+pub mod find;
+pub mod link;
+pub mod tls;
+
+// The whole: start here.
+pub mod node;

@@ -140,7 +140,7 @@ async fn goods_come_back_with_and_without_their_receipt_and_a_sale_is_voided() {
     assert_eq!((loose["total"].as_str(), loose["external"].as_str()), (Some("-2.20"), Some("C536379")));
     let wrong = text(&shop.sell_a_lantern("b").await["sale"]);
     let void = shop.post(&format!("/v1/sales/{wrong}/void"), "v", json!({ "reason": "wrong customer" })).await;
-    assert_eq!((void["kind"].as_str(), void["total"].as_str(), void["change"].as_str()), (Some("void"), Some("-3.39"), Some("-1.61")));
+    assert_eq!((void["kind"].as_str(), void["total"].as_str(), void["change"].as_str()), (Some("void"), Some("-3.39"), Some("0.00")));
     let (status, refused) = shop.call("POST", &format!("/v1/sales/{wrong}/void"), "v2", json!({ "reason": "again" })).await;
     assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("returned-already")));
     let totals = shop.get("/v1/totals").await;

@@ -10,8 +10,8 @@ use crate::currency::{Currency, CurrencyError};
 use crate::line::{LineError, PricedLine};
 use crate::money::{Money, MoneyError, round_ratio};
 use crate::ops::{
-    DiscountV1, LineTaxV1, PriceReasonV1, ReturnOfV1, SaleKind, SaleLineV1, SaleV1, TaxTotalV1, TenderV1,
-    limits,
+    DiscountV1, LineTaxV1, PriceReasonV1, ReturnOfV1, SaleKind, SaleLineV1, SaleV1, TaxTotalV1, TenderKindV1,
+    TenderV1, limits,
 };
 use crate::qty::Qty;
 use crate::tax::{TaxRounding, tax_lines};
@@ -156,7 +156,7 @@ fn owed(sale: &SaleV1, currency: Currency) -> Result<Money, CloseReturnError> {
     Ok(owed.map_err(CloseSaleError::Money)?)
 }
 
-/// Takes a whole sale back because it should not have been: its exact negative, tender by tender.
+/// Takes a whole sale back because it should not have been: its exact negative, tender by tender, cash less its change.
 ///
 /// Errors: not a sale, some of it came back already, a reason that is missing; nothing is changed.
 pub fn void_sale(
@@ -181,8 +181,7 @@ pub fn void_sale(
     sale.subtotal_minor = from.subtotal_minor.saturating_neg();
     sale.total_minor = from.total_minor.saturating_neg();
     sale.rounding_minor = from.rounding_minor.saturating_neg();
-    sale.tenders = from.tenders.iter().map(negated_tender).collect();
-    sale.change_minor = from.change_minor.saturating_neg();
+    sale.tenders = mirrored_tenders(from);
     Ok(checked(sale)?)
 }
 
@@ -365,6 +364,14 @@ fn negated_total(total: &TaxTotalV1) -> TaxTotalV1 {
     }
 }
 
-fn negated_tender(tender: &TenderV1) -> TenderV1 {
-    TenderV1 { amount_minor: tender.amount_minor.saturating_neg(), taken: None, ..tender.clone() }
+/// What goes back for each tender: cash less the change that was handed back for it, so that a void gives no change.
+fn mirrored_tenders(sale: &SaleV1) -> Vec<TenderV1> {
+    let mut change = sale.change_minor;
+    let mirrored = sale.tenders.iter().map(|tender| {
+        let from_cash = if tender.kind == TenderKindV1::Cash { change.min(tender.amount_minor) } else { 0 };
+        change -= from_cash;
+        let amount_minor = from_cash - tender.amount_minor;
+        TenderV1 { kind: tender.kind.clone(), amount_minor, taken: None }
+    });
+    mirrored.filter(|tender| tender.amount_minor != 0).collect()
 }

@@ -28,15 +28,15 @@ use toko_retail::currency::Currency;
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
-pub const CATALOGUE: &str = "sku,name,price,codes,decimals,service\n\
+pub(crate) const CATALOGUE: &str = "sku,name,price,codes,decimals,service\n\
     85123A,WHITE HANGING HEART T-LIGHT HOLDER,2.55,,0,no\n\
     71053,WHITE METAL LANTERN,3.39,036000291452,0,no\n\
     APPLES,APPLES LOOSE,1.999,plu:4011,3,no\n\
     POST,POSTAGE,18.00,,0,yes\n";
 
 /// A running till.
-pub struct Shop {
-    pub door: Door,
+pub(crate) struct Shop {
+    pub(crate) door: Door,
     store: StoreThread,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -49,7 +49,7 @@ fn now() -> UnixMicros {
 
 impl Shop {
     /// Opens (or opens again) till `number` in `dir`.
-    pub async fn open(dir: &Path, number: u8) -> Self {
+    pub(crate) async fn open(dir: &Path, number: u8) -> Self {
         let [root, hub, till] = [1, 2, 10 + number].map(|seed| SecretKey::from_seed([seed; 32]));
         let store_id = StoreId::of(&root.public());
         std::fs::create_dir_all(dir.join("journal")).unwrap();
@@ -122,37 +122,37 @@ impl Shop {
     }
 
     /// Stops everything without a word to the store, which ends when its last handle is gone.
-    pub async fn drop_dead(mut self) {
+    pub(crate) async fn drop_dead(mut self) {
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.store.stop().await.unwrap();
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.door.call(hyper::Method::GET, path, None, None).await.unwrap();
         assert_eq!(status, 200, "GET {path}: {body}");
         body
     }
 
-    pub async fn call(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
         let method = hyper::Method::from_bytes(method.as_bytes()).unwrap();
         let body = if body.is_null() { None } else { Some(body) };
         self.door.call(method, path, Some(key), body.as_ref()).await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, key: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Value {
         let (status, answer) = self.call("POST", path, key, body).await;
         assert!(status == 200 || status == 201, "POST {path}: {status} {answer}");
         answer
     }
 
     /// Opens a cart and gives its id.
-    pub async fn cart(&self, key: &str) -> String {
+    pub(crate) async fn cart(&self, key: &str) -> String {
         text(&self.post("/v1/carts", key, json!({})).await["cart"])
     }
 
     /// Rings up one lantern for cash and gives the sale.
-    pub async fn sell_a_lantern(&self, key: &str) -> Value {
+    pub(crate) async fn sell_a_lantern(&self, key: &str) -> Value {
         let cart = self.cart(&format!("{key}-c")).await;
         let line = json!({ "code": "71053", "qty": "1" });
         self.post(&format!("/v1/carts/{cart}/lines"), &format!("{key}-l"), line).await;
@@ -161,6 +161,6 @@ impl Shop {
     }
 }
 
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is a string")).to_owned()
 }

@@ -1,0 +1,406 @@
+//! One UDP socket: dials peers, and lets in whom the handshake has proven to be a member.
+//!
+//! Purpose: quinn, set for a small LAN and hostile neighbours. Invariants: an arriving connection is judged in its own task
+//! with a deadline, never in the accept loop; what waits before acceptance is bounded; above a few open handshakes every
+//! address must first prove that it is where it says; membership is checked in the handshake and again before the arrival
+//! is handed to its tenant. Segmentation offload is off, because several network cards fail on it (quinn #1128, #2399).
+//!
+//! Absent on purpose: keep-alives of QUIC's own (the one-second tick of the links is the keep-alive), connection migration
+//! of servers, and any retry: whoever dials decides when to dial again.
+
+use crate::tls::verify::Door;
+use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
+use quinn::{
+    AsyncUdpSocket, Connection, ConnectionError, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt,
+};
+use quinn_proto::TransportErrorCode;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use toko_crdt::NodeId;
+use toko_crdt::sign::PublicKey;
+use tracing::debug;
+
+/// How long a handshake may take, on either side.
+pub const HANDSHAKE_MS_MAX: u64 = 5_000;
+/// How many arriving handshakes may be open at once. *Full*: the newcomer is refused and may come again.
+pub const HANDSHAKES_MAX: usize = 64;
+/// From how many open handshakes on an address must prove itself before it costs us a key exchange.
+const RETRY_ABOVE: usize = 8;
+/// Bytes that one link may have in flight each way.
+const WINDOW_BYTES: u32 = 512 * 1024;
+/// How long everything that is closing may take to say so.
+const CLOSE_MS_MAX: u64 = 2_000;
+/// TLS alerts that say "not you" (RFC 8446, section 6.2): access_denied, no_application_protocol, handshake_failure.
+const NOT_YOU: [u8; 3] = [49, 120, 40];
+
+/// Why a link was closed, as the other side reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+#[non_exhaustive]
+pub enum CloseCode {
+    /// The conversation is over.
+    Done = 0,
+    /// This node is stopping.
+    Stopping = 1,
+    /// Another link to the same process is kept.
+    Duplicate = 2,
+    /// The peer is no member, or no longer one.
+    NotMember = 3,
+    /// The peer broke a rule of the wire.
+    Violation = 4,
+    /// Nothing was heard for too long.
+    Silent = 5,
+    /// Too many links; come again later.
+    Busy = 6,
+}
+
+impl CloseCode {
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Stopping,
+        Self::Duplicate,
+        Self::NotMember,
+        Self::Violation,
+        Self::Silent,
+        Self::Busy,
+    ];
+
+    /// The number on the wire.
+    #[must_use]
+    pub fn code(self) -> VarInt {
+        VarInt::from_u32(self as u32)
+    }
+
+    /// Reads the number on the wire; `None` for one that this build does not know.
+    #[must_use]
+    pub fn from_code(code: VarInt) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.code() == code)
+    }
+
+    /// A word for the other side's log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Stopping => "stopping",
+            Self::Duplicate => "duplicate",
+            Self::NotMember => "not a member",
+            Self::Violation => "violation",
+            Self::Silent => "silent",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// How far away the other side is, which decides how soon a lost first packet is sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Distance {
+    /// On the store's LAN: 10 ms.
+    Near,
+    /// Headquarters, over the internet: 150 ms.
+    Far,
+}
+
+impl Distance {
+    /// How long a dial may take. Short on the LAN: what was dialled into a dead line is dialled again when it lives.
+    fn dial_max(self) -> Duration {
+        match self {
+            Self::Near => Duration::from_millis(1_000),
+            Self::Far => Duration::from_millis(HANDSHAKE_MS_MAX),
+        }
+    }
+}
+
+/// A connection whose peer was proven and admitted, on its way to its tenant.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The connection; nothing was read from it.
+    pub connection: Connection,
+    /// The key that the peer proved to hold.
+    pub key: PublicKey,
+    /// What it came for.
+    pub protocol: Protocol,
+}
+
+/// Why there is no connection. Nothing was sent but the handshake.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// Nothing answers there.
+    #[error("nothing answers at {addr}")]
+    NoAnswer {
+        /// Where we dialled.
+        addr: SocketAddr,
+    },
+    /// The other side does not let this key in, or is not asking for newcomers.
+    #[error("{addr} does not let this key in")]
+    Refused {
+        /// Where we dialled.
+        addr: SocketAddr,
+    },
+    /// Somebody answers, and it is not who we expected.
+    #[error("who answers at {addr} is not who was expected")]
+    WrongPeer {
+        /// Where we dialled.
+        addr: SocketAddr,
+    },
+    /// The address cannot be dialled from here, or the connection broke.
+    #[error("cannot connect to {addr}: {why}")]
+    Failed {
+        /// Where we dialled.
+        addr: SocketAddr,
+        /// What went wrong.
+        why: String,
+    },
+    /// This node is stopping, or TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address is taken, or is not ours.
+    #[error("cannot listen on udp {addr}")]
+    Listen {
+        /// Where.
+        addr: SocketAddr,
+        /// What the machine says.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// One UDP socket and the stores behind it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    quic: quinn::Endpoint,
+    tenants: Arc<Tenants>,
+    base: Arc<quinn::ServerConfig>,
+}
+
+impl Endpoint {
+    /// Binds a socket of the machine.
+    pub fn bind(listen: SocketAddr) -> Result<Self, BindError> {
+        let failed = |source| BindError::Listen { addr: listen, source };
+        let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
+        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime);
+        let socket = runtime.wrap_udp_socket(socket).map_err(failed)?;
+        Self::over(socket, runtime)
+    }
+
+    /// Runs over a socket and a runtime that are given: the simulated network, or one that drops packets on purpose.
+    pub fn over(socket: Arc<dyn AsyncUdpSocket>, runtime: Arc<dyn Runtime>) -> Result<Self, BindError> {
+        let tenants = Arc::new(Tenants::default());
+        let base = base_config(&tenants)?;
+        let config = quinn::EndpointConfig::default();
+        let addr = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0; 4], 0)));
+        let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(base.clone()), socket, runtime)
+            .map_err(|source| BindError::Listen { addr, source })?;
+        Ok(Self { quic, tenants, base: Arc::new(base) })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.quic.local_addr()
+    }
+
+    /// The stores behind it.
+    #[must_use]
+    pub fn tenants(&self) -> &Arc<Tenants> {
+        &self.tenants
+    }
+
+    /// Dials and finishes our half of the handshake. The other side may still refuse our key: its first word, or its
+    /// close, tells.
+    pub async fn dial(&self, to: &Dial, key: &TlsKey) -> Result<Connection, DialError> {
+        let addr = to.addr;
+        let crypto = key.client(to.expect.clone(), to.protocol)?;
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport(to.distance)));
+        let failed = |why: &dyn std::fmt::Display| DialError::Failed { addr, why: why.to_string() };
+        let connecting = self.quic.connect_with(config, addr, &to.name).map_err(|error| failed(&error))?;
+        match tokio::time::timeout(to.distance.dial_max(), connecting).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(explain(addr, &error)),
+            Err(_) => Err(DialError::NoAnswer { addr }),
+        }
+    }
+
+    /// Accepts until it is told to stop. The owner of the endpoint runs this once.
+    pub async fn serve(&self, stop: CancellationToken) {
+        let hands = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let mut shaking = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(_) = shaking.join_next() => {}
+                incoming = self.quic.accept() => match incoming {
+                    Some(incoming) => self.meet(incoming, &hands, &mut shaking),
+                    None => break,
+                },
+            }
+        }
+        shaking.shutdown().await;
+    }
+
+    fn meet(&self, incoming: Incoming, hands: &Arc<Semaphore>, shaking: &mut JoinSet<()>) {
+        let open = HANDSHAKES_MAX - hands.available_permits();
+        if open >= RETRY_ABOVE && !incoming.remote_address_validated() && incoming.may_retry() {
+            if let Err(error) = incoming.retry() {
+                debug!(%error, "could not ask for address validation");
+            }
+            return;
+        }
+        let Ok(permit) = Arc::clone(hands).try_acquire_owned() else {
+            debug!(peer = %incoming.remote_address(), "too many handshakes, refused");
+            incoming.refuse();
+            return;
+        };
+        let endpoint = self.clone();
+        shaking.spawn(async move { endpoint.shake(incoming, permit).await });
+    }
+
+    /// One arriving handshake, then the second check, then over to the tenant.
+    async fn shake(&self, incoming: Incoming, permit: OwnedSemaphorePermit) {
+        let peer = incoming.remote_address();
+        let door = Arc::new(Door::new(Arc::clone(&self.tenants)));
+        let Ok(crypto) = tls::server(Arc::clone(&door)) else { return };
+        let mut config = (*self.base).clone();
+        config.crypto = Arc::new(crypto);
+        let connecting = match incoming.accept_with(Arc::new(config)) {
+            Ok(connecting) => connecting,
+            Err(error) => return debug!(%peer, %error, "arrival broke off"),
+        };
+        let deadline = Duration::from_millis(HANDSHAKE_MS_MAX);
+        let connection = match tokio::time::timeout(deadline, connecting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return debug!(%peer, %error, "handshake refused"),
+            Err(_) => return debug!(%peer, "handshake took too long"),
+        };
+        drop(permit);
+        let asked = door.asked();
+        let (Some(asked), Some(key)) = (asked, peer_key(&connection)) else {
+            return close(&connection, CloseCode::NotMember);
+        };
+        if agreed_protocol(&connection) != Some(asked.protocol) || !asked.admits(&key) {
+            return close(&connection, CloseCode::NotMember);
+        }
+        let arrival = Arrival { connection, key, protocol: asked.protocol };
+        if let Err(error) = asked.tenant.inbox.try_send(arrival) {
+            let (mpsc::error::TrySendError::Full(arrival) | mpsc::error::TrySendError::Closed(arrival)) =
+                error;
+            close(&arrival.connection, CloseCode::Busy);
+        }
+    }
+
+    /// Closes every connection and waits, for a moment, until that is said.
+    pub async fn close(&self, code: CloseCode) {
+        self.quic.close(code.code(), code.word().as_bytes());
+        let idle = self.quic.wait_idle();
+        if tokio::time::timeout(Duration::from_millis(CLOSE_MS_MAX), idle).await.is_err() {
+            debug!("some peers did not hear that we are stopping");
+        }
+    }
+}
+
+/// One dial.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// Where to.
+    pub addr: SocketAddr,
+    /// The name to ask for: [`tls::node_name`] or [`tls::store_name`].
+    pub name: String,
+    /// Whom to expect.
+    pub expect: Expect,
+    /// What for.
+    pub protocol: Protocol,
+    /// How far.
+    pub distance: Distance,
+}
+
+impl Dial {
+    /// A member's dial to a member on the LAN.
+    #[must_use]
+    pub fn member(addr: SocketAddr, node: NodeId) -> Self {
+        let (name, expect) = (tls::node_name(&node), Expect::Node(node));
+        Self { addr, name, expect, protocol: Protocol::Member, distance: Distance::Near }
+    }
+}
+
+/// Closes a connection and says why.
+pub fn close(connection: &Connection, code: CloseCode) {
+    connection.close(code.code(), code.word().as_bytes());
+}
+
+/// Whether the other side broke off because our key is not let in: in the handshake, or later by [`CloseCode::NotMember`].
+#[must_use]
+pub fn is_refusal(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::ConnectionClosed(frame) => {
+            NOT_YOU.iter().any(|alert| frame.error_code == TransportErrorCode::crypto(*alert))
+        }
+        ConnectionError::ApplicationClosed(frame) => {
+            CloseCode::from_code(frame.error_code) == Some(CloseCode::NotMember)
+        }
+        _ => false,
+    }
+}
+
+/// Puts a connection's end into our words.
+#[must_use]
+pub fn explain(addr: SocketAddr, error: &ConnectionError) -> DialError {
+    match error {
+        ConnectionError::TimedOut => DialError::NoAnswer { addr },
+        error if is_refusal(error) => DialError::Refused { addr },
+        ConnectionError::TransportError(ours)
+            if NOT_YOU.iter().any(|alert| ours.code == TransportErrorCode::crypto(*alert)) =>
+        {
+            DialError::WrongPeer { addr }
+        }
+        error => DialError::Failed { addr, why: error.to_string() },
+    }
+}
+
+fn base_config(tenants: &Arc<Tenants>) -> Result<quinn::ServerConfig, TlsError> {
+    let crypto = tls::server(Arc::new(Door::new(Arc::clone(tenants))))?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(transport(Distance::Near)));
+    config.max_incoming(2 * HANDSHAKES_MAX);
+    config.incoming_buffer_size(16 * 1024);
+    config.incoming_buffer_size_total(512 * 1024);
+    config.retry_token_lifetime(Duration::from_secs(5));
+    Ok(config)
+}
+
+fn transport(distance: Distance) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    let rtt_ms = match distance {
+        Distance::Near => 10,
+        Distance::Far => 150,
+    };
+    let idle = VarInt::from_u32(10_000);
+    config
+        .initial_rtt(Duration::from_millis(rtt_ms))
+        .max_idle_timeout(Some(idle.into()))
+        .keep_alive_interval(None)
+        .max_concurrent_bidi_streams(VarInt::from_u32(2))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .send_window(u64::from(WINDOW_BYTES))
+        .datagram_receive_buffer_size(None)
+        .enable_segmentation_offload(false);
+    config
+}

@@ -1,0 +1,207 @@
+//! The side that comes with a code.
+
+use super::wire::{self, FrameV1, TalkError, receive, receive_statements, send, send_statements};
+use super::{Code, CodeKind, EnrolError, Refusal, TALK};
+use crate::endpoint::{CloseCode, Dial, DialError, Distance, Endpoint, close, explain};
+use crate::tls::{self, Expect, Protocol, TlsKey, peer_key};
+use quinn::{Connection, RecvStream, SendStream};
+use std::net::SocketAddr;
+use toko_crdt::NodeId;
+use toko_crdt::ids::StoreId;
+use toko_crdt::member::{Members, Statement};
+use toko_crdt::sign::PublicKey;
+
+/// What an enrolled terminal takes home: all of it is signed, and was checked.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// The store's root key.
+    pub root: PublicKey,
+    /// Everything the hub knows about members, root's statements first; ours is among them.
+    pub statements: Vec<Statement>,
+    /// Our number, on every receipt.
+    pub number: u16,
+    /// What people call us.
+    pub name: String,
+    /// The hub that let us in.
+    pub hub: NodeId,
+    /// Where the hub may be found: where we found it, then what it says.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// A store on its way to headquarters.
+#[derive(Clone, Debug)]
+pub struct JoiningStore {
+    /// The store's root key.
+    pub root: PublicKey,
+    /// Its member statements, root's first.
+    pub statements: Vec<Statement>,
+}
+
+/// Redeems a terminal's code at the hub that answers at `addr`.
+///
+/// Errors: see [`EnrolError`]; asking again with the same key and code after a broken conversation is safe.
+pub async fn enrol(
+    endpoint: &Endpoint,
+    key: &TlsKey,
+    code: &Code,
+    addr: SocketAddr,
+    name: Option<String>,
+) -> Result<Enrolled, EnrolError> {
+    if code.kind != CodeKind::Enrol {
+        return Err(Refusal::Kind.into());
+    }
+    let dial = Dial {
+        addr,
+        name: tls::store_name(&code.fingerprint),
+        expect: Expect::Anyone,
+        protocol: Protocol::Newcomer,
+        distance: Distance::Near,
+    };
+    let connection = knock(endpoint, key, &dial).await?;
+    let talk = talk_to_hub(&connection, key, code, name);
+    let result = match tokio::time::timeout(TALK, talk).await {
+        Ok(result) => result.map_err(|error| clearer(&connection, addr, error)),
+        Err(_) => Err(TalkError::TooLong.into()),
+    };
+    close(&connection, CloseCode::Done);
+    let mut enrolled = result?;
+    enrolled.addresses.retain(|known| *known != addr);
+    enrolled.addresses.insert(0, addr);
+    Ok(enrolled)
+}
+
+async fn talk_to_hub(
+    connection: &Connection,
+    key: &TlsKey,
+    code: &Code,
+    name: Option<String>,
+) -> Result<Enrolled, EnrolError> {
+    let (mut to, mut from) = open(connection, CodeKind::Enrol).await?;
+    let (root, statements) = match receive(&mut from).await? {
+        FrameV1::Here { root, statements } => (PublicKey(root), statements),
+        FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
+        _ => return Err(TalkError::Unexpected.into()),
+    };
+    let shown = receive_statements(&mut from, statements).await?;
+    let hub = check_hub(connection, code, root, shown)?;
+    // The hub is who the code says. Only now the secret.
+    send(&mut to, &FrameV1::Ask { secret: code.secret, name }).await?;
+    let (count, addresses) = match receive(&mut from).await? {
+        FrameV1::Welcome { statements, addresses } => (statements, wire::read_addresses(&addresses)),
+        FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
+        _ => return Err(TalkError::Unexpected.into()),
+    };
+    let statements = receive_statements(&mut from, count).await?;
+    let members = collect(root, &statements);
+    let Some((number, name)) = members.roles(&key.node()).terminal.first().cloned() else {
+        return Err(Refusal::Statements.into());
+    };
+    Ok(Enrolled { root, statements, number, name, hub, addresses })
+}
+
+/// Fingerprint, statement, and the key of this very connection: all three, or no secret.
+fn check_hub(
+    connection: &Connection,
+    code: &Code,
+    root: PublicKey,
+    shown: Vec<Statement>,
+) -> Result<NodeId, EnrolError> {
+    if tls::store_fingerprint(&StoreId::of(&root)) != code.fingerprint {
+        return Err(EnrolError::OtherStore);
+    }
+    let peer = NodeId::of(&peer_key(connection).ok_or(TalkError::Unexpected)?);
+    let members = collect(root, &shown);
+    if members.hub().is_some_and(|(_, hub)| hub == peer) { Ok(peer) } else { Err(EnrolError::NotAHub(peer)) }
+}
+
+/// Every statement that holds; what does not hold is left out.
+fn collect(root: PublicKey, statements: &[Statement]) -> Members {
+    let mut members = Members::new(root);
+    for statement in statements {
+        // What does not hold adds nothing, and what is missing shows when we look for it.
+        let _ = members.add(statement.clone());
+    }
+    members
+}
+
+/// Redeems a code of headquarters for this hub's store: afterwards HQ knows the store and lets its nodes in.
+///
+/// Returns HQ's key, which the root key must name in a statement of its own.
+pub async fn join_hq(
+    endpoint: &Endpoint,
+    key: &TlsKey,
+    code: &Code,
+    addr: SocketAddr,
+    store: &JoiningStore,
+) -> Result<PublicKey, EnrolError> {
+    if code.kind != CodeKind::JoinHq {
+        return Err(Refusal::Kind.into());
+    }
+    let dial = Dial {
+        addr,
+        name: tls::hq_name(&code.fingerprint),
+        expect: Expect::Anyone,
+        protocol: Protocol::Newcomer,
+        distance: Distance::Far,
+    };
+    let connection = knock(endpoint, key, &dial).await?;
+    let talk = talk_to_hq(&connection, code, store);
+    let result = match tokio::time::timeout(TALK, talk).await {
+        Ok(result) => result.map_err(|error| clearer(&connection, addr, error)),
+        Err(_) => Err(TalkError::TooLong.into()),
+    };
+    close(&connection, CloseCode::Done);
+    result
+}
+
+async fn talk_to_hq(
+    connection: &Connection,
+    code: &Code,
+    store: &JoiningStore,
+) -> Result<PublicKey, EnrolError> {
+    let peer = peer_key(connection).ok_or(TalkError::Unexpected)?;
+    if tls::node_fingerprint(&NodeId::of(&peer)) != code.fingerprint {
+        return Err(EnrolError::NotHeadquarters);
+    }
+    let (mut to, mut from) = open(connection, CodeKind::JoinHq).await?;
+    let statements = wire::count(store.statements.len());
+    send(&mut to, &FrameV1::Join { root: store.root.0, secret: code.secret, statements }).await?;
+    send_statements(&mut to, store.statements.iter()).await?;
+    match receive(&mut from).await? {
+        FrameV1::Joined => Ok(peer),
+        FrameV1::No { why } => Err(Refusal::from_byte(why).into()),
+        _ => Err(TalkError::Unexpected.into()),
+    }
+}
+
+async fn knock(endpoint: &Endpoint, key: &TlsKey, dial: &Dial) -> Result<Connection, EnrolError> {
+    endpoint.dial(dial, key).await.map_err(|error| match error {
+        DialError::Refused { .. } => EnrolError::NotEnrolling,
+        error => EnrolError::Dial(error),
+    })
+}
+
+async fn open(connection: &Connection, kind: CodeKind) -> Result<(SendStream, RecvStream), TalkError> {
+    let (mut to, from) = connection.open_bi().await.map_err(|error| TalkError::Broken(error.to_string()))?;
+    send(&mut to, &FrameV1::Knock { kind: kind_byte(kind) }).await?;
+    Ok((to, from))
+}
+
+pub(super) fn kind_byte(kind: CodeKind) -> u8 {
+    match kind {
+        CodeKind::Enrol => 1,
+        CodeKind::JoinHq => 2,
+        CodeKind::Recovery => 0,
+    }
+}
+
+/// A conversation that broke because the door was shut in our face says so.
+fn clearer(connection: &Connection, addr: SocketAddr, error: EnrolError) -> EnrolError {
+    match (error, connection.close_reason()) {
+        (EnrolError::Talk(TalkError::Broken(why)), Some(reason)) => match explain(addr, &reason) {
+            DialError::Refused { .. } => EnrolError::NotEnrolling,
+            _ => TalkError::Broken(why).into(),
+        },
+        (error, _) => error,
+    }
+}

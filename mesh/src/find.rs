@@ -1,0 +1,328 @@
+//! Where a peer may be: a ladder of addresses, tried in order, and what came of each.
+//!
+//! Rungs: an address that worked before (kept in a file), configured ones, mDNS, and what peers tell. All are hints; who
+//! answers proves itself by its key. The ladder is pure: time and jitter come in as values, so that a simulated shop climbs
+//! the same rungs. It says which rung worked, and for `doctor` why another did not.
+//!
+//! Invariants: bounded (nodes, addresses of a node, and what is kept); an address that worked comes first; a wait grows with
+//! each failure up to a cap and falls back to nothing with a success.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use toko_crdt::NodeId;
+use toko_crdt::codec::{self, CodecError};
+
+pub mod mdns;
+
+/// How many nodes the ladder remembers.
+pub const NODES_MAX: usize = 256;
+/// How many addresses of one node.
+pub const ADDRESSES_MAX: usize = 8;
+/// How many addresses are dialled for one node at a time.
+pub const CANDIDATES_MAX: usize = 4;
+/// The largest file of remembered addresses.
+pub const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+/// Between dials of a node on the LAN: short, because a shop heals within a second.
+pub const WAIT_NEAR_MAX: Duration = Duration::from_millis(900);
+/// Between dials of headquarters.
+pub const WAIT_FAR_MAX: Duration = Duration::from_secs(30);
+
+/// How an address came to us.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Rung {
+    /// It worked before.
+    Cached,
+    /// Somebody wrote it into the configuration.
+    Configured,
+    /// The LAN shouted it.
+    Mdns,
+    /// The node itself or another peer told it.
+    Told,
+    /// The other side dialled us.
+    Inbound,
+}
+
+impl Rung {
+    /// A word for status pages.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Configured => "configured",
+            Self::Mdns => "mdns",
+            Self::Told => "told",
+            Self::Inbound => "inbound",
+        }
+    }
+}
+
+/// One address to try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Where.
+    pub addr: SocketAddr,
+    /// From where we know it.
+    pub rung: Rung,
+}
+
+/// What is known of one address, for `doctor`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tried {
+    /// Whose.
+    pub node: NodeId,
+    /// The address and how it came to us.
+    pub candidate: Candidate,
+    /// Whether the last try worked; `None` where there was none.
+    pub worked: Option<bool>,
+    /// What went wrong the last time, in words.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Address {
+    rung: Rung,
+    worked: Option<bool>,
+    /// Counts successes of the whole ladder: the highest worked last.
+    worked_at: u64,
+    error: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    addresses: BTreeMap<SocketAddr, Address>,
+    failures: u32,
+}
+
+/// All addresses that a node knows of its peers.
+#[derive(Clone, Debug, Default)]
+pub struct Ladder {
+    nodes: BTreeMap<NodeId, Known>,
+    successes: u64,
+}
+
+impl Ladder {
+    /// A hint that a node may be at an address. Of two rungs for one address the lower one stays.
+    pub fn hint(&mut self, node: NodeId, addr: SocketAddr, rung: Rung) {
+        if addr.port() == 0 || addr.ip().is_unspecified() || addr.ip().is_multicast() {
+            return;
+        }
+        if !self.nodes.contains_key(&node) && self.nodes.len() >= NODES_MAX {
+            return;
+        }
+        let known = self.nodes.entry(node).or_default();
+        if let Some(address) = known.addresses.get_mut(&addr) {
+            address.rung = address.rung.min(rung);
+            return;
+        }
+        if known.addresses.len() >= ADDRESSES_MAX && !known.make_room(rung) {
+            return;
+        }
+        known.addresses.insert(addr, Address { rung, worked: None, worked_at: 0, error: None });
+    }
+
+    /// What to dial for a node, best first: what worked last, then by rung.
+    #[must_use]
+    pub fn candidates(&self, node: &NodeId) -> Vec<Candidate> {
+        let Some(known) = self.nodes.get(node) else { return Vec::new() };
+        let mut list: Vec<_> = known.addresses.iter().collect();
+        list.sort_by_key(|(addr, address)| (std::cmp::Reverse(address.worked_at), address.rung, **addr));
+        let candidates =
+            list.into_iter().map(|(addr, address)| Candidate { addr: *addr, rung: address.rung });
+        candidates.take(CANDIDATES_MAX).collect()
+    }
+
+    /// A dial worked.
+    pub fn worked(&mut self, node: NodeId, addr: SocketAddr, rung: Rung) {
+        self.hint(node, addr, rung);
+        self.successes += 1;
+        if let Some(known) = self.nodes.get_mut(&node) {
+            known.failures = 0;
+            if let Some(address) = known.addresses.get_mut(&addr) {
+                address.worked = Some(true);
+                address.worked_at = self.successes;
+                address.error = None;
+            }
+        }
+    }
+
+    /// A dial of one address failed.
+    pub fn failed(&mut self, node: NodeId, addr: SocketAddr, why: &str) {
+        if let Some(address) = self.nodes.get_mut(&node).and_then(|known| known.addresses.get_mut(&addr)) {
+            address.worked = Some(false);
+            address.error = Some(why.chars().take(200).collect());
+        }
+    }
+
+    /// All candidates of a node failed, or there was none: how long to wait before the next climb.
+    ///
+    /// Shape: `jitter` is any random value; half of the wait is drawn by it.
+    pub fn wait(&mut self, node: NodeId, cap: Duration, jitter: u16) -> Duration {
+        if !self.nodes.contains_key(&node) && self.nodes.len() >= NODES_MAX {
+            return cap;
+        }
+        let known = self.nodes.entry(node).or_default();
+        known.failures = known.failures.saturating_add(1);
+        let doubled = WAIT_FIRST.saturating_mul(1 << known.failures.min(16)).min(cap);
+        let half = doubled / 2;
+        half + half.mul_jitter(jitter)
+    }
+
+    /// A link with the node came up, whoever dialled.
+    pub fn reached(&mut self, node: NodeId) {
+        if let Some(known) = self.nodes.get_mut(&node) {
+            known.failures = 0;
+        }
+    }
+
+    /// Everything that was tried, for `doctor`.
+    #[must_use]
+    pub fn report(&self) -> Vec<Tried> {
+        let each = |(node, known): (&NodeId, &Known)| {
+            let node = *node;
+            let tried = |(addr, address): (&SocketAddr, &Address)| Tried {
+                node,
+                candidate: Candidate { addr: *addr, rung: address.rung },
+                worked: address.worked,
+                error: address.error.clone(),
+            };
+            known.addresses.iter().map(tried).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(each).collect()
+    }
+
+    /// Addresses that worked, or that were told: what peers may be told in turn.
+    #[must_use]
+    pub fn known(&self, node: &NodeId) -> Vec<SocketAddr> {
+        let Some(known) = self.nodes.get(node) else { return Vec::new() };
+        let good = known.addresses.iter().filter(|(_, address)| address.worked != Some(false));
+        good.map(|(addr, _)| *addr).collect()
+    }
+
+    /// The kept form: the two addresses of each node that worked last, and those it told.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let each = |(node, known): (&NodeId, &Known)| {
+            let mut list: Vec<_> =
+                known.addresses.iter().filter(|(_, address)| address.worked != Some(false)).collect();
+            list.sort_by_key(|(addr, address)| (std::cmp::Reverse(address.worked_at), **addr));
+            let addresses = list.into_iter().take(ADDRESSES_MAX / 2).map(|(addr, _)| addr.to_string());
+            (node.0, addresses.collect::<Vec<_>>())
+        };
+        let nodes: Vec<NodeV1> = self.nodes.iter().map(each).filter(|(_, list)| !list.is_empty()).collect();
+        codec::encode(1, &nodes)
+    }
+
+    /// Reads the kept form as hints. Addresses that do not read are left out.
+    pub fn load(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        let bytes_max = usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX);
+        let nodes: Vec<NodeV1> = codec::decode("remembered addresses", 1, bytes, bytes_max)?;
+        for (node, addresses) in nodes.into_iter().take(NODES_MAX) {
+            for addr in addresses.iter().take(ADDRESSES_MAX).filter_map(|text| text.parse().ok()) {
+                self.hint(NodeId(node), addr, Rung::Cached);
+            }
+        }
+        Ok(())
+    }
+}
+
+type NodeV1 = ([u8; 32], Vec<String>);
+
+impl Known {
+    /// Drops the least useful address, if it is less useful than one of `rung`.
+    fn make_room(&mut self, rung: Rung) -> bool {
+        let useless =
+            |address: &Address| (address.worked_at == 0, address.worked == Some(false), address.rung);
+        let worst = self.addresses.iter().max_by_key(|(_, address)| useless(address));
+        let Some((addr, address)) = worst.map(|(addr, address)| (*addr, address)) else { return true };
+        if useless(address) < (true, false, rung) {
+            return false;
+        }
+        self.addresses.remove(&addr);
+        true
+    }
+}
+
+trait Jitter {
+    fn mul_jitter(self, jitter: u16) -> Self;
+}
+
+impl Jitter for Duration {
+    fn mul_jitter(self, jitter: u16) -> Self {
+        self.saturating_mul(u32::from(jitter)) / u32::from(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId([1; 32]);
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    fn ports(ladder: &Ladder) -> Vec<u16> {
+        ladder.candidates(&NODE).iter().map(|candidate| candidate.addr.port()).collect()
+    }
+
+    #[test]
+    fn rungs_are_climbed_in_order_and_what_worked_comes_first() {
+        let mut ladder = Ladder::default();
+        ladder.hint(NODE, addr(4), Rung::Told);
+        ladder.hint(NODE, addr(3), Rung::Mdns);
+        ladder.hint(NODE, addr(2), Rung::Configured);
+        assert_eq!(ports(&ladder), [2, 3, 4]);
+        ladder.worked(NODE, addr(4), Rung::Told);
+        assert_eq!(ports(&ladder), [4, 2, 3]);
+        ladder.worked(NODE, addr(3), Rung::Mdns);
+        assert_eq!(ports(&ladder), [3, 4, 2]);
+    }
+
+    #[test]
+    fn waits_grow_to_their_cap_and_a_success_ends_them() {
+        let mut ladder = Ladder::default();
+        let waits: Vec<_> = (0..6).map(|_| ladder.wait(NODE, WAIT_NEAR_MAX, u16::MAX).as_millis()).collect();
+        assert_eq!(waits, [200, 400, 800, 900, 900, 900]);
+        assert_eq!(ladder.wait(NODE, WAIT_NEAR_MAX, 0).as_millis(), 450, "half of it is chance");
+        assert!(ladder.wait(NODE, WAIT_FAR_MAX, u16::MAX) > WAIT_NEAR_MAX);
+        ladder.reached(NODE);
+        assert_eq!(ladder.wait(NODE, WAIT_NEAR_MAX, 0).as_millis(), 100);
+    }
+
+    #[test]
+    fn addresses_survive_a_restart_and_are_bounded() {
+        let mut ladder = Ladder::default();
+        for port in 1..100 {
+            ladder.hint(NODE, addr(port), Rung::Told);
+        }
+        assert_eq!(ladder.report().len(), ADDRESSES_MAX);
+        ladder.worked(NODE, addr(500), Rung::Configured);
+        ladder.failed(NODE, addr(1), "nothing answers");
+        for node in 2..=255 {
+            for other in 0..2 {
+                let mut id = [node; 32];
+                id[0] = other;
+                ladder.hint(NodeId(id), addr(7), Rung::Told);
+            }
+        }
+        assert!(ladder.nodes.len() <= NODES_MAX);
+        let mut again = Ladder::default();
+        again.load(&ladder.encode()).unwrap();
+        assert_eq!(again.candidates(&NODE)[0].rung, Rung::Cached);
+        assert!(again.known(&NODE).contains(&addr(500)), "what worked is kept");
+        assert!(again.load(b"\x01nonsense").is_err());
+    }
+
+    #[test]
+    fn nonsense_addresses_are_no_hints() {
+        let mut ladder = Ladder::default();
+        for bad in ["0.0.0.0:1", "10.0.0.1:0", "224.0.0.251:5353", "[::]:9"] {
+            ladder.hint(NODE, bad.parse().unwrap(), Rung::Told);
+        }
+        assert!(ladder.candidates(&NODE).is_empty());
+    }
+}

@@ -1,0 +1,330 @@
+//! One link: a QUIC connection with one stream, and the session that speaks over it.
+//!
+//! The session decides, this loop does: frames in and out, entries from and to the store, blobs, time. It never waits for
+//! one thing while another could go on. Invariants: what waits to be written is bounded; a peer that is silent for 2 s is
+//! gone, whatever the operating system says; the end is said (a goodbye, a code) as far as the other side still listens.
+//!
+//! Absent on purpose: any choice of peers ([`crate::node`] has it), and any byte read before the peer was proven.
+
+use crate::endpoint::{CloseCode, close, is_refusal};
+use crate::link::pipe::{Inlet, Outlet};
+use crate::node::news::{Bulletin, News, Now};
+use crate::node::shared::{LinkId, Shared};
+use crate::proto::{self, Code, Input, Outcome, Output, Session};
+use quinn::Connection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::{Hash, NodeId};
+use tracing::{debug, warn};
+
+mod pipe;
+mod work;
+
+/// Whoever is silent for so long is gone.
+pub const SILENCE: Duration = Duration::from_secs(2);
+/// How long the other side has for its stream and its greeting.
+const GREETING: Duration = Duration::from_secs(5);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What a link needs to run.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) id: LinkId,
+    pub(crate) connection: Connection,
+    pub(crate) peer: NodeId,
+    pub(crate) we_dialled: bool,
+    pub(crate) config: proto::Config,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) events: mpsc::Sender<(LinkId, Event)>,
+}
+
+/// What the node asks of a link.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Tell the peer where others are.
+    Tell(Vec<proto::frame::PeerAddrs>),
+    /// Fetch a blob; pieces go to whoever asked.
+    Fetch { hash: Hash, offset: u64, to: mpsc::Sender<Piece> },
+    /// End the conversation.
+    Close { code: Code, with: CloseCode },
+}
+
+/// A piece of a blob, or `None` when this peer has no more of it.
+pub(crate) type Piece = Option<BlobPiece>;
+
+/// A piece of a blob.
+#[derive(Debug)]
+pub(crate) struct BlobPiece {
+    pub(crate) offset: u64,
+    pub(crate) total: u64,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// What a link tells its node.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The peer's greeting came.
+    Greeted { incarnation: u64 },
+    /// Both know what the other holds: the link works.
+    Settled,
+    /// Where others may be.
+    Addresses(Vec<proto::frame::PeerAddrs>),
+}
+
+/// How a link ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) id: LinkId,
+    /// Whether the peer greeted.
+    pub(crate) greeted: bool,
+    /// Whether the peer does not let our key in.
+    pub(crate) refused: bool,
+    /// For the log and for `doctor`.
+    pub(crate) why: String,
+}
+
+struct Link {
+    id: LinkId,
+    peer: NodeId,
+    connection: Connection,
+    shared: Arc<Shared>,
+    session: Session,
+    inlet: Inlet,
+    outlet: Outlet,
+    news: News,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<(LinkId, Event)>,
+    ingests: JoinSet<(u64, Outcome)>,
+    fetches: BTreeMap<Hash, mpsc::Sender<Piece>>,
+    /// The blob that is being served: verified once, not for each part.
+    serving: Option<(Hash, Arc<[u8]>)>,
+    wake_at: Option<UnixMicros>,
+    greeted: bool,
+    settled: bool,
+    over: Option<Over>,
+}
+
+struct Over {
+    with: CloseCode,
+    why: String,
+    /// The peer said that our key is not let in.
+    refused: bool,
+}
+
+/// Runs a link to its end.
+pub(crate) async fn run(setup: Setup) -> End {
+    let (id, connection) = (setup.id, setup.connection.clone());
+    let mut link = match timeout(GREETING, Link::open(setup)).await {
+        Ok(Ok(link)) => link,
+        Ok(Err(error)) => {
+            return End { id, greeted: false, refused: is_refusal(&error), why: error.to_string() };
+        }
+        Err(_) => {
+            close(&connection, CloseCode::Silent);
+            return End { id, greeted: false, refused: false, why: "no stream came".into() };
+        }
+    };
+    let (why, refused) = link.talk().await;
+    debug!(peer = %link.peer.short(), %why, "link ended");
+    End { id, greeted: link.greeted, refused, why }
+}
+
+impl Link {
+    async fn open(setup: Setup) -> Result<Self, quinn::ConnectionError> {
+        let connection = setup.connection;
+        let (to, from) =
+            if setup.we_dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
+        let (news, now) = setup.shared.newsroom.join();
+        let Now { frontier, roster, hub_alive } = now;
+        let mut link = Self {
+            id: setup.id,
+            peer: setup.peer,
+            connection,
+            session: Session::new(setup.config),
+            inlet: Inlet::new(from),
+            outlet: Outlet::new(to),
+            news,
+            commands: setup.commands,
+            events: setup.events,
+            ingests: JoinSet::new(),
+            fetches: BTreeMap::new(),
+            serving: None,
+            wake_at: None,
+            greeted: false,
+            settled: false,
+            over: None,
+            shared: setup.shared,
+        };
+        link.feed(Input::Opened { frontier, roster, hub_alive });
+        Ok(link)
+    }
+
+    /// Until one side ends it, or it breaks. Returns why, and whether the peer does not let our key in.
+    async fn talk(&mut self) -> (String, bool) {
+        loop {
+            self.drain().await;
+            if let Some(over) = self.over.take() {
+                self.say_goodbye(over.with).await;
+                return (over.why, over.refused);
+            }
+            if let Err(why) = self.one_step().await {
+                // Whatever the connection says of its end is clearer than what the stream noticed.
+                let reason = self.connection.close_reason();
+                close(&self.connection, CloseCode::Silent);
+                let refused = reason.as_ref().is_some_and(is_refusal);
+                return (reason.map_or(why, |reason| reason.to_string()), refused);
+            }
+        }
+    }
+
+    /// Waits for whatever comes first, and feeds it to the session.
+    async fn one_step(&mut self) -> Result<(), String> {
+        let silent_at = self.instant(self.session.heard_at()) + if self.settled { SILENCE } else { GREETING };
+        let wake_at = self.wake_at.map_or(silent_at, |at| self.instant(at).min(silent_at));
+        let more = self.outlet.has_more();
+        tokio::select! {
+            biased;
+            Some(done) = self.ingests.join_next() => match done {
+                Ok((ticket, outcome)) => self.feed(Input::Ingested { ticket, outcome }),
+                Err(error) => return Err(format!("taking entries in failed: {error}")),
+            },
+            () = sleep_until(wake_at) => {
+                if Instant::now() >= silent_at {
+                    return Err("silent for too long".into());
+                }
+                self.wake_at = None;
+                self.feed(Input::Wake);
+            }
+            command = self.commands.recv() => match command {
+                Some(command) => self.obey(command),
+                None => self.stop(Code::Stopping, CloseCode::Stopping),
+            },
+            bulletin = self.news.next() => self.hear(bulletin),
+            wrote = self.outlet.write(), if more => wrote?,
+            read = self.inlet.read() => {
+                let frames = read?;
+                for frame in frames {
+                    self.feed(Input::Frame(frame));
+                }
+                if let Some(error) = self.inlet.broken() {
+                    self.feed(Input::Broken(error));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, input: Input) {
+        if let Err(violation) = self.session.handle(self.shared.micros(), input) {
+            warn!(peer = %self.peer.short(), err = %violation, "the peer broke a rule of the wire");
+        }
+        if self.session.is_settled() && !self.settled {
+            self.settled = true;
+            self.tell(Event::Settled);
+        }
+    }
+
+    /// The node drains its events faster than links make them; one that does not fit is lost only while it is stopping.
+    fn tell(&self, event: Event) {
+        if self.events.try_send((self.id, event)).is_err() {
+            debug!(peer = %self.peer.short(), "the node does not listen to its links");
+        }
+    }
+
+    fn hear(&mut self, bulletin: Bulletin) {
+        match bulletin {
+            Bulletin::News { delta, fresh } => self.feed(Input::News { delta, fresh }),
+            Bulletin::Roster(roster) => self.feed(Input::Roster(roster)),
+            Bulletin::Hub(alive) => self.feed(Input::Hub { alive }),
+            Bulletin::Tick => {
+                self.serving = None;
+                self.feed(Input::Tick);
+            }
+            Bulletin::Anew(Now { frontier, roster, hub_alive }) => {
+                self.feed(Input::Roster(roster));
+                self.feed(Input::Hub { alive: hub_alive });
+                self.feed(Input::Frontier(frontier));
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Tell(peers) => self.feed(Input::Peers(peers)),
+            Command::Fetch { hash, offset, to } => {
+                self.fetches.insert(hash, to);
+                self.feed(Input::FetchBlob { hash, offset });
+            }
+            Command::Close { code, with } => self.stop(code, with),
+        }
+    }
+
+    fn stop(&mut self, code: Code, with: CloseCode) {
+        self.feed(Input::Close { code, reason: with.word().into() });
+        self.over.get_or_insert(Over { with, why: with.word().into(), refused: false });
+    }
+
+    /// Does what the session wants done.
+    async fn drain(&mut self) {
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Send(frame) => self.outlet.push(&frame),
+                Output::Greeted { incarnation, lanes } => {
+                    self.greeted = true;
+                    debug!(peer = %self.peer.short(), incarnation, ?lanes, "greeted");
+                    self.tell(Event::Greeted { incarnation });
+                }
+                Output::Load { journal, from, to, bytes_max } => self.load(journal, from, to, bytes_max),
+                Output::Ingest { ticket, journal, entries } => self.ingest(ticket, journal, entries),
+                Output::Statements(statements) => self.take_statements(statements),
+                Output::PeerHolds(lines) => self.shared.peer_holds(self.id, self.peer, &lines),
+                Output::PeerAddrs(peers) => self.tell(Event::Addresses(peers)),
+                Output::LoadBlob { hash, offset, bytes_max } => self.load_blob(hash, offset, bytes_max).await,
+                Output::BlobPart { hash, offset, total, bytes } => {
+                    self.pass_on(hash, Some(BlobPiece { offset, total, bytes })).await;
+                }
+                Output::BlobMissing { hash } => {
+                    self.pass_on(hash, None).await;
+                    self.fetches.remove(&hash);
+                }
+                Output::WakeAt(at) => self.wake_at = Some(at),
+                Output::Close { code, reason, by_peer } => {
+                    let why = format!("{} ({code:?}, by {})", reason, if by_peer { "peer" } else { "us" });
+                    let refused = by_peer && code == Code::NoMember;
+                    self.over.get_or_insert(Over { with: close_code(code), why, refused });
+                }
+            }
+        }
+        if self.outlet.is_too_long() {
+            let why = "the peer does not read".into();
+            self.over.get_or_insert(Over { with: CloseCode::Violation, why, refused: false });
+        }
+    }
+
+    /// Writes what is left and waits, for a moment, until the other side has it.
+    async fn say_goodbye(&mut self, with: CloseCode) {
+        let _ = timeout(GOODBYE, self.outlet.finish()).await;
+        close(&self.connection, with);
+    }
+
+    fn instant(&self, at: UnixMicros) -> Instant {
+        self.shared.started + Duration::from_micros(u64::try_from(at.0).unwrap_or(0))
+    }
+}
+
+/// Our code for the link's end, from the session's.
+fn close_code(code: Code) -> CloseCode {
+    match code {
+        Code::Stopping => CloseCode::Stopping,
+        Code::NoMember => CloseCode::NotMember,
+        Code::Replaced => CloseCode::Duplicate,
+        _ => CloseCode::Violation,
+    }
+}

@@ -1,0 +1,98 @@
+//! The two halves of a link's stream. Both can be abandoned in the middle of waiting without losing a byte.
+
+use crate::proto::frame::FrameError;
+use crate::proto::{Frame, Reader};
+use quinn::{RecvStream, SendStream};
+
+/// How much may wait to be written before the peer is taken for dead: many windows.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+/// How much is read at once.
+const READ_BYTES: usize = 128 * 1024;
+
+/// Frames in.
+pub(super) struct Inlet {
+    stream: RecvStream,
+    reader: Reader,
+    broken: Option<FrameError>,
+}
+
+impl Inlet {
+    pub(super) fn new(stream: RecvStream) -> Self {
+        Self { stream, reader: Reader::default(), broken: None }
+    }
+
+    /// Waits for bytes and gives all frames that are whole with them.
+    ///
+    /// Errors: the stream ended or broke.
+    pub(super) async fn read(&mut self) -> Result<Vec<Frame>, String> {
+        let chunk = match self.stream.read_chunk(READ_BYTES, true).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Err("the peer ended the stream".into()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let (mut frames, mut input) = (Vec::new(), &chunk.bytes[..]);
+        loop {
+            match self.reader.read(&mut input) {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => return Ok(frames),
+                Err(error) => {
+                    self.broken = Some(error);
+                    return Ok(frames);
+                }
+            }
+        }
+    }
+
+    /// What made the stream unreadable, once.
+    pub(super) fn broken(&mut self) -> Option<FrameError> {
+        self.broken.take()
+    }
+}
+
+/// Frames out.
+pub(super) struct Outlet {
+    stream: SendStream,
+    waiting: Vec<u8>,
+    written: usize,
+}
+
+impl Outlet {
+    pub(super) fn new(stream: SendStream) -> Self {
+        Self { stream, waiting: Vec::new(), written: 0 }
+    }
+
+    pub(super) fn push(&mut self, frame: &Frame) {
+        self.waiting.extend_from_slice(&frame.encode());
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.written < self.waiting.len()
+    }
+
+    pub(super) fn is_too_long(&self) -> bool {
+        self.waiting.len() - self.written > WAITING_BYTES_MAX
+    }
+
+    /// Writes as much as the peer takes now.
+    pub(super) async fn write(&mut self) -> Result<(), String> {
+        let rest = &self.waiting[self.written..];
+        self.written += self.stream.write(rest).await.map_err(|error| error.to_string())?;
+        if self.written == self.waiting.len() || self.written > READ_BYTES {
+            self.waiting.drain(..self.written);
+            self.written = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest, and returns when the peer has it.
+    pub(super) async fn finish(&mut self) {
+        while self.has_more() {
+            if self.write().await.is_err() {
+                return;
+            }
+        }
+        if self.stream.finish().is_ok() {
+            let _ = self.stream.stopped().await;
+        }
+    }
+}

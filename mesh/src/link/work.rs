@@ -1,0 +1,106 @@
+//! What a session wants done with the store and with blobs.
+
+use super::{Link, Piece};
+use crate::proto::frame::PAYLOAD_BYTES_MAX;
+use crate::proto::{Input, Outcome};
+use crate::store::{IngestError, Ingested};
+use std::sync::Arc;
+use toko_crdt::journal::BatchError;
+use toko_crdt::member::Statement;
+use toko_crdt::{Entry, Hash, JournalId};
+use tracing::{debug, warn};
+
+/// A slice of a blob and the size of the whole.
+type Slice = Option<(u64, Arc<[u8]>)>;
+
+impl Link {
+    /// Reads entries for the peer. What cannot be read is not here, as far as the peer is concerned.
+    pub(super) fn load(&mut self, journal: JournalId, from: u64, to: u64, bytes_max: usize) {
+        let read = self.shared.store.reader().entries(journal, from, bytes_max);
+        let entries = read.unwrap_or_else(|err| {
+            warn!(?journal, from, %err, "entries could not be read");
+            Vec::new()
+        });
+        let wanted = entries.iter().take_while(|entry| entry.seq() <= to);
+        let entries = wanted.map(|entry| entry.encode().into()).collect();
+        self.feed(Input::Loaded { journal, from, entries });
+    }
+
+    /// Gives entries to the store; its answer comes back as an input.
+    pub(super) fn ingest(&mut self, ticket: u64, journal: JournalId, entries: Vec<Entry>) {
+        let store = self.shared.store.clone();
+        self.ingests.spawn(async move {
+            let answer = store.ingest(entries).await;
+            let head = store.reader().with_frontier(|frontier| frontier.head(&journal).copied());
+            let outcome = match answer {
+                Ok(Ingested { forked: true, .. }) => Outcome::Closed,
+                Ok(Ingested { above_close, .. }) if above_close > 0 => Outcome::Closed,
+                Ok(_) => head.map_or(Outcome::Refused, Outcome::Held),
+                Err(error) => refused(&error),
+            };
+            (ticket, outcome)
+        });
+    }
+
+    /// Statements go into the store; when they hold, the roster changes and every session hears of it.
+    pub(super) fn take_statements(&mut self, statements: Vec<Statement>) {
+        let (store, peer) = (self.shared.store.clone(), self.peer);
+        // The ticket of no batch: the session ignores the answer.
+        self.ingests.spawn(async move {
+            match store.statements(statements).await {
+                Ok(answers) => {
+                    for err in answers.into_iter().filter_map(Result::err) {
+                        debug!(peer = %peer.short(), %err, "a statement does not hold");
+                    }
+                }
+                Err(err) => warn!(%err, "statements were not saved"),
+            }
+            (u64::MAX, Outcome::Refused)
+        });
+    }
+
+    /// Reads a slice of a blob for the peer. The blob is verified once and kept in memory until the next tick.
+    pub(super) async fn load_blob(&mut self, hash: Hash, offset: u64, bytes_max: usize) {
+        let slice = self.slice(hash, offset, bytes_max).await;
+        self.feed(Input::BlobLoaded { hash, offset, slice });
+    }
+
+    async fn slice(&mut self, hash: Hash, offset: u64, bytes_max: usize) -> Slice {
+        if self.serving.as_ref().is_none_or(|(held, _)| *held != hash) {
+            let blobs = self.shared.blobs.clone();
+            let read = tokio::task::spawn_blocking(move || blobs.get(hash)).await;
+            let bytes = match read {
+                Ok(Ok(bytes)) => bytes?,
+                Ok(Err(err)) => {
+                    warn!(blob = %hash.short(), %err, "a blob could not be read");
+                    return None;
+                }
+                Err(_) => return None,
+            };
+            self.serving = Some((hash, bytes.into()));
+        }
+        let (_, bytes) = self.serving.as_ref()?;
+        let start = usize::try_from(offset).ok()?.min(bytes.len());
+        let end = bytes.len().min(start + bytes_max.min(4 * PAYLOAD_BYTES_MAX));
+        Some((bytes.len() as u64, bytes[start..end].into()))
+    }
+
+    /// Passes a piece on to whoever fetches the blob. A fetcher that went away is forgotten.
+    pub(super) async fn pass_on(&mut self, hash: Hash, piece: Piece) {
+        let Some(to) = self.fetches.get(&hash) else { return };
+        if to.send(piece).await.is_err() {
+            self.fetches.remove(&hash);
+        }
+    }
+}
+
+fn refused(error: &IngestError) -> Outcome {
+    match error {
+        IngestError::UnknownAuthor(_) => Outcome::UnknownAuthor,
+        IngestError::Proof(proof) => Outcome::Bad(*proof),
+        IngestError::Gap { .. } => Outcome::Gap,
+        IngestError::Diverges { seq } => Outcome::Diverges { seq: *seq },
+        IngestError::Size { .. } => Outcome::Bad(BatchError::Broken { seq: 0 }),
+        _ => Outcome::Refused,
+    }
+}

@@ -1,0 +1,162 @@
+//! What every link of a node must hear, in order: entries that became durable, members, the hub's life, the tick.
+//!
+//! Invariants: a link that joins gets a state and every change after it, never one before; a link that cannot keep up gets
+//! the state anew instead of a gap. New entries are read and encoded once for all links that push them.
+
+use crate::proto::session::{Fresh, Roster};
+use crate::store::StoreReader;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+use toko_crdt::frontier::Frontier;
+use toko_crdt::member::Members;
+
+/// How many bulletins a link may lag behind. More, and it gets the state anew.
+const BACKLOG: usize = 256;
+/// New entries that are read along at once; a larger stretch is read by the links that push it.
+const FRESH_ENTRIES_MAX: u64 = 16;
+const FRESH_BYTES_MAX: usize = 64 * 1024;
+
+/// One thing that changed.
+#[derive(Clone, Debug)]
+pub(crate) enum Bulletin {
+    /// Entries became durable here.
+    News { delta: Arc<Frontier>, fresh: Arc<[Fresh]> },
+    /// The members changed.
+    Roster(Arc<Roster>),
+    /// The hub went or came.
+    Hub(bool),
+    /// A second went by.
+    Tick,
+    /// Too much changed at once: this is how it is.
+    Anew(Now),
+}
+
+/// How it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Now {
+    pub(crate) frontier: Arc<Frontier>,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) hub_alive: bool,
+}
+
+/// Where links hear what changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Newsroom(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    now: Mutex<Now>,
+    wire: broadcast::Sender<Bulletin>,
+}
+
+/// One link's ear.
+#[derive(Debug)]
+pub(crate) struct News {
+    room: Newsroom,
+    wire: broadcast::Receiver<Bulletin>,
+}
+
+impl Newsroom {
+    pub(crate) fn new(frontier: Frontier, members: &Members, hub_alive: bool) -> Self {
+        let (frontier, roster) = (Arc::new(frontier), Arc::new(Roster::of(members)));
+        let now = Mutex::new(Now { frontier, roster, hub_alive });
+        Self(Arc::new(Inner { now, wire: broadcast::Sender::new(BACKLOG) }))
+    }
+
+    /// An ear, and how it is at that moment.
+    pub(crate) fn join(&self) -> (News, Now) {
+        let now = self.now();
+        let news = News { room: self.clone(), wire: self.0.wire.subscribe() };
+        (news, now.clone())
+    }
+
+    /// The durable frontier may have moved on.
+    pub(crate) fn look_at(&self, reader: &StoreReader) {
+        let frontier = reader.frontier();
+        let mut now = self.now();
+        let delta = frontier.delta(&now.frontier);
+        if frontier.len() != now.frontier.len() + new_lines(&delta, &now.frontier) {
+            // Journals left it. That is rare, and not a delta.
+            now.frontier = Arc::new(frontier);
+            let state = now.clone();
+            self.publish(Bulletin::Anew(state));
+            return;
+        }
+        if delta.is_empty() {
+            return;
+        }
+        let fresh = fresh_of(&delta, &now.frontier, reader);
+        now.frontier = Arc::new(frontier);
+        self.publish(Bulletin::News { delta: Arc::new(delta), fresh });
+    }
+
+    /// The members may have changed.
+    pub(crate) fn look_at_members(&self, members: &Members) {
+        let mut now = self.now();
+        if now.roster.root != members.root_hash() {
+            now.roster = Arc::new(Roster::of(members));
+            self.publish(Bulletin::Roster(Arc::clone(&now.roster)));
+        }
+    }
+
+    /// The hub went or came. `true` when that is news.
+    pub(crate) fn hub(&self, alive: bool) -> bool {
+        let mut now = self.now();
+        let news = now.hub_alive != alive;
+        if news {
+            now.hub_alive = alive;
+            self.publish(Bulletin::Hub(alive));
+        }
+        news
+    }
+
+    pub(crate) fn tick(&self) {
+        self.publish(Bulletin::Tick);
+    }
+
+    pub(crate) fn hub_alive(&self) -> bool {
+        self.now().hub_alive
+    }
+
+    /// Nobody listens while there is no link, which is fine. Published under the lock, so that whoever joins misses nothing.
+    fn publish(&self, bulletin: Bulletin) {
+        let _ = self.0.wire.send(bulletin);
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl News {
+    /// The next bulletin. Abandoning the wait loses nothing.
+    pub(crate) async fn next(&mut self) -> Bulletin {
+        match self.wire.recv().await {
+            Ok(bulletin) => bulletin,
+            Err(_) => {
+                let (news, now) = self.room.join();
+                *self = news;
+                Bulletin::Anew(now)
+            }
+        }
+    }
+}
+
+fn new_lines(delta: &Frontier, before: &Frontier) -> usize {
+    delta.lines().filter(|(journal, _)| before.head(journal).is_none()).count()
+}
+
+/// The new entries themselves, where they are few. Whatever cannot be read is left to the links.
+fn fresh_of(delta: &Frontier, before: &Frontier, reader: &StoreReader) -> Arc<[Fresh]> {
+    let mut fresh = Vec::new();
+    for (journal, head) in delta.lines() {
+        let from = before.head(journal).map_or(0, |head| head.seq) + 1;
+        if head.seq - from >= FRESH_ENTRIES_MAX {
+            continue;
+        }
+        for entry in reader.entries(*journal, from, FRESH_BYTES_MAX).unwrap_or_default() {
+            fresh.push(Fresh { journal: *journal, seq: entry.seq(), bytes: entry.encode().into() });
+        }
+    }
+    fresh.into()
+}

@@ -1,0 +1,270 @@
+//! How a node starts: directory, store, socket, tasks.
+
+use crate::blobs::{BlobError, Blobs};
+use crate::endpoint::{BindError, Endpoint};
+use crate::enrol::{CodeKind, Desk, FrontDesk, NoRandomness, random};
+use crate::find::{Ladder, Rung, mdns};
+use crate::identity::{DataDir, OpenDirError, Role};
+use crate::node::news::Newsroom;
+use crate::node::shared::{Board, Shared};
+use crate::node::switch::Switch;
+use crate::node::{Node, NodeConfig, Running};
+use crate::proto::Claims;
+use crate::store::{OpenStoreError, Store, StoreConfig, StoreSetup, StoreThread};
+use crate::tls::{self, Gate, LiveMembers, Tenant, TlsError, TlsKey};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use thiserror::Error;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::{Fold, Hash, Run, Scope};
+use tracing::{info, warn};
+
+/// Arrivals that may wait for the switchboard. *Full*: they are told to come again.
+const ARRIVALS_MAX: usize = 32;
+/// What mDNS heard that may wait. *Full*: it will be heard again.
+const HEARD_MAX: usize = 32;
+
+/// The file of remembered addresses in a node's directory.
+pub(super) const ADDRESSES_FILE: &str = "addresses";
+
+/// Why a node did not start. Nothing was changed, unless the store says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The directory is not this node's.
+    #[error(transparent)]
+    Dir(#[from] OpenDirError),
+    /// The store did not open.
+    #[error("the store did not open")]
+    Store(#[from] OpenStoreError),
+    /// The socket is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Blobs are not to be had.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The machine gives no randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The machine gives no threads, or the disk did not answer.
+    #[error("the machine refused")]
+    Io(#[from] io::Error),
+    /// Opening panicked: a mistake of ours.
+    #[error("opening the store panicked")]
+    Panicked(#[from] JoinError),
+}
+
+impl Node {
+    /// Opens the node of a directory, binds its socket, and begins to look for its peers.
+    pub async fn open(
+        config: NodeConfig,
+        fold: Arc<dyn Fold>,
+        scope: Arc<dyn Scope>,
+    ) -> Result<Self, OpenError> {
+        let endpoint = Endpoint::bind(config.listen)?;
+        Self::start(config, endpoint, true, fold, scope).await
+    }
+
+    /// Opens a node on a socket that somebody else owns and serves: headquarters keeps many stores behind one port.
+    pub async fn open_on(
+        endpoint: &Endpoint,
+        config: NodeConfig,
+        fold: Arc<dyn Fold>,
+        scope: Arc<dyn Scope>,
+    ) -> Result<Self, OpenError> {
+        Self::start(config, endpoint.clone(), false, fold, scope).await
+    }
+
+    async fn start(
+        config: NodeConfig,
+        endpoint: Endpoint,
+        owns_endpoint: bool,
+        fold: Arc<dyn Fold>,
+        scope: Arc<dyn Scope>,
+    ) -> Result<Self, OpenError> {
+        let dir = DataDir::open(&config.dir, config.role)?;
+        let (key, root) = (dir.key().clone(), dir.sentinel().root);
+        let blobs = Blobs::open(&dir.blobs_path(), config.blob_bytes_max)?;
+        let (dir, store) = {
+            let sizes = config.store;
+            tokio::task::spawn_blocking(move || {
+                let store = open_store(&dir, sizes, fold, scope)?;
+                Ok::<_, OpenError>((dir, store))
+            })
+            .await??
+        };
+        let thread = StoreThread::start(store, Arc::new(wall))?;
+        let listen = endpoint.local_addr()?;
+        let shared = share(Parts { config, key, root, blobs, listen, thread: &thread })?;
+        info!(node = %shared.node.short(), store = %shared.store_id.short(), role = %shared.role, %listen, "node open");
+
+        let (inbox, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let tenant = Tenant {
+            key: shared.tls.clone(),
+            members: Some(Arc::clone(&shared.members)),
+            gate: shared.desk.clone().map(|desk| desk as Arc<dyn Gate>),
+            inbox,
+        };
+        let names = vec![tls::node_name(&shared.node), store_door(&shared)];
+        let registration = endpoint.tenants().register(names, tenant);
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if owns_endpoint {
+            let (endpoint, stop) = (endpoint.clone(), stop.clone());
+            tasks.spawn(async move { endpoint.serve(stop).await });
+        }
+        let (heard, hints) = mpsc::channel(HEARD_MAX);
+        if shared.config.mdns {
+            let announcement = announce(&shared, listen);
+            tasks.spawn(mdns::run(Some(announcement), heard, stop.clone()));
+        }
+        let switch = Switch::new(Arc::clone(&shared), endpoint.clone(), arrivals, hints);
+        tasks.spawn(switch.run(stop.clone()));
+        let endpoint = owns_endpoint.then_some(endpoint);
+        let running = Running { tasks, registration, store: thread, endpoint, dir };
+        Ok(Self { shared, stop, running: Arc::new(Mutex::new(Some(running))) })
+    }
+}
+
+struct Parts<'a> {
+    config: NodeConfig,
+    key: toko_crdt::sign::SecretKey,
+    root: toko_crdt::sign::PublicKey,
+    blobs: Blobs,
+    listen: SocketAddr,
+    thread: &'a StoreThread,
+}
+
+fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
+    let Parts { config, key, root, blobs, listen, thread } = parts;
+    let store = thread.handle();
+    let (members, frontier) = (store.reader().members(), store.reader().frontier());
+    let store_id = toko_crdt::StoreId::of(&root);
+    let node = key.node();
+    let is_hub = config.role == Role::Hub && members.hub().is_some_and(|(_, hub)| hub == node);
+    let desk = (config.role == Role::Hub)
+        .then(|| Arc::new(FrontDesk::new(Desk::new(CodeKind::Enrol, tls::store_fingerprint(&store_id)))));
+    let addrs = match config.advertise.as_slice() {
+        [] if listen.ip().is_unspecified() => Vec::new(),
+        [] => vec![listen],
+        told => told.to_vec(),
+    };
+    let board = Board { ladder: load_ladder(&config.dir), ..Board::default() };
+    Ok(Arc::new(Shared {
+        role: config.role,
+        node,
+        store_id,
+        incarnation: u64::from_le_bytes(random()?),
+        tls: TlsKey::new(&key)?,
+        key,
+        blobs,
+        newsroom: Newsroom::new(frontier, &members, is_hub),
+        members: Arc::new(LiveMembers::new((*members).clone())),
+        claims: Claims::default(),
+        listen,
+        addrs,
+        desk,
+        numbering: Mutex::new(()),
+        fetching: Mutex::new(()),
+        started: Instant::now(),
+        board: std::sync::Mutex::new(board),
+        net_changes: watch::Sender::new(0),
+        store,
+        config,
+    }))
+}
+
+/// Opens the store of a directory, on the thread that calls.
+pub(super) fn open_store(
+    dir: &DataDir,
+    config: StoreConfig,
+    fold: Arc<dyn Fold>,
+    scope: Arc<dyn Scope>,
+) -> Result<Store, OpenError> {
+    let disk = Arc::new(dir.journal_disk()?);
+    let (root, key) = (dir.sentinel().root, dir.key().clone());
+    let mint_run = Box::new(mint_run);
+    Ok(Store::open(StoreSetup { disk, root, key, mint_run, fold, scope, config })?)
+}
+
+/// Draws a run. A machine without randomness still never repeats one, as long as its clock moves.
+fn mint_run() -> Run {
+    let drawn = random().unwrap_or_else(|_| {
+        let now = wall().0.to_be_bytes();
+        let hash = Hash::of("toko/run/1", &[&now, &std::process::id().to_be_bytes()]);
+        hash.0.first_chunk::<8>().copied().unwrap_or_default()
+    });
+    Run(u64::from_le_bytes(drawn))
+}
+
+/// The machine's wall clock, as good as it is.
+pub(super) fn wall() -> UnixMicros {
+    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => UnixMicros(micros(since)),
+        Err(before) => UnixMicros(-micros(before.duration())),
+    }
+}
+
+/// Addresses that worked before. A file that does not read is as good as none: other rungs are there.
+fn load_ladder(dir: &Path) -> Ladder {
+    let mut ladder = Ladder::default();
+    match std::fs::read(dir.join(ADDRESSES_FILE)) {
+        Ok(bytes) => {
+            if let Err(err) = ladder.load(&bytes) {
+                warn!(%err, "remembered addresses do not read; they are found again");
+            }
+        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+        Err(err) => warn!(%err, "remembered addresses are not to be had"),
+    }
+    ladder
+}
+
+/// Keeps addresses for the next start. They are hints, so a power cut in between costs nothing but a search.
+pub(super) fn save_ladder(dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = dir.join(format!("{ADDRESSES_FILE}.new"));
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(new, dir.join(ADDRESSES_FILE))
+}
+
+fn store_door(shared: &Shared) -> String {
+    tls::store_name(&tls::store_fingerprint(&shared.store_id))
+}
+
+fn announce(shared: &Shared, listen: SocketAddr) -> mdns::Announcement {
+    mdns::Announcement {
+        hub: shared.role == Role::Hub,
+        store: tls::store_fingerprint(&shared.store_id),
+        node: tls::node_fingerprint(&shared.node),
+        port: listen.port(),
+    }
+}
+
+/// Writes addresses that were configured onto the ladder, for whoever they may be.
+pub(super) fn hint_configured(shared: &Shared, ladder: &mut Ladder) {
+    let members = shared.members.now();
+    let hub = members.hub().map(|(_, node)| node);
+    for node in members.nodes().into_iter().filter(|node| *node != shared.node) {
+        let list = if hub == Some(node) {
+            &shared.config.hub
+        } else if members.roles(&node).headquarters {
+            &shared.config.headquarters
+        } else {
+            &shared.config.peers
+        };
+        for addr in list {
+            ladder.hint(node, *addr, Rung::Configured);
+        }
+    }
+}

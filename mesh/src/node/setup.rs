@@ -1,0 +1,282 @@
+//! How a node comes to be: a store is founded, a terminal enrols, headquarters takes a store in.
+//!
+//! Each makes a data directory that is whole, or none. Nothing here runs a node: [`super::Node::open`] does, afterwards.
+
+use crate::endpoint::{BindError, Endpoint};
+use crate::enrol::{
+    self, Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, Joining, NoRandomness, RecoveryCode, random,
+};
+use crate::find::{Ladder, Rung, mdns};
+use crate::identity::{CreateDirError, DataDir, Role};
+use crate::node::open::{OpenError, open_store, save_ladder, wall};
+use crate::store::{Reply, Request, SaveError, StoreConfig};
+use crate::tls::{self, Gate, Tenant, TlsError, TlsKey};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use toko_crdt::ids::StoreId;
+use toko_crdt::member::{Claim, Statement, StatementError};
+use toko_crdt::sign::{PublicKey, SecretKey};
+use toko_crdt::{Fold, NodeId, Scope};
+use tracing::{info, warn};
+
+/// How long the LAN is listened to for a hub whose address was not given.
+const LISTEN: Duration = Duration::from_secs(5);
+/// How often a conversation that broke off is begun again, with the same key.
+const TALKS_MAX: usize = 3;
+
+/// Why no node came to be.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The directory was not made.
+    #[error(transparent)]
+    Dir(#[from] CreateDirError),
+    /// The store in it did not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The first statements were not saved.
+    #[error("the first statements were not saved")]
+    NotSaved(#[from] SaveError),
+    /// The first statements do not hold.
+    #[error("a statement does not hold")]
+    Statement(#[from] StatementError),
+    /// Something is there already.
+    #[error("{path} is not empty; this node is set up already, or give the path of a new directory")]
+    Occupied {
+        /// Where.
+        path: String,
+    },
+    /// The socket is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The machine gives no randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// No hub of the code's store answered on this LAN.
+    #[error("no hub of this store was found on this LAN; give its address")]
+    NoHub,
+    /// The hub did not let this terminal in.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+}
+
+/// What ops mean: needed to open a store for the first time.
+#[derive(Clone)]
+pub struct Meaning {
+    /// Ops into views.
+    pub fold: Arc<dyn Fold>,
+    /// Who may write what.
+    pub scope: Arc<dyn Scope>,
+}
+
+impl std::fmt::Debug for Meaning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meaning").finish_non_exhaustive()
+    }
+}
+
+/// A store that was founded.
+#[derive(Clone, Debug)]
+pub struct Founded {
+    /// The store.
+    pub store: StoreId,
+    /// Its hub.
+    pub hub: NodeId,
+    /// The root key, which is kept nowhere: show it once, on paper.
+    pub recovery: RecoveryCode,
+}
+
+/// Founds a store: draws its root key and a hub's key, and makes the hub's directory.
+pub fn found_store(dir: &Path, meaning: &Meaning) -> Result<Founded, SetupError> {
+    let root = SecretKey::from_seed(random()?);
+    let key = SecretKey::from_seed(random()?);
+    let store = StoreId::of(&root.public());
+    let hub = key.node();
+    let claim = Claim::Hub { term: 1, key: key.public() };
+    let statement = Statement::sign(&store, &root, claim);
+    begin(dir, root.public(), key, Role::Hub, vec![statement], meaning)?;
+    info!(store = %store.short(), hub = %hub.short(), "store founded");
+    Ok(Founded { store, hub, recovery: RecoveryCode(root) })
+}
+
+/// Makes the directory of headquarters for a store that came with a good code.
+pub fn take_in_store(
+    dir: &Path,
+    key: &SecretKey,
+    joining: &Joining,
+    meaning: &Meaning,
+) -> Result<(), SetupError> {
+    let statements = joining.members.statements().cloned().collect();
+    begin(dir, joining.root, key.clone(), Role::Headquarters, statements, meaning)
+}
+
+/// Enrols this machine as a terminal: talks to the hub, then makes the terminal's directory.
+///
+/// Shape: without `addresses` the LAN is listened to by mDNS. `name` counts only where the hub gave none with the code.
+/// Errors: the directory is untouched, and the code still good unless the error says otherwise.
+pub async fn enrol_terminal(
+    dir: &Path,
+    code: &Code,
+    addresses: &[SocketAddr],
+    name: Option<String>,
+    meaning: &Meaning,
+) -> Result<Enrolled, SetupError> {
+    refuse_occupied(dir)?;
+    let key = SecretKey::from_seed(random()?);
+    let tls = TlsKey::new(&key)?;
+    let found;
+    let addresses = if addresses.is_empty() {
+        found = look_for_hub(code).await;
+        found.as_slice()
+    } else {
+        addresses
+    };
+    let mut last = SetupError::NoHub;
+    for addr in addresses {
+        let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let endpoint = Endpoint::bind(any.parse().unwrap_or(*addr))?;
+        match enrol_at(&endpoint, &tls, code, *addr, name.clone()).await {
+            Ok(enrolled) => {
+                let (root, statements) = (enrolled.root, enrolled.statements.clone());
+                begin(dir, root, key, Role::Terminal, statements, meaning)?;
+                remember_hub(dir, &enrolled);
+                return Ok(enrolled);
+            }
+            // Whoever says no has heard the code; nobody else needs to.
+            Err(error @ EnrolError::Refused(_)) => return Err(error.into()),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+/// A conversation that broke off is begun again: with the same key, the hub gives the same answer.
+async fn enrol_at(
+    endpoint: &Endpoint,
+    key: &TlsKey,
+    code: &Code,
+    addr: SocketAddr,
+    name: Option<String>,
+) -> Result<Enrolled, EnrolError> {
+    let mut talks = 1;
+    loop {
+        match enrol::enrol(endpoint, key, code, addr, name.clone()).await {
+            Err(EnrolError::Talk(err)) if talks < TALKS_MAX => {
+                warn!(%err, %addr, "the conversation broke off, trying again");
+                talks += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn remember_hub(dir: &Path, enrolled: &Enrolled) {
+    let mut ladder = Ladder::default();
+    for addr in &enrolled.addresses {
+        ladder.hint(enrolled.hub, *addr, Rung::Told);
+    }
+    if let Err(err) = save_ladder(dir, &ladder.encode()) {
+        warn!(%err, "the hub's address could not be saved; it is found again, or give it in the configuration");
+    }
+}
+
+/// Listens on the LAN for a hub of the code's store.
+async fn look_for_hub(code: &Code) -> Vec<SocketAddr> {
+    let (heard, mut sightings) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let ours = |sighting: &mdns::Sighting| sighting.hub && sighting.store == code.fingerprint;
+    let first = async {
+        while let Some(sighting) = sightings.recv().await {
+            if ours(&sighting) && !sighting.addresses.is_empty() {
+                return sighting.addresses;
+            }
+        }
+        Vec::new()
+    };
+    tokio::select! {
+        () = mdns::run(None, heard, stop.clone()) => Vec::new(),
+        found = timeout(LISTEN, first) => found.unwrap_or_default(),
+    }
+}
+
+fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
+    let occupied = || SetupError::Occupied { path: dir.display().to_string() };
+    match std::fs::read_dir(dir) {
+        Ok(mut files) => files.next().map_or(Ok(()), |_| Err(occupied())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(_) => Err(occupied()),
+    }
+}
+
+/// A directory with a store whose first records are statements.
+fn begin(
+    dir: &Path,
+    root: PublicKey,
+    key: SecretKey,
+    role: Role,
+    statements: Vec<Statement>,
+    meaning: &Meaning,
+) -> Result<(), SetupError> {
+    let data = DataDir::create(dir, root, key, role, wall())?;
+    let Meaning { fold, scope } = meaning.clone();
+    let mut store = open_store(&data, StoreConfig::default(), fold, scope)?;
+    for reply in store.step(wall(), vec![Request::Statements(statements)]) {
+        if let Reply::Statements(answers) = reply {
+            answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;
+        }
+    }
+    store.checkpoint()?;
+    Ok(())
+}
+
+/// Headquarters waits for a store whose hub was given a code.
+#[derive(Debug)]
+pub struct PendingStore {
+    desk: Arc<FrontDesk>,
+    arrivals: mpsc::Receiver<crate::endpoint::Arrival>,
+    _registration: tls::tenants::Registration,
+}
+
+impl PendingStore {
+    /// Opens a door for the store that will belong to this key, behind a socket that is served.
+    pub fn open(endpoint: &Endpoint, key: &SecretKey) -> Result<Self, TlsError> {
+        let node = key.node();
+        let desk = Arc::new(FrontDesk::new(Desk::new(CodeKind::JoinHq, tls::node_fingerprint(&node))));
+        let (inbox, arrivals) = mpsc::channel(4);
+        let gate = Some(Arc::clone(&desk) as Arc<dyn Gate>);
+        let tenant = Tenant { key: TlsKey::new(key)?, members: None, gate, inbox };
+        let registration = endpoint.tenants().register(vec![tls::node_name(&node)], tenant);
+        Ok(Self { desk, arrivals, _registration: registration })
+    }
+
+    /// A code for the store's hub: 15 minutes, 5 tries, one use.
+    pub fn code(&self) -> Result<Code, enrol::OpenError> {
+        self.desk.open(None)
+    }
+
+    /// Waits for the hub with the code. `remember` makes the store's directory ([`take_in_store`]); only then is the hub
+    /// told that it is in.
+    ///
+    /// Shape: `None` when the endpoint is gone.
+    pub async fn wait<F>(mut self, remember: impl Fn(Joining) -> F) -> Option<Joining>
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        while let Some(arrival) = self.arrivals.recv().await {
+            match enrol::take_in(&arrival, &self.desk, &remember).await {
+                Ok(joining) => return Some(joining),
+                Err(err) => info!(%err, "a store did not get in"),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,139 @@
+//! What all parts of a running node share, and the board on which links are written down.
+
+use crate::blobs::Blobs;
+use crate::enrol::FrontDesk;
+use crate::find::{Ladder, Rung};
+use crate::identity::Role;
+use crate::link::Command;
+use crate::node::NodeConfig;
+use crate::node::news::Newsroom;
+use crate::proto::Claims;
+use crate::store::StoreHandle;
+use crate::tls::{LiveMembers, TlsKey};
+use quinn::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::frontier::Frontier;
+use toko_crdt::sign::SecretKey;
+use toko_crdt::{NodeId, StoreId};
+
+/// Numbers a node's links, in the order in which they began.
+pub(crate) type LinkId = u64;
+
+/// One node, as its tasks share it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: NodeConfig,
+    pub(crate) role: Role,
+    pub(crate) node: NodeId,
+    pub(crate) store_id: StoreId,
+    /// Drawn when this process opened the node: two at one time with one key are a clone.
+    pub(crate) incarnation: u64,
+    pub(crate) key: SecretKey,
+    pub(crate) tls: TlsKey,
+    pub(crate) store: StoreHandle,
+    pub(crate) blobs: Blobs,
+    pub(crate) members: Arc<LiveMembers>,
+    pub(crate) newsroom: Newsroom,
+    pub(crate) claims: Claims,
+    /// Where we listen, and what peers are told.
+    pub(crate) listen: SocketAddr,
+    pub(crate) addrs: Vec<SocketAddr>,
+    /// The desk of a hub.
+    pub(crate) desk: Option<Arc<FrontDesk>>,
+    /// Held while a terminal gets its number, so that two get two.
+    pub(crate) numbering: tokio::sync::Mutex<()>,
+    /// Held while a blob is fetched, so that nobody fetches it twice.
+    pub(crate) fetching: tokio::sync::Mutex<()>,
+    pub(crate) started: Instant,
+    pub(crate) board: Mutex<Board>,
+    pub(crate) net_changes: watch::Sender<u64>,
+}
+
+/// What is known of peers just now.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    pub(crate) links: BTreeMap<LinkId, Line>,
+    /// What each node said that it holds durably. It outlives the link: what was durable stays so.
+    pub(crate) holds: BTreeMap<NodeId, Frontier>,
+    pub(crate) ladder: Ladder,
+    /// Nodes of which two lived at one time.
+    pub(crate) clones: BTreeSet<NodeId>,
+    /// Nodes that do not let our key in, and what they said.
+    pub(crate) refused_by: BTreeMap<NodeId, String>,
+}
+
+/// One link on the board.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) peer: NodeId,
+    pub(crate) addr: SocketAddr,
+    pub(crate) rung: Rung,
+    pub(crate) we_dialled: bool,
+    pub(crate) since: Instant,
+    pub(crate) connection: Connection,
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// The peer process's incarnation and when it greeted.
+    pub(crate) greeted: Option<(u64, Instant)>,
+    pub(crate) settled: bool,
+    /// Whether the peer said where it listens.
+    pub(crate) told: bool,
+}
+
+impl Shared {
+    /// Monotonic time for sessions.
+    pub(crate) fn micros(&self) -> UnixMicros {
+        UnixMicros(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The board. Never held across a wait.
+    pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer said what it holds durably.
+    pub(crate) fn peer_holds(&self, link: LinkId, peer: NodeId, lines: &Frontier) {
+        let mut board = self.board();
+        if board.links.contains_key(&link) {
+            board.holds.entry(peer).or_default().apply(lines);
+            drop(board);
+            self.note_net_change();
+        }
+    }
+
+    /// Whoever watches links and holders looks again.
+    pub(crate) fn note_net_change(&self) {
+        self.net_changes.send_modify(|count| *count += 1);
+    }
+
+    /// The hub of the store as this node knows it.
+    pub(crate) fn hub(&self) -> Option<NodeId> {
+        self.members.now().hub().map(|(_, node)| node)
+    }
+
+    /// Whether this node is the store's hub.
+    pub(crate) fn is_hub(&self) -> bool {
+        self.role == Role::Hub && self.hub() == Some(self.node)
+    }
+}
+
+impl Board {
+    /// Whether a link with this node has greeted.
+    pub(crate) fn is_linked(&self, node: &NodeId) -> bool {
+        self.links.values().any(|line| line.peer == *node && line.greeted.is_some())
+    }
+
+    /// Whether a link with this node works.
+    pub(crate) fn is_settled(&self, node: &NodeId) -> bool {
+        self.links.values().any(|line| line.peer == *node && line.settled)
+    }
+
+    /// Whether a link with this node is on its way.
+    pub(crate) fn is_pending(&self, node: &NodeId) -> bool {
+        self.links.values().any(|line| line.peer == *node && line.greeted.is_none())
+    }
+}

@@ -1,0 +1,188 @@
+//! How a node is, in one answer for people and for scripts.
+
+use crate::find::{Rung, Tried};
+use crate::identity::Role;
+use crate::node::alerts::{Alert, alerts};
+use crate::node::{Node, shared::Shared};
+use std::net::SocketAddr;
+use std::time::Duration;
+use toko_crdt::book::rows::{self, Parked};
+use toko_crdt::digest::Digests;
+use toko_crdt::frontier::Frontier;
+use toko_crdt::member::Members;
+use toko_crdt::{Hash, KvError, Lane, NodeId, StoreId};
+
+/// How a node is.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// The node.
+    pub node: NodeId,
+    /// Its store.
+    pub store: StoreId,
+    /// What it was made as.
+    pub role: Role,
+    /// Drawn by this process.
+    pub incarnation: u64,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Every link whose peer has greeted.
+    pub links: Vec<LinkStatus>,
+    /// One hash over all that is durable here; two nodes of a store with equal roots hold the same.
+    pub frontier_root: Hash,
+    /// The same over the books lane only: what headquarters compares.
+    pub books_root: Hash,
+    /// Entries that are durable here, both lanes.
+    pub entries: u64,
+    /// Digests of the views.
+    pub digests: Digests,
+    /// What is kept and not in the views.
+    pub parked: Vec<Parked>,
+    /// What a person should know.
+    pub alerts: Vec<Alert>,
+    /// The hub.
+    pub hub: HubStatus,
+    /// Headquarters, where the store has one.
+    pub headquarters: Option<HeadquartersStatus>,
+    /// Every address that is known, and what came of it: for `doctor`.
+    pub addresses: Vec<Tried>,
+}
+
+/// One link.
+#[derive(Clone, Debug)]
+pub struct LinkStatus {
+    /// Who.
+    pub peer: NodeId,
+    /// What people call it: a terminal's name, "hub" or "headquarters".
+    pub name: String,
+    /// At which address.
+    pub addr: SocketAddr,
+    /// How that was found.
+    pub rung: Rung,
+    /// For how long.
+    pub age: Duration,
+    /// Whether both know what the other holds.
+    pub settled: bool,
+    /// Round trip.
+    pub rtt: Duration,
+    /// Bytes sent, with everything that UDP carries.
+    pub bytes_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Entries that are durable here and not, as far as it said, there.
+    pub it_lacks: u64,
+    /// Entries that it holds and this node does not.
+    pub we_lack: u64,
+}
+
+/// The hub, seen from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HubStatus {
+    /// Who it is, if a statement says so.
+    pub node: Option<NodeId>,
+    /// Whether this node is it, or has a working link to it.
+    pub alive: bool,
+}
+
+/// Headquarters, seen from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeadquartersStatus {
+    /// Who it is.
+    pub node: NodeId,
+    /// Whether this node has a working link to it. Terminals have none, and see it by its watermark only.
+    pub alive: bool,
+    /// Entries of the books that it has not yet said to hold.
+    pub behind: u64,
+}
+
+impl Node {
+    /// How this node is now.
+    ///
+    /// Errors: the views could not be read.
+    pub async fn status(&self) -> Result<NodeStatus, KvError> {
+        let alive = self.probe().await;
+        let shared = &self.shared;
+        let members = self.members();
+        let frontier = self.frontier();
+        let (digests, parked, watermark, alerts) = self.read(|kv| {
+            let watermark = rows::watermark_union(kv)?;
+            Ok((Digests::of(kv)?, rows::parked_all(kv)?, watermark, alerts(shared, kv, &alive)?))
+        })?;
+        let books = frontier.of_lanes(&[Lane::Books]);
+        Ok(NodeStatus {
+            node: shared.node,
+            store: shared.store_id,
+            role: shared.role,
+            incarnation: shared.incarnation,
+            listen: shared.listen,
+            links: links(shared, &members, &frontier),
+            frontier_root: frontier.root(),
+            books_root: books.root(),
+            entries: frontier.lines().map(|(_, head)| head.seq).sum(),
+            digests,
+            parked,
+            alerts,
+            hub: HubStatus { node: members.hub().map(|(_, node)| node), alive: self.hub_alive() },
+            headquarters: headquarters(shared, &members, &books, &watermark),
+            addresses: shared.board().ladder.report(),
+        })
+    }
+}
+
+fn links(shared: &Shared, members: &Members, frontier: &Frontier) -> Vec<LinkStatus> {
+    let board = shared.board();
+    let greeted = board.links.values().filter(|line| line.greeted.is_some());
+    let each = greeted.map(|line| {
+        let stats = line.connection.stats();
+        let lanes = if members.roles(&line.peer).headquarters || shared.role == Role::Headquarters {
+            &[Lane::Books][..]
+        } else {
+            &Lane::ALL
+        };
+        let ours = frontier.of_lanes(lanes);
+        let theirs = board.holds.get(&line.peer).cloned().unwrap_or_default();
+        LinkStatus {
+            peer: line.peer,
+            name: name_of(members, &line.peer),
+            addr: line.addr,
+            rung: line.rung,
+            age: line.since.elapsed(),
+            settled: line.settled,
+            rtt: line.connection.rtt(),
+            bytes_out: stats.udp_tx.bytes,
+            bytes_in: stats.udp_rx.bytes,
+            it_lacks: entries_beyond(&theirs, &ours),
+            we_lack: entries_beyond(&ours, &theirs),
+        }
+    });
+    each.collect()
+}
+
+/// What people call a node.
+fn name_of(members: &Members, node: &NodeId) -> String {
+    let roles = members.roles(node);
+    match (members.hub(), roles.terminal.first()) {
+        (Some((_, hub)), _) if hub == *node => "hub".into(),
+        (_, Some((_, name))) => name.clone(),
+        _ if roles.headquarters => "headquarters".into(),
+        _ => node.short(),
+    }
+}
+
+fn headquarters(
+    shared: &Shared,
+    members: &Members,
+    books: &Frontier,
+    watermark: &Frontier,
+) -> Option<HeadquartersStatus> {
+    let node = *members.headquarters().first()?;
+    let board = shared.board();
+    let told = board.holds.get(&node);
+    let behind = entries_beyond(watermark, books);
+    let behind = told.map_or(behind, |told| behind.min(entries_beyond(told, books)));
+    Some(HeadquartersStatus { node, alive: board.is_settled(&node), behind })
+}
+
+/// How many entries `more` holds that `less` does not.
+fn entries_beyond(less: &Frontier, more: &Frontier) -> u64 {
+    less.lacks(more).iter().map(|lack| lack.to - lack.from + 1).sum()
+}

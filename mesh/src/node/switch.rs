@@ -1,0 +1,430 @@
+//! The switchboard: one task that lets links in, dials, and ends them. It decides; links and dials run in its task set.
+
+use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
+use crate::enrol::random;
+use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
+use crate::identity::Role;
+use crate::link::{self, Event};
+use crate::node::open::{hint_configured, save_ladder};
+use crate::node::shared::{LinkId, Shared};
+use crate::node::wanted::{PATIENCE, Wanted, wanted};
+use crate::node::{admin, alerts};
+use crate::proto::Code;
+use crate::store::{Append, Wait};
+use crate::tls::{self, Protocol};
+use quinn::Connection;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
+use tokio_util::sync::CancellationToken;
+use toko_crdt::book::rows;
+use toko_crdt::frontier::Frontier;
+use toko_crdt::{Body, Lane, NodeId};
+use tracing::{debug, info, warn};
+
+/// Events of links that may wait. Links never wait for it.
+const EVENTS_MAX: usize = 1_024;
+/// How many links a node has at most, clones and duplicates included.
+pub(super) const LINKS_MAX: usize = 64;
+/// How many newcomers are talked to at once.
+const NEWCOMERS_MAX: usize = 8;
+/// The one beat of a node: roots go out on all links.
+const TICK: Duration = Duration::from_secs(1);
+/// After a link broke, the next dial waits up to this long, so that a shop does not dial as one.
+const REDIAL_MS_MAX: u64 = 200;
+/// How long a node that does not let us in is left alone.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
+/// How often remembered addresses are written down, in ticks.
+const SAVE_TICKS: u64 = 5;
+/// How long links have to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The one who connects.
+pub(super) struct Switch {
+    pub(super) shared: Arc<Shared>,
+    endpoint: Endpoint,
+    arrivals: mpsc::Receiver<Arrival>,
+    hints: mpsc::Receiver<mdns::Sighting>,
+    /// Where links tell what happens; each gets a clone of the first.
+    pub(super) tell: mpsc::Sender<(LinkId, Event)>,
+    events: mpsc::Receiver<(LinkId, Event)>,
+    pub(super) tasks: JoinSet<Done>,
+    pub(super) wants: BTreeMap<NodeId, Want>,
+    pub(super) next_link: LinkId,
+    newcomers: usize,
+    /// Whether the ladder changed since it was written down.
+    pub(super) unsaved: bool,
+    ticks: u64,
+    changed: watch::Receiver<u64>,
+    watermark: Watermark,
+}
+
+/// What headquarters has told the store that it holds.
+#[derive(Default)]
+struct Watermark {
+    told: Option<Frontier>,
+    last: Option<Instant>,
+}
+
+/// A node with which there is no link and should be one.
+#[derive(Debug)]
+pub(super) struct Want {
+    pub(super) not_before: Instant,
+    pub(super) dialling: bool,
+}
+
+/// What a task of the switchboard came to.
+pub(super) enum Done {
+    Link(link::End),
+    Dial { wanted: Wanted, result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> },
+    Newcomer,
+    Watermark { told: Option<Frontier> },
+}
+
+impl Switch {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        endpoint: Endpoint,
+        arrivals: mpsc::Receiver<Arrival>,
+        hints: mpsc::Receiver<mdns::Sighting>,
+    ) -> Self {
+        let changed = shared.store.reader().changed();
+        let (tell, events) = mpsc::channel(EVENTS_MAX);
+        Self {
+            shared,
+            endpoint,
+            arrivals,
+            hints,
+            tell,
+            events,
+            tasks: JoinSet::new(),
+            wants: BTreeMap::new(),
+            next_link: 0,
+            newcomers: 0,
+            unsaved: false,
+            ticks: 0,
+            changed,
+            watermark: Watermark::default(),
+        }
+    }
+
+    /// Until told to stop; then every link says goodbye.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        hint_configured(&self.shared, &mut self.shared.board().ladder);
+        let mut hints_open = true;
+        loop {
+            let next = self.tend();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                // The store's end is the node's end.
+                changed = self.changed.changed() => if changed.is_err() { break } else { self.store_changed() },
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(done) => self.done(done),
+                    Err(err) => warn!(%err, "a link's task failed"),
+                },
+                Some((id, event)) = self.events.recv() => self.link_says(id, event),
+                Some(arrival) = self.arrivals.recv() => self.arrived(arrival),
+                heard = self.hints.recv(), if hints_open => match heard {
+                    Some(sighting) => self.sighted(&sighting),
+                    None => hints_open = false,
+                },
+                _ = tick.tick() => self.tick(),
+                () = sleep_until(next) => {}
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Starts every dial that is due. Returns when the next one is.
+    fn tend(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut next = now + TICK;
+        let members = self.shared.members.now();
+        let list = wanted(self.shared.node, self.shared.role, &members);
+        self.wants.retain(|node, _| list.iter().any(|wanted| wanted.node == *node));
+        for wanted in list {
+            let (linked, pending) = {
+                let board = self.shared.board();
+                (board.is_linked(&wanted.node), board.is_pending(&wanted.node))
+            };
+            if linked {
+                self.wants.remove(&wanted.node);
+                continue;
+            }
+            let patience = if wanted.at_once { Duration::ZERO } else { PATIENCE };
+            let want = self
+                .wants
+                .entry(wanted.node)
+                .or_insert_with(|| Want { not_before: now + patience, dialling: false });
+            if want.dialling || pending {
+                continue;
+            }
+            if want.not_before <= now {
+                self.dial(wanted, now);
+            }
+            if let Some(want) = self.wants.get(&wanted.node).filter(|want| !want.dialling) {
+                next = next.min(want.not_before);
+            }
+        }
+        next
+    }
+
+    /// Dials everything that the ladder has for a node at once; the first to answer is taken.
+    fn dial(&mut self, wanted: Wanted, now: Instant) {
+        let Some(want) = self.wants.get_mut(&wanted.node) else { return };
+        let candidates = self.shared.board().ladder.candidates(&wanted.node);
+        if candidates.is_empty() {
+            // Nothing to dial; a hint makes it due at once.
+            want.not_before = now + TICK;
+            return;
+        }
+        want.dialling = true;
+        let (endpoint, shared) = (self.endpoint.clone(), Arc::clone(&self.shared));
+        self.tasks.spawn(async move {
+            let result = race(&endpoint, &shared, wanted, candidates).await;
+            Done::Dial { wanted, result }
+        });
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Newcomer => self.newcomers = self.newcomers.saturating_sub(1),
+            Done::Link(end) => self.link_ended(&end),
+            Done::Watermark { told } => self.watermark.told = told,
+            Done::Dial { wanted, result: Ok((connection, Candidate { addr, rung })) } => {
+                if let Some(want) = self.wants.get_mut(&wanted.node) {
+                    want.dialling = false;
+                }
+                self.start_link(connection, wanted.node, addr, rung, true);
+            }
+            Done::Dial { wanted, result: Err(errors) } => {
+                let refused = errors.iter().any(|(_, error)| matches!(error, DialError::Refused { .. }));
+                for (addr, error) in errors {
+                    debug!(peer = %wanted.node.short(), %addr, err = %error, "dial failed");
+                    self.shared.board().ladder.failed(wanted.node, addr, &error.to_string());
+                }
+                if refused {
+                    self.note_refusal(wanted.node, "its door does not know our key");
+                }
+                self.wait_before_redial(wanted.node, refused);
+            }
+        }
+    }
+
+    /// A dial failed, or a link that never came to be: the next climb waits.
+    pub(super) fn wait_before_redial(&mut self, node: NodeId, refused: bool) {
+        let far = self.shared.members.now().roles(&node).headquarters;
+        let cap = if far { WAIT_FAR_MAX } else { WAIT_NEAR_MAX };
+        let mut wait = self.shared.board().ladder.wait(node, cap, jitter());
+        if refused {
+            wait = wait.max(REFUSED_WAIT);
+        }
+        if let Some(want) = self.wants.get_mut(&node) {
+            want.dialling = false;
+            want.not_before = Instant::now() + wait;
+        }
+    }
+
+    /// A link ended that had worked: the one who dials first dials again almost at once.
+    pub(super) fn redial_soon(&mut self, node: NodeId) {
+        let members = self.shared.members.now();
+        let list = wanted(self.shared.node, self.shared.role, &members);
+        let Some(wanted) = list.into_iter().find(|wanted| wanted.node == node) else { return };
+        let pause = Duration::from_millis(u64::from(jitter()) * REDIAL_MS_MAX / u64::from(u16::MAX));
+        let wait = if wanted.at_once { pause } else { PATIENCE };
+        self.wants.insert(node, Want { not_before: Instant::now() + wait, dialling: false });
+    }
+
+    /// A hint came: whoever waited only for an address is dialled now.
+    pub(super) fn hinted(&mut self, node: NodeId) {
+        self.unsaved = true;
+        let fresh = self.shared.board().ladder.candidates(&node).iter().any(|c| c.rung != Rung::Cached);
+        let members = self.shared.members.now();
+        let list = wanted(self.shared.node, self.shared.role, &members);
+        let at_once = list.iter().any(|wanted| wanted.node == node && wanted.at_once);
+        if let Some(want) = self.wants.get_mut(&node)
+            && fresh
+            && at_once
+        {
+            want.not_before =
+                want.not_before.min(Instant::now() + Duration::from_millis(u64::from(jitter() % 50)));
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival) {
+        let peer = NodeId::of(&arrival.key);
+        let addr = arrival.connection.remote_address();
+        match arrival.protocol {
+            Protocol::Member => self.start_link(arrival.connection, peer, addr, Rung::Inbound, false),
+            Protocol::Newcomer if self.newcomers < NEWCOMERS_MAX => {
+                self.newcomers += 1;
+                let shared = Arc::clone(&self.shared);
+                self.tasks.spawn(async move {
+                    admin::welcome(&shared, &arrival).await;
+                    Done::Newcomer
+                });
+            }
+            Protocol::Newcomer => crate::endpoint::close(&arrival.connection, CloseCode::Busy),
+        }
+    }
+
+    /// mDNS heard something of our store: a hint for a member of that name.
+    fn sighted(&mut self, sighting: &mdns::Sighting) {
+        if sighting.store != tls::store_fingerprint(&self.shared.store_id) {
+            return;
+        }
+        let nodes = self.shared.members.now().nodes();
+        let named =
+            |node: &&NodeId| tls::node_fingerprint(node) == sighting.node && **node != self.shared.node;
+        let Some(node) = nodes.iter().find(named).copied() else { return };
+        for addr in &sighting.addresses {
+            self.shared.board().ladder.hint(node, *addr, Rung::Mdns);
+        }
+        self.hinted(node);
+    }
+
+    /// The store committed: links hear of new entries; new members may come in, and revoked ones go.
+    fn store_changed(&mut self) {
+        let reader = self.shared.store.reader();
+        self.shared.newsroom.look_at(reader);
+        let members = reader.members();
+        if members.root_hash() == self.shared.members.now().root_hash() {
+            return;
+        }
+        self.shared.members.set(Arc::clone(&members));
+        self.shared.newsroom.look_at_members(&members);
+        hint_configured(&self.shared, &mut self.shared.board().ladder);
+        let gone: Vec<(LinkId, NodeId)> = {
+            let board = self.shared.board();
+            let lines = board.links.iter().map(|(id, line)| (*id, line.peer));
+            lines.filter(|(_, peer)| !members.is_member(peer)).collect()
+        };
+        for (id, peer) in gone {
+            info!(peer = %peer.short(), "link ends: the peer is no member any more");
+            self.end_link(id, Code::NoMember, CloseCode::NotMember);
+        }
+        self.look_for_hub();
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        self.shared.newsroom.tick();
+        alerts::watch_for_clones(&self.shared);
+        if self.shared.role == Role::Headquarters {
+            self.tell_watermark();
+        }
+        if self.unsaved && self.ticks.is_multiple_of(SAVE_TICKS) {
+            self.save();
+        }
+    }
+
+    /// Headquarters writes down what it holds that it has not yet told: lines that moved on, in an entry of its own.
+    fn tell_watermark(&mut self) {
+        let due = self.watermark.last.is_none_or(|last| last.elapsed() >= self.shared.config.watermark_every);
+        if !due {
+            return;
+        }
+        self.watermark.last = Some(Instant::now());
+        let reader = self.shared.store.reader();
+        let told = self.watermark.told.take().or_else(|| reader.read(rows::watermark_union).ok());
+        let Some(mut told) = told else { return };
+        let others = reader.frontier();
+        let others = others
+            .lines()
+            .filter(|(journal, _)| journal.lane == Lane::Books && journal.node != self.shared.node);
+        let news = others.map(|(journal, head)| (*journal, *head)).collect::<Frontier>().delta(&told);
+        if news.is_empty() || !self.shared.members.admits(&self.shared.node) {
+            self.watermark.told = Some(told);
+            return;
+        }
+        let store = self.shared.store.clone();
+        self.tasks.spawn(async move {
+            told.apply(&news);
+            let body = Body::Watermark(news);
+            let append = Append { lane: Lane::Books, body, saw: None, wait: Wait::Synced };
+            match store.append(append).await {
+                Ok(_) => Done::Watermark { told: Some(told) },
+                Err(err) => {
+                    warn!(%err, "the watermark was not saved");
+                    Done::Watermark { told: None }
+                }
+            }
+        });
+    }
+
+    fn save(&mut self) {
+        let bytes = self.shared.board().ladder.encode();
+        self.unsaved = false;
+        if let Err(err) = save_ladder(&self.shared.config.dir, &bytes) {
+            warn!(%err, "remembered addresses could not be saved");
+        }
+    }
+
+    async fn stop(mut self) {
+        let ids: Vec<LinkId> = self.shared.board().links.keys().copied().collect();
+        for id in ids {
+            self.end_link(id, Code::Stopping, CloseCode::Stopping);
+        }
+        if self.unsaved {
+            self.save();
+        }
+        let all = async {
+            while !self.shared.board().links.is_empty() {
+                match self.tasks.join_next().await {
+                    Some(Ok(Done::Link(end))) => drop(self.shared.board().links.remove(&end.id)),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        };
+        if tokio::time::timeout(GOODBYE, all).await.is_err() {
+            debug!("some peers did not hear the goodbye");
+        }
+        self.tasks.shutdown().await;
+        self.shared.board().links.clear();
+    }
+}
+
+/// Any value.
+fn jitter() -> u16 {
+    random().map(u16::from_le_bytes).unwrap_or(u16::MAX / 2)
+}
+
+async fn race(
+    endpoint: &Endpoint,
+    shared: &Arc<Shared>,
+    wanted: Wanted,
+    candidates: Vec<Candidate>,
+) -> Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> {
+    let mut dials = JoinSet::new();
+    for candidate in candidates {
+        let (endpoint, key) = (endpoint.clone(), shared.tls.clone());
+        let mut dial = Dial::member(candidate.addr, wanted.node);
+        dial.distance = wanted.distance;
+        dials.spawn(async move { (candidate, endpoint.dial(&dial, &key).await) });
+    }
+    let mut errors = Vec::new();
+    while let Some(done) = dials.join_next().await {
+        match done {
+            Ok((candidate, Ok(connection))) => return Ok((connection, candidate)),
+            Ok((candidate, Err(error))) => errors.push((candidate.addr, error)),
+            Err(_) => {}
+        }
+    }
+    Err(errors)
+}
+
+/// Only the hub and headquarters are pushed to and push.
+pub(super) fn is_hub_link(shared: &Shared, peer: &NodeId) -> bool {
+    let members = shared.members.now();
+    let hub = members.hub().map(|(_, node)| node);
+    let is_central = |node: &NodeId| hub == Some(*node) || members.roles(node).headquarters;
+    is_central(peer) || is_central(&shared.node)
+}

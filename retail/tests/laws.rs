@@ -1,0 +1,158 @@
+//! The law of folds over every op of a shop: whatever order, however often, however late, carried or parked and read after an
+//! upgrade, equal sets of ops give equal rows and equal digests.
+//!
+//! A failing case is kept in a file `….proptest-regressions` beside this one and tried first the next time. Commit it.
+
+#[cfg(test)]
+#[path = "laws/plan.rs"]
+mod plan;
+#[cfg(test)]
+#[path = "laws/shop.rs"]
+mod shop;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+    use toko_crdt::book::Applied;
+    use toko_retail::ops::OpKind;
+    use toko_retail::views;
+
+    use crate::plan::{Choice, plan};
+    use crate::shop::{Node, OldFold, Shop};
+
+    fn choices(most: usize) -> impl Strategy<Value = Vec<Choice>> {
+        prop::collection::vec(any::<Choice>(), 1..most)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_order_and_any_repetition_give_equal_rows_and_digests(
+            choices in choices(60),
+            order in any::<prop::sample::Index>(),
+            seed: u64,
+        ) {
+            let shop = Shop::new();
+            let entries = plan(&shop, &choices);
+            let mut straight = Node::new();
+            entries.iter().for_each(|entry| { straight.receive(&shop, entry); });
+            let mut shuffled = Shop::shuffle(&entries, seed);
+            // Some come again, at any later place.
+            for again in entries.iter().step_by(3) {
+                shuffled.insert(order.index(shuffled.len() + 1), again.clone());
+            }
+            let mut other = Node::new();
+            shuffled.iter().for_each(|entry| { other.receive(&shop, entry); });
+            prop_assert_eq!(straight.shared_rows(), other.shared_rows());
+            prop_assert_eq!(straight.digests, other.digests);
+            prop_assert_eq!(straight.digests, other.recomputed());
+            prop_assert_eq!(entries.len(), straight.folded, "every op of the plan folds");
+        }
+
+        #[test]
+        fn what_an_old_build_parked_is_folded_by_the_new_one(choices in choices(40), unread: u16, seed: u64) {
+            let shop = Shop::new();
+            let entries = plan(&shop, &choices);
+            let mut straight = Node::new();
+            entries.iter().for_each(|entry| { straight.receive(&shop, entry); });
+            let mut upgraded = Node::new();
+            for entry in Shop::shuffle(&entries, seed) {
+                upgraded.receive_as(&shop, &OldFold { unread }, &entry);
+            }
+            upgraded.heal(&shop, &entries);
+            prop_assert_eq!(straight.shared_rows(), upgraded.shared_rows());
+            prop_assert_eq!(straight.digests, upgraded.digests);
+        }
+
+        #[test]
+        fn what_others_carry_counts_once(choices in choices(30), seed: u64) {
+            let shop = Shop::new();
+            let entries = plan(&shop, &choices);
+            let mut straight = Node::new();
+            entries.iter().for_each(|entry| { straight.receive(&shop, entry); });
+            let mut mixed = entries.clone();
+            mixed.extend((0_u64..).zip(&entries).filter(|(n, _)| n % 2 == 0).map(|(n, entry)| shop.carry(entry, n)));
+            let mut other = Node::new();
+            Shop::shuffle(&mixed, seed).iter().for_each(|entry| { other.receive(&shop, entry); });
+            prop_assert_eq!(straight.shared_rows(), other.shared_rows());
+            prop_assert_eq!(straight.digests, other.digests);
+        }
+
+        #[test]
+        fn every_reader_reads_whatever_was_folded(choices in choices(60)) {
+            let shop = Shop::new();
+            let mut node = Node::new();
+            plan(&shop, &choices).iter().for_each(|entry| { node.receive(&shop, entry); });
+            let kv = &node.kv;
+            for day in views::days(kv).unwrap() {
+                views::day_items(kv, day).unwrap();
+                views::day_state(kv, day).unwrap();
+                let totals = views::day_totals(kv, day).unwrap();
+                let all = views::sales_of_day(kv, day, None, usize::MAX).unwrap();
+                prop_assert_eq!(all.len() as u64, totals.sales + totals.returns + totals.voids);
+                let mut paged = Vec::new();
+                while let Some(next) = views::sales_of_day(kv, day, paged.last(), 1).unwrap().pop() {
+                    prop_assert_eq!(&views::sale(kv, next.id).unwrap().unwrap(), &next);
+                    prop_assert!(views::sales_by_number(kv, next.number).unwrap().contains(&next.id));
+                    prop_assert!(views::series_high(kv, next.number.terminal, next.number.series).unwrap() >= next.number.counter);
+                    prop_assert!(views::series_last(kv, next.number.terminal).unwrap() >= Some(next.number.series));
+                    views::returned_of(kv, next.id).unwrap();
+                    paged.push(next);
+                }
+                prop_assert_eq!(paged, all);
+            }
+            let stock = views::stock_all(kv, None, usize::MAX).unwrap();
+            for row in &stock {
+                prop_assert_eq!(views::stock(kv, &row.sku).unwrap(), row.on_hand);
+            }
+            let behind = stock.first().map(|row| row.sku.as_str());
+            prop_assert_eq!(views::stock_all(kv, behind, usize::MAX).unwrap().len(), stock.len().saturating_sub(1));
+            for job in views::jobs_open(kv).unwrap() {
+                prop_assert!(job.open && views::job(kv, job.job).unwrap() == Some(job));
+            }
+            for shift in views::shifts_open(kv, None).unwrap() {
+                prop_assert!(shift.closings.is_empty());
+                prop_assert!(views::shifts_open(kv, Some(shift.opened.terminal)).unwrap().contains(&shift));
+            }
+            for custody in views::carts_open(kv).unwrap() {
+                views::cart_tenders(kv, custody.cart).unwrap();
+                prop_assert_eq!(views::sales_of_cart(kv, custody.cart).unwrap(), []);
+            }
+            views::flags(kv).unwrap();
+            views::bundles_published(kv, toko_retail::ops::BundleKind::Catalogue).unwrap();
+            views::bundle_active(kv, toko_retail::ops::BundleKind::Catalogue).unwrap();
+        }
+    }
+
+    /// The plans above are worth something only if they reach every kind of op, every table and every flag.
+    #[test]
+    fn the_plans_reach_every_kind_table_and_flag() {
+        let mut runner = TestRunner::new_with_rng(
+            ProptestConfig::default(),
+            TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]),
+        );
+        let (mut kinds, mut tables, mut flags) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let shop = Shop::new();
+        for _ in 0..40 {
+            let choices = choices(60).new_tree(&mut runner).unwrap().current();
+            let mut node = Node::new();
+            for entry in plan(&shop, &choices) {
+                kinds.extend(shop.kind_of(&entry));
+                assert_eq!(node.receive(&shop, &entry), Applied::Folded);
+            }
+            tables.extend(node.kv.rows.keys().map(|key| key[0]).filter(|table| (0x10..0x80).contains(table)));
+            flags.extend(
+                views::flags(&node.kv).unwrap().iter().map(std::mem::discriminant).map(|d| format!("{d:?}")),
+            );
+        }
+        assert_eq!(kinds.len(), OpKind::ALL.len(), "{kinds:?}");
+        let known: Vec<u8> = (0x10..=0x27).chain(0x50..=0x54).collect();
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
+        assert_eq!(flags.len(), 3, "{flags:?}");
+    }
+}
