@@ -2,8 +2,8 @@
 //!
 //! How it goes. Both sides say [`Hello`] and then the root of what they hold durably. Where the roots are equal, that is
 //! all; otherwise each tells its frontier, once as a whole and from then on by what changed, each second at the latest.
-//! Whoever lacks something asks for it ([`pull`]); on hub links new entries are pushed ([`serve`]). Whatever came is
-//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first ([`roll`]).
+//! Whoever lacks something asks for it (`pull`); on hub links new entries are pushed (`serve`). Whatever came is
+//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first (`roll`).
 //!
 //! Invariants: nothing is buffered without a bound; nothing of a lane that does not travel on the link leaves or is taken;
 //! what a peer does wrong ends at worst this conversation.
@@ -15,6 +15,7 @@ mod api;
 mod assembly;
 mod blobs;
 mod entries;
+mod intake;
 mod listen;
 mod pull;
 mod roll;
