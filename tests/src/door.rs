@@ -136,8 +136,19 @@ impl Api {
 ///
 /// Errors: [`DoorError::Refused`] with its exit code and what it wrote to standard error.
 pub fn ask_command(exe: &Path, args: &[&str], deadline: Duration) -> Result<Value, DoorError> {
-    let call = std::iter::once(exe.display().to_string()).chain(args.iter().map(|a| (*a).to_owned()));
-    let call = call.collect::<Vec<_>>().join(" ");
+    json(&call_of(exe, args), &run_command(exe, args, deadline)?)
+}
+
+fn call_of(exe: &Path, args: &[&str]) -> String {
+    let words = std::iter::once(exe.display().to_string()).chain(args.iter().map(|a| (*a).to_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a command and returns what it printed, whatever that is.
+///
+/// Errors: as [`ask_command`].
+pub fn run_command(exe: &Path, args: &[&str], deadline: Duration) -> Result<Vec<u8>, DoorError> {
+    let call = call_of(exe, args);
     let silent = |reason: &dyn std::fmt::Display| DoorError::NoAnswer {
         call: call.clone(),
         reason: reason.to_string(),
@@ -168,7 +179,7 @@ pub fn ask_command(exe: &Path, args: &[&str], deadline: Duration) -> Result<Valu
         let body = String::from_utf8_lossy(&err).trim().to_owned();
         return Err(DoorError::Refused { call, status: status.code().unwrap_or(-1), body });
     }
-    json(&call, &out)
+    Ok(out)
 }
 
 /// Reads a pipe beside the waiting, so that a long answer cannot stop the command.

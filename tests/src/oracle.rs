@@ -30,12 +30,21 @@ pub struct Expected {
     pub net_quantity: i64,
     /// The same for each code that moved, also where it comes to 0.
     pub by_code: BTreeMap<String, i64>,
+    /// Of these, pieces written off, below 0, for each code that was.
+    pub written_off: BTreeMap<String, i64>,
 }
 
 impl Expected {
     /// Sales less returns.
     pub fn net_revenue(&self) -> i64 {
         self.gross_sales + self.returns_value
+    }
+
+    /// Pieces of a code on the shelf if there were none in the morning: what is sold or written off is gone, what came back
+    /// is there.
+    pub fn shelf(&self, code: &str) -> i64 {
+        let of = |map: &BTreeMap<String, i64>| map.get(code).copied().unwrap_or(0);
+        2 * of(&self.written_off) - of(&self.by_code)
     }
 }
 
@@ -83,6 +92,7 @@ pub fn foretell(text: &str) -> Result<BTreeMap<String, Expected>, OracleError> {
         let back = number.starts_with('C');
         if !back && digits == 0 && pieces < 0 {
             day.write_off_lines += 1;
+            *day.written_off.entry(cell(code)?.to_owned()).or_default() += pieces;
             continue;
         }
         let first = invoices.insert((date, number), ()).is_none();
@@ -165,6 +175,14 @@ mod tests {
         assert_eq!(value(6, "2.55"), 1_530);
         assert_eq!(value(74_215, "1.04"), 7_718_360);
         assert_eq!(value(2, "7"), 1_400);
+    }
+
+    #[test]
+    fn a_write_off_empties_the_shelf_and_a_return_fills_it() {
+        let sheet = "invoice_no,stock_code,quantity,invoice_datetime,unit_price\n\
+                     1,A,6,2010-12-01T00:00:00,1\nC2,A,-1,2010-12-01T00:00:00,1\n3,A,-3,2010-12-01T00:00:00,0\n";
+        let day = &foretell(sheet).unwrap()["2010-12-01"];
+        assert_eq!((day.by_code["A"], day.shelf("A"), day.shelf("B")), (2, -8, 0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -273,14 +274,35 @@ pub fn wait_until<T>(
     }
 }
 
-/// A UDP port of the loopback that is free now. Somebody may take it before it is used; then the start fails and says so.
+/// Below what Linux deals out by itself (32768 and up), so that a port whose owner is dead does not fall to a stranger.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// A UDP port of the loopback that is free now, another one each time. If somebody takes it before it is used, then the
+/// start fails and says so.
 pub fn free_udp_port() -> std::io::Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    free_port(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map(drop))
 }
 
 /// A TCP port of the loopback that is free now, likewise.
 pub fn free_tcp_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    free_port(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop))
+}
+
+fn free_port(bind: impl Fn(u16) -> std::io::Result<()>) -> std::io::Result<u16> {
+    static DEALT: AtomicU16 = AtomicU16::new(0);
+    let span = u32::from(PORTS.end - PORTS.start);
+    // Processes side by side begin at different places.
+    let first = std::process::id().wrapping_mul(7_919) % span;
+    let mut last = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    for _ in 0..1_000 {
+        let step = u32::from(DEALT.fetch_add(1, Ordering::Relaxed));
+        let Ok(offset) = u16::try_from((first + step) % span) else { continue };
+        match bind(PORTS.start + offset) {
+            Ok(()) => return Ok(PORTS.start + offset),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 #[cfg(test)]

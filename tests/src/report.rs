@@ -43,12 +43,16 @@ pub struct Report {
     pub receipts_in_doubt: u64,
     /// Receipts on paper more than once without saying so.
     pub receipts_doubled: u64,
-    /// From the last box that came back until all agreed; nothing if they did not in time.
+    /// From when the last box was back and the last sale acknowledged, whichever was later, until all agreed; nothing if they
+    /// did not in time.
     pub converged_ms: Option<u64>,
     /// Each node's view digest (books), by its name; empty text if the node did not answer.
     pub digests: BTreeMap<String, String>,
     /// Whether HQ's books say the same.
     pub hq_agrees: bool,
+    /// What else did not hold, in words, such as a cart that was lost. Not in the JSON.
+    #[serde(skip)]
+    pub broken: Vec<String>,
 }
 
 impl Report {
@@ -80,7 +84,8 @@ impl Report {
             (self.digests_agree(), format!("the digests differ: {}", self.digests_in_words())),
             (self.hq_agrees, "HQ's books differ".to_owned()),
         ];
-        conditions.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words).collect()
+        let failed = conditions.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words);
+        failed.chain(self.broken.iter().cloned()).collect()
     }
 
     /// Whether every condition holds.
@@ -188,7 +193,7 @@ mod tests {
     #[test]
     fn each_condition_fails_alone_and_in_words() {
         type Spoil = fn(&mut Report);
-        let spoils: [(Spoil, &str); 14] = [
+        let spoils: [(Spoil, &str); 15] = [
             (|r| (r.sales, r.returns) = (0, 0), "nothing was sold"),
             (|r| r.revenue = "58635.55".into(), "the books say 58635.55, the sheet comes to 58635.56"),
             (|r| r.skus_wrong = 2, "2 codes have another quantity than in the sheet"),
@@ -206,6 +211,7 @@ mod tests {
                 "the digests differ: hub ab12ab12ab12, till-1 ab12ab12ab12, till-2 none, till-3 ab12ab12ab12",
             ),
             (|r| r.hq_agrees = false, "HQ's books differ"),
+            (|r| r.broken = vec!["the cart is gone".into()], "the cart is gone"),
         ];
         for (spoil, words) in spoils {
             let mut report = good();

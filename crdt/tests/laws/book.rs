@@ -2,10 +2,11 @@
 
 use crate::world::{Replica, World};
 use toko_crdt::Entry;
-use toko_crdt::body::{Body, CARRIED_DEPTH_MAX, CartChange};
+use toko_crdt::body::{Body, CARRIED_DEPTH_MAX, CartChange, Continued, Seal};
 use toko_crdt::book::{Applied, Code, rows};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::Hlc;
+use toko_crdt::digest::Digests;
 use toko_crdt::entry::Draft;
 use toko_crdt::fold::MapKv;
 use toko_crdt::frontier::{Frontier, Head};
@@ -144,7 +145,7 @@ fn a_fold_that_panics_leaves_nothing_behind_and_is_not_tried_again() {
     let poison = write(&world, TILL, Lane::Books, 2, &Body::Op(vec![b'P', 1, 0, 0, 0, 0]));
     assert_eq!(replica.receive(&poison), Applied::Parked(Code::Panicked));
     assert_eq!(replica.shared_rows().len(), 0);
-    assert_eq!(replica.digests, toko_crdt::digest::Digests::default());
+    assert_eq!(replica.digests, Digests::default());
     assert_eq!(replica.receive(&poison), Applied::Parked(Code::Panicked));
     assert_eq!(replica.receive(&write(&world, TILL, Lane::Books, 3, &sells(1, 5))), Applied::Folded);
 }
@@ -228,6 +229,34 @@ fn the_lowest_fork_closes_a_journal_whichever_proof_comes_first() {
     let (_, mut replica) = shop();
     let astray = write(&world, HUB, Lane::Floor, 3, &fork(3));
     assert_eq!(replica.receive(&astray), Applied::Parked(Code::WrongLane));
+}
+
+#[test]
+fn both_ways_of_a_fork_leave_their_rows_in_every_order() {
+    let (world, _) = shop();
+    let head = |seq| Head { seq, hash: Hash([7; 32]) };
+    let begins = |seq| Body::Continues(Some(Continued { run: Run(5), head: head(seq) }));
+    let seals = |fold_version| {
+        let (frontier, digests) = (Frontier::default(), Digests::default());
+        Body::Seal(Seal { fold_version, frontier, digests })
+    };
+    let mut entries = vec![];
+    for (seq, bodies) in [(1, [begins(1), begins(2)]), (2, [seals(1), seals(2)])] {
+        let ways = bodies.map(|body| write(&world, HUB, Lane::Books, seq, &body));
+        entries.extend(ways.map(|way| carry(&world, TILL, seq + 10, &way)));
+    }
+    let mut seen = Vec::new();
+    for order in orders(&entries) {
+        let (_, mut replica) = shop();
+        order.iter().for_each(|entry| assert_eq!(replica.receive(entry), Applied::Folded));
+        assert_eq!(rows::continuations(&replica.kv, &key(HUB).node(), Lane::Books).unwrap().len(), 2);
+        let mut versions: Vec<u32> =
+            rows::seals(&replica.kv).unwrap().iter().map(|(_, seal)| seal.fold_version).collect();
+        versions.sort_unstable();
+        assert_eq!(versions, [1, 2]);
+        seen.push(replica.shared_rows());
+    }
+    assert!(seen.iter().all(|rows| *rows == seen[0]));
 }
 
 #[test]

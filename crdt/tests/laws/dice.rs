@@ -1,7 +1,7 @@
 //! Choices by a seed, and how the property tests are set up.
 
 use proptest::prelude::ProptestConfig;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
 /// Chooses by a seed, so that a failing schedule is a number.
 pub(crate) struct Dice(pub(crate) u64);
@@ -17,10 +17,11 @@ impl Dice {
     }
 }
 
+/// So many cases, or as many as `PROPTEST_CASES` says.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..ProptestConfig::default()
-    }
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    let failure_persistence: Option<Box<dyn FailurePersistence>> =
+        Some(Box::new(FileFailurePersistence::WithSource("regressions")));
+    ProptestConfig { cases, failure_persistence, ..default }
 }

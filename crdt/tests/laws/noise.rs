@@ -191,13 +191,15 @@ fn every_flipped_bit_of_a_change_is_refused_before_automerge_sees_it() {
 
 #[test]
 fn every_flipped_bit_behind_a_right_checksum_leaves_the_cart_whole() {
+    let bits = |change: &Vec<u8>| (80..change.len() * 8).collect::<Vec<usize>>();
     for change in changes() {
-        for bit in 80..change.len() * 8 {
-            let mut bad = change.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            let bad = reseal(bad);
+        for bits in bits(&change).chunks(100) {
             let mut cart = Cart::open(CART, Actor::of(&NodeId([8; 32]), Run(1)), changes()).unwrap();
-            let _ = cart.apply(&bad);
+            for bit in bits {
+                let mut bad = change.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                let _ = cart.apply(&reseal(bad));
+            }
             cart.set("after", b"x").unwrap().unwrap();
         }
     }
