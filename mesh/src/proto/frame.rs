@@ -5,7 +5,7 @@
 //! changes becomes another kind.
 
 use super::wire;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
 use toko_crdt::frontier::Frontier;

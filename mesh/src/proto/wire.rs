@@ -13,9 +13,9 @@ use super::frame::{
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use bodies::*;
+use core::net::SocketAddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use toko_crdt::entry::ENTRY_BYTES_MAX;
 use toko_crdt::frontier::{Frontier, Head};

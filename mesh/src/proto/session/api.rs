@@ -2,7 +2,7 @@
 
 use crate::proto::claims::Claims;
 use crate::proto::frame::{Code, Frame, FrameError, Lanes, PeerAddrs};
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
 use toko_crdt::clock::UnixMicros;

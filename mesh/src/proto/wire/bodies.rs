@@ -1,10 +1,10 @@
 //! The bodies of frames, frozen: plain fields, in this order, for ever. What changes becomes another kind.
 
 use crate::proto::frame::PeerAddrs;
+use core::net::{IpAddr, SocketAddr};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use toko_crdt::JournalId;
 use toko_crdt::frontier::Head;
