@@ -1,4 +1,4 @@
-//! Conversations between nodes: what travels ([`frame`]), how it is written ([`wire`]), and what is said when ([`session`]).
+//! Conversations between nodes: what travels ([`frame`]), how it is written (`wire`), and what is said when ([`session`]).
 //!
 //! Everything here is pure: no socket, clock, chance, file or thread. Bytes, time and jitter come in as values, what should
 //! happen goes out as values, and the edge is a dull loop. A [`session::Session`] is one conversation over one link; nodes

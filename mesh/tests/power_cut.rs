@@ -98,11 +98,11 @@ fn append(op: u8, wait: Wait) -> Request {
 
 /// What a peer has written, ready to be sent.
 fn peers_journal() -> Vec<Entry> {
-    let mut store = open(&SimDisk::new(), 4, 77).unwrap();
+    let mut store = open(&SimDisk::new(), 4, 77).expect("a good disk");
     store.step(NOW, vec![Request::Statements(statements())]);
     let replies = store.step(NOW, (0..60).map(|n| append(n % 5, Wait::Synced)).collect());
     let Some(Reply::Appended(Ok(last))) = replies.last() else { panic!("{replies:?}") };
-    store.reader().entries(last.place.journal, 1, 1 << 20).unwrap()
+    store.reader().entries(last.place.journal, 1, 1 << 20).expect("what was written is there")
 }
 
 /// What was acknowledged, and so must survive.
@@ -185,7 +185,7 @@ fn tally(kv: &dyn KvRead) -> Result<(u64, u64), KvError> {
 
 /// How many entries a journal has, each following the one before, up to its head.
 fn chain_length(store: &Store, journal: JournalId, head: Hash) -> u64 {
-    let entries = store.reader().entries(journal, 1, 1 << 20).unwrap();
+    let entries = store.reader().entries(journal, 1, 1 << 20).expect("what the frontier names is there");
     let mut before = Hash::ZERO;
     for entry in &entries {
         assert_eq!(*entry.prev(), before, "a journal is one chain");
@@ -214,7 +214,10 @@ fn same_as_fresh(store: &Store, disk: &SimDisk) -> Result<(), String> {
     if kept == recomputed { Ok(()) } else { Err("the digest is not that of the views".to_owned()) }
 }
 
-fn all_rows(kv: &dyn KvRead) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+/// A key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+fn all_rows(kv: &dyn KvRead) -> Result<Vec<Row>, KvError> {
     let mut rows = Vec::new();
     kv.scan(&[], &mut |key, value| {
         rows.push((key.to_vec(), value.to_vec()));
@@ -241,8 +244,8 @@ fn one_cut(peer: &[Entry], faults: Faults, seed: u64, again: Option<u64>) -> Res
     let has_views = disk.size(VIEWS_FILE).is_ok();
     match seed % 4 {
         // The database is gone, or garbage: the log makes it anew.
-        1 if has_views => disk.remove(VIEWS_FILE).unwrap(),
-        2 if has_views => disk.write_at(VIEWS_FILE, 0, &[0xa5; 5000]).unwrap(),
+        1 if has_views => disk.remove(VIEWS_FILE).expect("the disk is alive"),
+        2 if has_views => disk.write_at(VIEWS_FILE, 0, &[0xa5; 5000]).expect("the disk is alive"),
         _ => {}
     }
     let mut store = open(&disk, 3, 7)?;
@@ -257,10 +260,10 @@ fn seeds(least: u64) -> u64 {
 fn calm_run(peer: &[Entry]) -> (u64, u64) {
     let disk = SimDisk::new();
     let mut witness = Witness::default();
-    let mut store = open(&disk, 3, 5).unwrap();
+    let mut store = open(&disk, 3, 5).expect("a good disk");
     work(&mut store, &disk, peer, &mut witness);
     let (ops, syncs) = (disk.ops(), disk.syncs());
-    check(&mut store, &disk, &witness).unwrap();
+    check(&mut store, &disk, &witness).expect("nothing went wrong");
     assert!(witness.hashes.len() > 60 && ops > 150 && syncs > 50, "{ops} operations, {syncs} syncs");
     (ops, syncs)
 }

@@ -15,11 +15,12 @@ use shop::{CALM, HUB, MS, ROUGH, SECOND, Shop};
 use toko_crdt::Lane;
 use toko_mesh::proto::frame::Lanes;
 
-/// The seeds of a property: a few dozen, or the one in the environment.
-fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (1..=count).collect(),
+/// The seeds of a property: a few, as many as `SEEDS` says, or the one that `SEED` names.
+fn seeds(few: u64) -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    match number("SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("SEEDS").unwrap_or(few)).collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! what a shop means: money, prices, taxes, promotions, tenders, sales, shifts, receipts. Pure.
 //!
-//! Values first ([`money`], [`qty`], [`code`], [`tax`], [`day`]), then what is sold ([`item`], [`catalogue`], [`line`],
+//! Values first ([`money`], [`qty`], [`code`], [`tax`], [`day`]), then what is sold ([`item`], [`catalogue`], [`mod@line`],
 //! [`totals`]), then what happens: [`tender`], [`sale`], [`movement`], [`drawer`], [`custody`], [`bundle`] and [`paper`] decide
 //! and give back a stored value of [`ops`], which somebody signs; [`views`] folds it, on every node alike; [`scope`] says who
 //! may write it; [`receipt`] says what stands on the paper.

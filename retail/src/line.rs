@@ -15,7 +15,7 @@ use crate::money::{Money, MoneyError, Price};
 use crate::ops::limits;
 use crate::qty::{Qty, QtyError};
 use crate::tax::TaxGroup;
-use crate::text::{TextError, check_given, check_name, check_text};
+use crate::text::{TextError, check_code, check_given, check_name, check_text};
 
 mod facts;
 
@@ -174,8 +174,10 @@ impl PricedLine {
 
     /// Checks that the line can be sold.
     pub fn check(&self) -> Result<(), LineError> {
-        check_given("the code", &self.code, limits::CODE_CHARS_MAX)?;
-        check_name("the sku", &self.sku, limits::CODE_CHARS_MAX)?;
+        check_code("the code", &self.code, limits::CODE_CHARS_MAX)?;
+        check_code("the sku", &self.sku, limits::CODE_CHARS_MAX)?;
+        // A name from a catalogue may hold any number; one that was typed here may not hold a card's.
+        let check_name = if self.bundle.is_some() { check_name } else { check_text };
         check_name("the item's name", &self.name, limits::NAME_CHARS_MAX)?;
         check_name("the unit", &self.unit, 16)?;
         check_text("the line's memo", &self.memo, limits::TEXT_CHARS_MAX)?;

@@ -6,7 +6,7 @@
 use crate::day::Day;
 use crate::ops::{MoveReason, MovedLineV1, OpV1, ShapeError, StockMovedV1, What, limits};
 use crate::qty::{Qty, QtyError};
-use crate::text::{TextError, check_given, check_name, check_text};
+use crate::text::{TextError, check_code, check_name, check_text};
 
 /// One item that moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,8 +125,7 @@ pub fn move_stock(draft: &MoveDraft) -> Result<StockMovedV1, MoveError> {
 }
 
 fn check_line(at: usize, line: &Moved, reason: MoveReason) -> Result<(), MoveError> {
-    check_given("the sku", &line.sku, usize::MAX)?;
-    check_name("the sku", &line.sku, limits::CODE_CHARS_MAX)?;
+    check_code("the sku", &line.sku, limits::CODE_CHARS_MAX)?;
     check_name("the item's name", &line.name, limits::NAME_CHARS_MAX)?;
     let milli = line.qty.milli_units();
     let hint = match reason {

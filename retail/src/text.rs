@@ -4,6 +4,7 @@
 //! that looks like a card number. Absent on purpose: changing a text. It passes as it is or is refused.
 
 use crate::card::has_card_number;
+use crate::code::Gtin;
 
 /// Why a text was refused. `field` is the word the person sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +70,20 @@ pub fn check_given(field: &'static str, text: &str, max: usize) -> Result<(), Te
     check_text(field, text, max)
 }
 
+/// Checks a code that was scanned or typed: something must be there, and it must not be the number of a card. An article
+/// number with its own check digit is none, even where it would pass for one.
+pub fn check_code(field: &'static str, text: &str, max: usize) -> Result<(), TextError> {
+    if text.trim().is_empty() {
+        return Err(TextError::Empty { field });
+    }
+    check_name(field, text, max)?;
+    if has_card_number(text) && Gtin::parse(text).is_err() {
+        Err(TextError::CardNumber { field })
+    } else {
+        Ok(())
+    }
+}
+
 /// Controls, line separators, and the marks that reorder a line of text on a screen or a receipt.
 fn unprintable(c: char) -> bool {
     c.is_control()
@@ -98,5 +113,15 @@ mod tests {
         assert!(said(check_text("the note", "a\u{202e}b", 40)).contains("U+202E"));
         assert!(said(check_text("the note", "paid 4111 1111 1111 1111", 40)).contains("card number"));
         assert_eq!(check_name("the name", "tin 4111111111111111", 40), Ok(()));
+    }
+
+    #[test]
+    fn an_article_number_is_no_card_number_but_a_scanned_card_is() {
+        // Passes both the check of a GTIN and that of a card.
+        assert!(has_card_number("5000000000005"));
+        assert_eq!(check_code("the code", "5000000000005", 40), Ok(()));
+        assert_eq!(check_code("the code", "BANK CHARGES", 40), Ok(()));
+        let scanned = check_code("the code", "4111111111111111", 40);
+        assert_eq!(scanned, Err(TextError::CardNumber { field: "the code" }));
     }
 }

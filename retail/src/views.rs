@@ -48,6 +48,7 @@ use crate::ops::{OpError, OpV1, What};
 
 pub mod bundles;
 pub mod carts;
+pub mod closings;
 pub mod days;
 pub mod flags;
 pub mod idem;
@@ -59,10 +60,8 @@ mod table;
 
 pub use bundles::{ActiveBundle, PublishedBundle, bundle_active, bundles_published};
 pub use carts::{CartState, Custody, TakenTender, cart, cart_tenders, carts_open};
-pub use days::{
-    DayClosing, DayItem, DayMoney, DayState, DayTax, DayTender, DayTotals, day_item, day_items, day_state,
-    day_totals, days,
-};
+pub use closings::{DayClosing, DayState, day_state};
+pub use days::{DayItem, DayMoney, DayTax, DayTender, DayTotals, day_item, day_items, day_totals, days};
 pub use flags::{Flag, flags};
 pub use idem::{IdemUse, idem_uses};
 pub use prints::{PrintAttempt, PrintJob, job, jobs_open};
@@ -114,8 +113,8 @@ fn fold_what(kv: &mut dyn Kv, effect: &Effect<'_>, what: &What) -> Result<(), Fo
             days::fold_moved(kv, moved)?;
             stock::fold_moved(kv, moved)?;
         }
-        What::DayOpened(opened) => days::fold_opened(kv, effect, opened)?,
-        What::DayClosed(closed) => days::fold_closed(kv, effect, closed)?,
+        What::DayOpened(opened) => closings::fold_opened(kv, effect, opened)?,
+        What::DayClosed(closed) => closings::fold_closed(kv, effect, closed)?,
         What::ShiftOpened(opened) => shifts::fold_opened(kv, effect, opened)?,
         What::ShiftClosed(closed) => shifts::fold_closed(kv, effect, closed)?,
         What::CashMoved(moved) => shifts::fold_cash(kv, moved)?,

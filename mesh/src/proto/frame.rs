@@ -1,11 +1,11 @@
-//! What travels between two nodes, as live values. How it is written is the business of [`super::wire`] alone.
+//! What travels between two nodes, as live values. How it is written is the business of the private module `wire` alone.
 //!
 //! On the wire a frame is `length u32 LE | protocol version u8 | kind u8 | body`; the length covers what follows it and is
 //! at most [`FRAME_BYTES_MAX`]. A kind that this build does not know is skipped and counted. A frame never changes: what
 //! changes becomes another kind.
 
 use super::wire;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
 use toko_crdt::frontier::Frontier;

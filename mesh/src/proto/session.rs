@@ -2,8 +2,8 @@
 //!
 //! How it goes. Both sides say [`Hello`] and then the root of what they hold durably. Where the roots are equal, that is
 //! all; otherwise each tells its frontier, once as a whole and from then on by what changed, each second at the latest.
-//! Whoever lacks something asks for it ([`pull`]); on hub links new entries are pushed ([`serve`]). Whatever came is
-//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first ([`roll`]).
+//! Whoever lacks something asks for it (`pull`); on hub links new entries are pushed (`serve`). Whatever came is
+//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first (`roll`).
 //!
 //! Invariants: nothing is buffered without a bound; nothing of a lane that does not travel on the link leaves or is taken;
 //! what a peer does wrong ends at worst this conversation.
@@ -15,6 +15,8 @@ mod api;
 mod assembly;
 mod blobs;
 mod entries;
+mod intake;
+mod listen;
 mod pull;
 mod roll;
 mod serve;
@@ -22,7 +24,7 @@ mod telling;
 
 pub use api::{Config, Counters, Fresh, Input, Outcome, Output, Roster, Violation};
 
-use super::frame::{ADDRS_MAX, Code, Frame, Hello, Lanes, Lines, PEERS_MAX, PeerAddrs, VERSION};
+use super::frame::{ADDRS_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, PeerAddrs, VERSION};
 use assembly::Assembly;
 use blobs::Blobs;
 use pull::Puller;
@@ -30,13 +32,11 @@ use roll::Roll;
 use serve::Server;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use telling::{Heard, Telling};
+use telling::Telling;
+use toko_crdt::JournalId;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::Frontier;
-use toko_crdt::{Hash, JournalId};
 
-/// How often a frontier may have to be told anew before the peer is taken for broken.
-const RESYNCS_MAX: u64 = 16;
 /// How many ticks the peer's greeting may take.
 const GREETING_TICKS_MAX: u32 = 5;
 
@@ -254,143 +254,6 @@ impl Session {
     /// What we ask for; with headquarters never more than books.
     fn lanes_at_most(&self) -> Lanes {
         if self.config.headquarters { Lanes::Books } else { self.config.lanes }
-    }
-
-    fn frame(&mut self, frame: Frame) -> Result<(), Violation> {
-        let needs = match &frame {
-            Frame::Hello(_) => return self.hello(frame),
-            Frame::Bye { .. } => State::New,
-            Frame::Root { .. } | Frame::Statements(_) | Frame::WantStatements => State::Greeted,
-            _ => State::Settled,
-        };
-        if self.state < needs {
-            return Err(Violation::OutOfState { frame: frame.name() });
-        }
-        match frame {
-            Frame::Bye { code, reason } => self.over(code, reason, true),
-            Frame::Root { root, members } => return self.root(root, members),
-            Frame::Lines(lines) => return self.lines(&lines),
-            Frame::WantLines => {
-                let frames = self.telling.tell_whole();
-                self.send_all(frames);
-                return self.count_resync();
-            }
-            Frame::Statements(list) => {
-                let heard = self.roll.hear(&list).ok_or(Violation::TooMuch { what: "statements" })?;
-                self.out.push_back(Output::Statements(heard));
-            }
-            Frame::WantStatements => {
-                let frames = self.roll.tell_all(self.now);
-                self.send_all(frames);
-            }
-            Frame::Want { journal, from, to } => return self.wanted(journal, from, to),
-            Frame::Batch { journal, entries } => return self.batch(journal, &entries),
-            Frame::Fragment(piece) => return self.fragment(piece),
-            Frame::NoEntries { journal, .. } => {
-                self.puller.failed(self.now, &self.telling, &journal);
-            }
-            Frame::WantBlob { hash, offset } if !self.blobs.want(hash, offset) => {
-                return Err(Violation::TooMuch { what: "blobs asked for" });
-            }
-            Frame::WantBlob { .. } => {}
-            Frame::BlobPart(part) => self.blobs.part(self.now, part, &mut self.out),
-            Frame::NoBlob { hash } => self.blobs.missing(hash, &mut self.out),
-            Frame::Peers(peers) => self.out.push_back(Output::PeerAddrs(peers)),
-            Frame::Hello(_) => {}
-        }
-        Ok(())
-    }
-
-    fn hello(&mut self, frame: Frame) -> Result<(), Violation> {
-        let hello = match frame {
-            Frame::Hello(hello) if self.state == State::Opened => hello,
-            other => return Err(Violation::OutOfState { frame: other.name() }),
-        };
-        if hello.store != self.config.store {
-            return Err(Violation::OtherStore { theirs: hello.store });
-        }
-        if !(hello.version_min..=hello.version_max).contains(&VERSION) {
-            return Err(Violation::Version { min: hello.version_min, max: hello.version_max });
-        }
-        self.state = State::Greeted;
-        self.pushing = self.config.push && hello.push;
-        let lanes = self.lanes_at_most().and(hello.lanes);
-        self.out.push_back(Output::Greeted { incarnation: hello.incarnation, lanes });
-        if !hello.addrs.is_empty() {
-            let peer = PeerAddrs { node: self.config.peer, addrs: hello.addrs };
-            self.out.push_back(Output::PeerAddrs(vec![peer]));
-        }
-        let root = self.telling.open(lanes);
-        self.send(Frame::Root { root, members: self.roll.root() });
-        Ok(())
-    }
-
-    /// The peer's root: the first one settles how the conversation begins, the others are checks and keep-alives.
-    fn root(&mut self, root: Hash, members: Hash) -> Result<(), Violation> {
-        let statements = self.roll.compare(members);
-        self.send_all(statements);
-        if self.state == State::Settled {
-            let heard = self.telling.check(root);
-            return self.heard(heard);
-        }
-        self.state = State::Settled;
-        let frames = if self.telling.opened(root) {
-            self.out.push_back(Output::PeerHolds(self.telling.theirs_all().clone()));
-            self.telling.tell_changes()
-        } else {
-            self.telling.tell_whole()
-        };
-        self.send_all(frames);
-        Ok(())
-    }
-
-    fn lines(&mut self, lines: &Lines) -> Result<(), Violation> {
-        if lines.lines.lines().any(|(journal, _)| !self.telling.lanes().has(journal.lane)) {
-            return Err(Violation::Lane);
-        }
-        let heard = self.telling.hear(lines);
-        for (journal, head) in lines.lines.lines() {
-            self.server.acked(journal, head.seq);
-            self.puller.review(self.now, &self.telling, journal);
-            self.ask_about_conflict(journal);
-        }
-        if lines.whole {
-            self.puller.review_all(self.now, &self.telling);
-        }
-        if !lines.lines.is_empty() {
-            self.out.push_back(Output::PeerHolds(lines.lines.clone()));
-        }
-        self.heard(heard)
-    }
-
-    /// Equal numbers with different heads are a fork: the peer's entry is asked for, the store makes the proof.
-    fn ask_about_conflict(&mut self, journal: &JournalId) {
-        if let (Some(ours), Some(theirs)) = (self.telling.ours(journal), self.telling.theirs(journal))
-            && ours.seq == theirs.seq
-            && ours.hash != theirs.hash
-            && let Some(want) = self.puller.ask_place(*journal, theirs.seq)
-        {
-            self.send(want);
-        }
-    }
-
-    fn heard(&mut self, heard: Heard) -> Result<(), Violation> {
-        match heard {
-            Heard::Fits => Ok(()),
-            Heard::TooMany => Err(Violation::TooMuch { what: "lines" }),
-            Heard::Mismatch => {
-                self.send(Frame::WantLines);
-                self.count_resync()
-            }
-        }
-    }
-
-    fn count_resync(&mut self) -> Result<(), Violation> {
-        self.counters.resyncs += 1;
-        if self.counters.resyncs > RESYNCS_MAX {
-            return Err(Violation::TooMuch { what: "frontiers told anew" });
-        }
-        Ok(())
     }
 
     fn tick(&mut self) {

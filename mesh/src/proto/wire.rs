@@ -5,15 +5,17 @@
 //! never change, without recursion and without lists of nothing; counts are checked again afterwards and bytes left over
 //! are refused. Bodies are stored nowhere and signed nowhere, so that another codec is a new protocol version and no more.
 
+mod bodies;
+
 use super::frame::{
     ADDRS_MAX, BlobPart, Code, FRAME_BYTES_MAX, Fragment, Frame, FrameError, Hello, ITEMS_MAX, LINES_MAX,
     Lanes, Lines, PAYLOAD_BYTES_MAX, PEERS_MAX, PeerAddrs, REASON_BYTES_MAX, VERSION,
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
-use serde::de::{DeserializeOwned, Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use bodies::*;
+use core::net::SocketAddr;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use toko_crdt::entry::ENTRY_BYTES_MAX;
 use toko_crdt::frontier::{Frontier, Head};
@@ -39,117 +41,6 @@ mod kind {
     pub(super) const NO_BLOB: u8 = 13;
     pub(super) const PEERS: u8 = 14;
     pub(super) const BYE: u8 = 15;
-}
-
-/// Bytes as bytes: the same form as a list of bytes, without a call for each.
-struct RawV1(Arc<[u8]>);
-
-#[derive(Serialize, Deserialize)]
-struct JournalV1 {
-    node: [u8; 32],
-    run: u64,
-    lane: u8,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HelloV1 {
-    version_min: u8,
-    version_max: u8,
-    store: [u8; 32],
-    incarnation: u64,
-    floor: bool,
-    push: bool,
-    addrs: Vec<AddrV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum AddrV1 {
-    V4([u8; 4], u16),
-    V6([u8; 16], u16),
-}
-
-#[derive(Serialize, Deserialize)]
-struct RootV1 {
-    root: [u8; 32],
-    members: [u8; 32],
-}
-
-#[derive(Serialize, Deserialize)]
-struct LinesV1 {
-    whole: bool,
-    more: bool,
-    root: Option<[u8; 32]>,
-    lines: Vec<LineV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LineV1 {
-    journal: JournalV1,
-    seq: u64,
-    hash: [u8; 32],
-}
-
-#[derive(Serialize, Deserialize)]
-struct StatementsV1(Vec<RawV1>);
-
-#[derive(Serialize, Deserialize)]
-struct WantV1 {
-    journal: JournalV1,
-    from: u64,
-    to: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct BatchV1 {
-    journal: JournalV1,
-    entries: Vec<RawV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FragmentV1 {
-    journal: JournalV1,
-    seq: u64,
-    offset: u32,
-    total: u32,
-    bytes: RawV1,
-}
-
-#[derive(Serialize, Deserialize)]
-struct NoEntriesV1 {
-    journal: JournalV1,
-    from: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WantBlobV1 {
-    hash: [u8; 32],
-    offset: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct BlobPartV1 {
-    hash: [u8; 32],
-    offset: u64,
-    total: u64,
-    bytes: RawV1,
-}
-
-#[derive(Serialize, Deserialize)]
-struct NoBlobV1([u8; 32]);
-
-#[derive(Serialize, Deserialize)]
-struct PeersV1(Vec<PeerV1>);
-
-#[derive(Serialize, Deserialize)]
-struct PeerV1 {
-    node: [u8; 32],
-    addrs: Vec<AddrV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ByeV1 {
-    code: u16,
-    reason: String,
 }
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
@@ -371,65 +262,4 @@ fn sane(text: &str) -> String {
         out.push(letter);
     }
     out
-}
-
-impl From<&JournalId> for JournalV1 {
-    fn from(id: &JournalId) -> Self {
-        Self { node: id.node.0, run: id.run.0, lane: id.lane as u8 }
-    }
-}
-
-impl From<(&JournalId, &Head)> for LineV1 {
-    fn from((journal, head): (&JournalId, &Head)) -> Self {
-        Self { journal: journal.into(), seq: head.seq, hash: head.hash.0 }
-    }
-}
-
-impl From<&PeerAddrs> for PeerV1 {
-    fn from(peer: &PeerAddrs) -> Self {
-        Self { node: peer.node.0, addrs: peer.addrs.iter().map(AddrV1::from).collect() }
-    }
-}
-
-impl From<&SocketAddr> for AddrV1 {
-    fn from(addr: &SocketAddr) -> Self {
-        match addr.ip() {
-            IpAddr::V4(ip) => Self::V4(ip.octets(), addr.port()),
-            IpAddr::V6(ip) => Self::V6(ip.octets(), addr.port()),
-        }
-    }
-}
-
-impl From<AddrV1> for SocketAddr {
-    fn from(v1: AddrV1) -> Self {
-        match v1 {
-            AddrV1::V4(ip, port) => (ip, port).into(),
-            AddrV1::V6(ip, port) => (ip, port).into(),
-        }
-    }
-}
-
-impl Serialize for RawV1 {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawV1 {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = RawV1;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<RawV1, E> {
-                Ok(RawV1(bytes.into()))
-            }
-            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<RawV1, E> {
-                Ok(RawV1(bytes.into()))
-            }
-        }
-        from.deserialize_byte_buf(Bytes)
-    }
 }

@@ -525,3 +525,27 @@ fn news_is_pushed_on_a_hub_link_and_announced_where_no_hub_lives() {
     let told = link.wait(1_000 * MS);
     assert!(matches!(&told[..], [Output::Send(Frame::Lines(Lines { root: Some(_), .. }))]), "{told:?}");
 }
+
+#[test]
+fn what_comes_while_the_store_is_busy_goes_there_as_one_batch() {
+    let id = journal(1, Lane::Books);
+    let entries = chain(id, 1, &[5; 9]);
+    let mut desk = Desk::settled(config(&Claims::default()), Frontier::default());
+    let batch =
+        |range: std::ops::Range<usize>| Frame::Batch { journal: id, entries: encoded(&entries[range]) };
+    let first = ticket(&desk.frame(batch(0..3)));
+    assert_eq!(desk.frame(batch(3..5)), []);
+    assert_eq!(desk.frame(batch(5..9)), []);
+    let out = desk.give(Input::Ingested { ticket: first, outcome: Outcome::Held(head(&entries[2])) });
+    let rest = Output::Ingest { ticket: first + 1, journal: id, entries: entries[3..].to_vec() };
+    assert!(out.contains(&rest), "{out:?}");
+    assert_eq!(
+        desk.frame(Frame::NoEntries { journal: id, from: 10 }),
+        [],
+        "what is on its way is not asked for"
+    );
+    let out = desk.give(Input::Ingested { ticket: first + 1, outcome: Outcome::Refused });
+    assert_eq!(wants(&out), []);
+    desk.frame(lines(frontier(&[(id, head(&entries[8]))])));
+    assert_eq!(wants(&desk.wait(2_000 * MS)), [(id, 4, 9)], "from what is durable on, after a while");
+}

@@ -81,7 +81,6 @@ pub(crate) struct Node {
     pub(crate) lanes: Lanes,
     claims: Claims,
     alive: bool,
-    busy_until: i64,
     /// What each peer has acknowledged.
     pub(crate) held_by: BTreeMap<usize, Frontier>,
 }
@@ -149,7 +148,6 @@ impl Shop {
                 lanes: if is_hq { Lanes::Books } else { Lanes::All },
                 claims: Claims::default(),
                 alive: true,
-                busy_until: 0,
                 held_by: BTreeMap::new(),
             }
         });
@@ -447,9 +445,8 @@ impl Shop {
                 Output::Send(frame) => self.send(link, (node, peer), at, &frame),
                 Output::WakeAt(when) => self.at(when.0, Event::Wake { link, at }),
                 Output::Ingest { ticket, entries, .. } => {
-                    // One store thread per node: it answers in order.
-                    let when = (self.now + self.dice.between(100, 4_000)).max(self.nodes[node].busy_until);
-                    self.nodes[node].busy_until = when;
+                    // Batches may overtake each other on the way to the store.
+                    let when = self.now + self.dice.between(100, 4_000);
                     self.links.get_mut(&link).unwrap()[at].ingests.insert(ticket, entries);
                     self.at(when, Event::Ingested { link, at, ticket });
                 }

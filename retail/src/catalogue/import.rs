@@ -12,7 +12,7 @@ use crate::item::Item;
 use crate::money::Price;
 use crate::ops::limits::NAME_CHARS_MAX;
 use crate::tax::{TaxGroup, TaxRate};
-use crate::text::{check_given, check_name};
+use crate::text::check_name;
 
 /// Most bytes of a CSV file.
 pub const CSV_BYTES_MAX: usize = 128 << 20;
@@ -279,10 +279,9 @@ fn read_item(row: &Row<'_>, currency: Currency, taxes: &[TaxGroup], problems: &m
     if let Err(error) = OwnCode::parse(&sku) {
         problems.add(line, "sku", error);
     }
-    if let Err(error) =
-        check_given("the name", &name, usize::MAX).and(check_name("the name", &name, NAME_CHARS_MAX))
-        && !matches!(error, crate::text::TextError::CardNumber { .. })
-    {
+    if name.trim().is_empty() {
+        problems.add(line, "name", "the name is empty");
+    } else if let Err(error) = check_name("the name", &name, NAME_CHARS_MAX) {
         problems.add(line, "name", error);
     }
     let price = Price::parse(&price, currency).unwrap_or_else(|error| {

@@ -1,20 +1,16 @@
-//! Business days: counts, takings, tenders, taxes, items, and what their closings claimed.
+//! Business days: counts, takings, tenders, taxes and items, as plain sums.
 
 use serde::{Deserialize, Serialize};
-use toko_crdt::clock::UnixMicros;
-use toko_crdt::fold::{Effect, Kv, KvError, KvRead};
-use toko_crdt::{EffectId, NodeId};
+use toko_crdt::fold::{Kv, KvError, KvRead};
 
 use super::table::{
     DAY_COUNTS, DAY_EVENT, DAY_ITEM, DAY_MONEY, DAY_TAX, DAY_TENDER, Key, Parts, add, currency, money, qty,
-    read, rows_below, update, value, write,
+    read, rows_below, update, value,
 };
 use crate::currency::Currency;
 use crate::day::Day;
 use crate::money::Money;
-use crate::ops::{
-    CurrencyV1, DayClosedV1, DayOpenedV1, MoveReason, SaleKind, SaleV1, StockMovedV1, TakingsV1, TenderKindV1,
-};
+use crate::ops::{CurrencyV1, MoveReason, SaleKind, SaleV1, StockMovedV1, TakingsV1, TenderKindV1};
 use crate::qty::Qty;
 
 /// What a day came to, so far.
@@ -104,30 +100,6 @@ pub struct DayItem {
     pub value: Vec<Money>,
 }
 
-/// What people said about a day.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DayState {
-    /// Its openings, as their authors' clocks had it.
-    pub opened: Vec<(EffectId, UnixMicros)>,
-    /// Its closings.
-    pub closings: Vec<DayClosing>,
-}
-
-/// One claim of a day's closing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DayClosing {
-    /// The closing.
-    pub effect: EffectId,
-    /// Its author.
-    pub author: NodeId,
-    /// When, as its author's clock had it.
-    pub at: UnixMicros,
-    /// What it claimed.
-    pub claim: DayClosedV1,
-    /// Whether the day still comes to that; false after a late sale.
-    pub holds: bool,
-}
-
 #[derive(Serialize, Deserialize, Default)]
 struct Counts {
     sales: u64,
@@ -162,13 +134,6 @@ struct ItemRow {
     moved: i128,
     /// By currency, in the order of the codes.
     value: Vec<(CurrencyV1, i128)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EventRow {
-    author: [u8; 32],
-    at: i64,
-    closed: Option<DayClosedV1>,
 }
 
 /// Every day on which anything was booked, in the order of the calendar.
@@ -216,29 +181,6 @@ pub fn day_items(kv: &dyn KvRead, day: Day) -> Result<Vec<DayItem>, KvError> {
 /// One item on a day; nothing if it did not move.
 pub fn day_item(kv: &dyn KvRead, day: Day, sku: &str) -> Result<Option<DayItem>, KvError> {
     read::<ItemRow>(kv, &item_key(day.number(), sku))?.map(|row| item(sku.to_string(), row)).transpose()
-}
-
-/// Who opened and closed a day, and whether each closing still holds.
-pub fn day_state(kv: &dyn KvRead, day: Day) -> Result<DayState, KvError> {
-    let totals = day_totals(kv, day)?;
-    let mut state = DayState::default();
-    for (key, row) in rows_below(kv, &Key::of(DAY_EVENT).u32(day.number()).done())? {
-        let mut parts = Parts::of(&key);
-        parts.u32()?;
-        let effect = EffectId(parts.take()?);
-        let EventRow { author, at, closed } = value(&row)?;
-        let at = UnixMicros(at);
-        match closed {
-            None => state.opened.push((effect, at)),
-            Some(claim) => {
-                let holds = claim_holds(&claim, &totals);
-                state.closings.push(DayClosing { effect, author: NodeId(author), at, claim, holds });
-            }
-        }
-    }
-    state.opened.sort_by_key(|(effect, at)| (*at, *effect));
-    state.closings.sort_by_key(|closing| (closing.at, closing.effect));
-    Ok(state)
 }
 
 impl DayTotals {
@@ -308,24 +250,6 @@ pub(super) fn fold_moved(kv: &mut dyn Kv, moved: &StockMovedV1) -> Result<(), Kv
         })?;
     }
     Ok(())
-}
-
-pub(super) fn fold_opened(kv: &mut dyn Kv, effect: &Effect<'_>, opened: &DayOpenedV1) -> Result<(), KvError> {
-    fold_event(kv, effect, opened.day, None)
-}
-
-pub(super) fn fold_closed(kv: &mut dyn Kv, effect: &Effect<'_>, closed: &DayClosedV1) -> Result<(), KvError> {
-    fold_event(kv, effect, closed.day, Some(closed.clone()))
-}
-
-fn fold_event(
-    kv: &mut dyn Kv,
-    effect: &Effect<'_>,
-    day: u32,
-    closed: Option<DayClosedV1>,
-) -> Result<(), KvError> {
-    let row = EventRow { author: effect.author().0, at: effect.entry.at().wall().0, closed };
-    write(kv, &Key::of(DAY_EVENT).u32(day).bytes(&effect.id.0).done(), &row)
 }
 
 fn count_sale(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
@@ -462,9 +386,4 @@ fn value_in(sums: &mut Vec<(CurrencyV1, i128)>, currency: CurrencyV1) -> &mut i1
         }
     };
     &mut sums[at].1
-}
-
-fn claim_holds(claim: &DayClosedV1, totals: &DayTotals) -> bool {
-    (claim.sales, claim.returns, claim.voids) == (totals.sales, totals.returns, totals.voids)
-        && claim.takings == totals.takings()
 }

@@ -2,7 +2,7 @@
 
 use crate::proto::claims::Claims;
 use crate::proto::frame::{Code, Frame, FrameError, Lanes, PeerAddrs};
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
 use toko_crdt::clock::UnixMicros;
@@ -137,7 +137,8 @@ pub enum Output {
         /// How many bytes of entries.
         bytes_max: usize,
     },
-    /// Verify, append and make durable, in the order in which these come. Answered by [`Input::Ingested`].
+    /// Verify, append and make durable. Answered by [`Input::Ingested`]; until then no more of this journal follows, but for
+    /// a place that was asked for because of a fork.
     Ingest {
         /// Names this batch in the answer.
         ticket: u64,

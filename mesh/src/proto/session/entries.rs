@@ -1,6 +1,6 @@
 //! Entries on their way: news of ours out, batches of theirs in, and what the store makes of them.
 
-use super::api::{Fresh, Outcome, Output, Violation};
+use super::api::{Fresh, Outcome, Violation};
 use super::pull::WANTS_MAX;
 use super::serve::JOBS_MAX;
 use super::{Session, State};
@@ -74,8 +74,8 @@ impl Session {
             return Err(Violation::Lane);
         }
         self.counters.batches_in += 1;
-        let bytes = encoded.iter().map(|entry| entry.len()).sum();
-        if self.puller.pending_bytes() + bytes > PENDING_BYTES_MAX {
+        let bytes: usize = encoded.iter().map(|entry| entry.len()).sum();
+        if self.puller.intake.bytes() + bytes > PENDING_BYTES_MAX {
             return Err(Violation::TooMuch { what: "entries before they were acknowledged" });
         }
         let entries: Option<Vec<Entry>> =
@@ -91,9 +91,11 @@ impl Session {
             self.soon.insert(journal);
             return Ok(());
         }
-        let ticket = self.puller.arrived(self.now, journal, seq, bytes);
+        self.puller.progress(self.now, &journal);
+        let sizes = encoded.iter().map(|entry| entry.len());
+        let ingest = self.puller.intake.take(journal, entries.into_iter().zip(sizes).collect());
+        self.out.extend(ingest);
         self.puller.review(self.now, &self.telling, &journal);
-        self.out.push_back(Output::Ingest { ticket, journal, entries });
         Ok(())
     }
 
@@ -112,7 +114,15 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn ingested(&mut self, ticket: u64, outcome: Outcome) -> Result<(), Violation> {
-        let Some(journal) = self.puller.answered(self.now, ticket) else { return Ok(()) };
+        let Some(journal) = self.puller.intake.answered(ticket) else { return Ok(()) };
+        match outcome {
+            Outcome::Held(_) => {
+                let next = self.puller.intake.next(&journal);
+                self.out.extend(next);
+            }
+            _ => self.puller.intake.drop_queue(&journal),
+        }
+        self.puller.answered(self.now, &journal);
         match outcome {
             Outcome::Held(head) => {
                 self.telling.advance(journal, head);

@@ -4,6 +4,7 @@
 //! jitter otherwise. On a hub link itself a push would have come before the line that shows the lack.
 
 use super::api::{Config, Counters};
+use super::intake::Intake;
 use super::telling::Telling;
 use crate::proto::claims::Claims;
 use crate::proto::frame::Frame;
@@ -32,8 +33,8 @@ pub(super) struct Puller {
     push_link: bool,
     jitter_micros: i64,
     lacking: BTreeMap<JournalId, Lacking>,
-    /// Batches at the store: ticket → journal, last number, bytes.
-    pending: BTreeMap<u64, Pending>,
+    /// What is on its way into the store.
+    pub(super) intake: Intake,
     /// How often in a row something of a journal did not come or did not get in.
     failures: BTreeMap<JournalId, u32>,
     /// Journals that no more is asked of on this link.
@@ -42,14 +43,6 @@ pub(super) struct Puller {
     places: BTreeMap<JournalId, u64>,
     wants: usize,
     progress_at: UnixMicros,
-    tickets: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    journal: JournalId,
-    to: u64,
-    bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +70,12 @@ impl Puller {
             push_link: config.push,
             jitter_micros: i64::from(config.jitter_micros),
             lacking: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            intake: Intake::default(),
             failures: BTreeMap::new(),
             closed: BTreeSet::new(),
             places: BTreeMap::new(),
             wants: 0,
             progress_at: UnixMicros(i64::MIN),
-            tickets: 0,
         }
     }
 
@@ -118,8 +110,7 @@ impl Puller {
 
     /// The last number that is here or on its way into the store.
     fn have(&self, telling: &Telling, journal: &JournalId) -> u64 {
-        let pending = self.pending.values().filter(|pending| pending.journal == *journal);
-        pending.map(|pending| pending.to).fold(telling.ours_seq(journal), u64::max)
+        telling.ours_seq(journal).max(self.intake.last(journal).unwrap_or(0))
     }
 
     fn drop_lack(&mut self, journal: &JournalId) {
@@ -132,7 +123,7 @@ impl Puller {
     }
 
     fn is_pending(&self, journal: &JournalId) -> bool {
-        self.pending.values().any(|pending| pending.journal == *journal)
+        self.intake.last(journal).is_some()
     }
 
     /// Asks for what is due and free.
@@ -183,22 +174,12 @@ impl Puller {
         let _ = self.claims.take(journal, self.session, now, later(now, WANT_MICROS));
     }
 
-    /// A batch goes to the store; gives its ticket.
-    pub(super) fn arrived(&mut self, now: UnixMicros, journal: JournalId, to: u64, bytes: usize) -> u64 {
-        self.progress(now, &journal);
-        self.tickets += 1;
-        self.pending.insert(self.tickets, Pending { journal, to, bytes });
-        self.tickets
-    }
-
-    /// The store has answered; gives the journal. Review it afterwards.
-    pub(super) fn answered(&mut self, now: UnixMicros, ticket: u64) -> Option<JournalId> {
-        let journal = self.pending.remove(&ticket)?.journal;
+    /// The store has answered about a journal. Review it afterwards.
+    pub(super) fn answered(&mut self, now: UnixMicros, journal: &JournalId) {
         self.progress_at = now;
-        if !self.lacking.contains_key(&journal) && !self.is_pending(&journal) {
-            self.claims.release(&journal, self.session);
+        if !self.lacking.contains_key(journal) && !self.is_pending(journal) {
+            self.claims.release(journal, self.session);
         }
-        Some(journal)
     }
 
     /// A batch got in: whatever went wrong with the journal before is forgotten.
@@ -274,11 +255,6 @@ impl Puller {
         let patience = self.patience(hub_alive);
         let waiting = self.lacking.values().filter(|lacking| lacking.want.is_none());
         waiting.map(|lacking| ready_at(lacking, patience)).filter(|at| *at > now).min()
-    }
-
-    /// Bytes of batches at the store.
-    pub(super) fn pending_bytes(&self) -> usize {
-        self.pending.values().map(|pending| pending.bytes).sum()
     }
 
     /// The session is over.
