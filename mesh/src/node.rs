@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! Inside: the store on its thread, one switchboard task that decides who is linked with whom ([`wanted`]), one task for
+//! Inside: the store on its thread, one switchboard task that decides who is linked with whom (`node::wanted`), one task for
 //! each link ([`crate::link`]), all in one set that is drained. Invariants: nothing here holds a lock across a wait; every
 //! queue is bounded; a revoked node's links end as soon as the statement is known here.
 //!
@@ -28,7 +28,6 @@
 
 use crate::blobs::{BlobError, Blobs};
 use crate::endpoint::{CloseCode, Endpoint};
-use crate::identity::DataDir;
 use crate::node::shared::Shared;
 use crate::store::{Append, Appended, ReadStoreError, SaveError, StoreHandle, StoreThread, Wait};
 use crate::tls::tenants::Registration;
@@ -86,7 +85,6 @@ struct Running {
     store: StoreThread,
     /// `None` where somebody else owns the socket: headquarters with many stores.
     endpoint: Option<Endpoint>,
-    dir: DataDir,
 }
 
 impl Node {
@@ -224,6 +222,7 @@ impl Node {
 
     /// Stops in stages: mDNS withdrawn and links ended with a goodbye, then the store, then the socket. Asking twice is fine.
     ///
+    /// Shape: reading still works afterwards; the directory stays locked until the last clone of the node is gone.
     /// Errors: what the store's last checkpoint answered; the log is whole in any case.
     pub async fn shutdown(&self) -> Result<(), SaveError> {
         let Some(mut running) = self.running.lock().await.take() else { return Ok(()) };
@@ -238,7 +237,7 @@ impl Node {
         if let Some(endpoint) = running.endpoint {
             endpoint.close(CloseCode::Stopping).await;
         }
-        info!(node = %self.shared.node.short(), dir = %running.dir.path().display(), "node stopped");
+        info!(node = %self.shared.node.short(), "node stopped");
         saved
     }
 }

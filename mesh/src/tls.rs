@@ -3,7 +3,7 @@
 //! Purpose: make the rustls configurations of both ends. Invariants: TLS 1.3 only; both ends always show a key; no tickets,
 //! no resumption, no 0-RTT, because a resumed handshake would skip the member check; the cryptography is named here and
 //! never taken from a process-wide default. A key that is no member of the store is refused inside the handshake
-//! ([`verify`]), so not one byte of a stranger reaches a decoder.
+//! (`tls::verify`), so not one byte of a stranger reaches a decoder.
 //!
 //! Absent on purpose: certificates, authorities, expiry. Nothing at a till stops working because a date has passed.
 

@@ -49,7 +49,10 @@ async fn with_the_hub_dead_terminals_keep_each_other_up_to_date() {
         }
         until_seen(node, &parked).await;
     }
-    let hub = start(shop.path("hub"), Role::Hub, shop.hub.listen_addr()).await;
+    let Shop { dir, hub, .. } = shop;
+    let addr = hub.listen_addr();
+    drop(hub);
+    let hub = start(dir.path().join("hub"), Role::Hub, addr).await;
     for sale in sales.iter().chain([&parked]) {
         until_seen(&hub, sale).await;
     }
@@ -62,6 +65,7 @@ async fn a_terminal_that_was_off_catches_up_when_it_comes_back() {
     let (one, two) = (shop.terminal("Till 1").await, shop.terminal("Till 2").await);
     until_linked(&two, &shop.hub).await;
     two.shutdown().await.unwrap();
+    drop(two);
     let mut last = sell(&one, "first").await;
     for number in 0..100 {
         last = sell(&one, &format!("sale {number}")).await;
@@ -89,6 +93,7 @@ async fn a_revoked_terminals_link_ends_and_it_cannot_come_back() {
     let error = shop.hub.revoke(one.id()).await.unwrap_err();
     assert!(matches!(error, AdminError::AlreadyRevoked(_)), "{error}");
     one.shutdown().await.unwrap();
+    drop(one);
     let one = shop.restart("Till 1").await;
     let refused = async {
         let mut links = one.links_changed();
@@ -242,6 +247,7 @@ async fn a_copied_directory_is_seen_and_both_go_on() {
     until_linked(&one, &shop.hub).await;
     sell(&one, "tea").await;
     one.shutdown().await.unwrap();
+    drop(one);
     copy(&shop.path("Till 1"), &shop.path("copy"));
     let one = shop.restart("Till 1").await;
     let copy = start(shop.path("copy"), Role::Terminal, here()).await;

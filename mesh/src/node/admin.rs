@@ -80,7 +80,7 @@ impl Node {
         let held = shared.store.reader().frontier();
         let cut: Frontier =
             held.lines().filter(|(journal, _)| journal.node == node).map(|(j, head)| (*j, *head)).collect();
-        let statement = Statement::sign(&shared.store_id, &shared.key, Claim::Revoked { term, node, cut });
+        let statement = Statement::sign(&shared.store_id, shared.key(), Claim::Revoked { term, node, cut });
         info!(peer = %node.short(), "revoking");
         declare(shared, statement).await
     }
@@ -169,7 +169,7 @@ async fn admit(shared: &Shared, key: PublicKey, name: String) -> Result<(), Admi
         nodes.iter().flat_map(|node| members.roles(node).terminal).map(|(number, _)| number).collect();
     let number = (1..u16::MAX).find(|number| !taken.contains(number)).ok_or(AdminError::NoNumber)?;
     let claim = Claim::Terminal { term, key, number, name };
-    declare(shared, Statement::sign(&shared.store_id, &shared.key, claim)).await?;
+    declare(shared, Statement::sign(&shared.store_id, shared.key(), claim)).await?;
     Ok(())
 }
 

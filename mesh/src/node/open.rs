@@ -96,7 +96,6 @@ impl Node {
         meaning: Meaning,
     ) -> Result<Self, OpenError> {
         let Socket { endpoint, ours } = socket;
-        let (key, root) = (dir.key().clone(), dir.sentinel().root);
         let blobs = Blobs::open(&dir.blobs_path(), config.blob_bytes_max)?;
         let (dir, store) = {
             let sizes = config.store;
@@ -108,7 +107,7 @@ impl Node {
         };
         let thread = StoreThread::start(store, Arc::new(wall))?;
         let listen = endpoint.local_addr()?;
-        let shared = share(Parts { config, key, root, blobs, listen, thread: &thread })?;
+        let shared = share(Parts { config, dir, blobs, listen, thread: &thread })?;
         info!(node = %shared.node.short(), store = %shared.store_id.short(), role = %shared.role, %listen, "node open");
 
         let (inbox, arrivals) = mpsc::channel(ARRIVALS_MAX);
@@ -134,7 +133,7 @@ impl Node {
         let switch = Switch::new(Arc::clone(&shared), endpoint.clone(), arrivals, hints);
         tasks.spawn(switch.run(stop.clone()));
         let endpoint = ours.then_some(endpoint);
-        let running = Running { tasks, registration, store: thread, endpoint, dir };
+        let running = Running { tasks, registration, store: thread, endpoint };
         Ok(Self { shared, stop, running: Arc::new(Mutex::new(Some(running))) })
     }
 }
@@ -147,19 +146,17 @@ struct Socket {
 
 struct Parts<'a> {
     config: NodeConfig,
-    key: toko_crdt::sign::SecretKey,
-    root: toko_crdt::sign::PublicKey,
+    dir: DataDir,
     blobs: Blobs,
     listen: SocketAddr,
     thread: &'a StoreThread,
 }
 
 fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
-    let Parts { config, key, root, blobs, listen, thread } = parts;
+    let Parts { config, dir, blobs, listen, thread } = parts;
     let store = thread.handle();
     let (members, frontier) = (store.reader().members(), store.reader().frontier());
-    let store_id = toko_crdt::StoreId::of(&root);
-    let node = key.node();
+    let (store_id, node) = (dir.sentinel().store(), dir.key().node());
     let is_hub = config.role == Role::Hub && members.hub().is_some_and(|(_, hub)| hub == node);
     let desk = (config.role == Role::Hub)
         .then(|| Arc::new(FrontDesk::new(Desk::new(CodeKind::Enrol, tls::store_fingerprint(&store_id)))));
@@ -174,8 +171,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         node,
         store_id,
         incarnation: u64::from_le_bytes(random()?),
-        tls: TlsKey::new(&key)?,
-        key,
+        tls: TlsKey::new(dir.key())?,
         blobs,
         newsroom: Newsroom::new(frontier, &members, is_hub),
         members: Arc::new(LiveMembers::new((*members).clone())),
@@ -190,6 +186,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         net_changes: watch::Sender::new(0),
         store,
         config,
+        dir,
     }))
 }
 

@@ -3,7 +3,7 @@
 use crate::blobs::Blobs;
 use crate::enrol::FrontDesk;
 use crate::find::{Ladder, Rung};
-use crate::identity::Role;
+use crate::identity::{DataDir, Role};
 use crate::link::Command;
 use crate::node::NodeConfig;
 use crate::node::news::Newsroom;
@@ -33,7 +33,6 @@ pub(crate) struct Shared {
     pub(crate) store_id: StoreId,
     /// Drawn when this process opened the node: two at one time with one key are a clone.
     pub(crate) incarnation: u64,
-    pub(crate) key: SecretKey,
     pub(crate) tls: TlsKey,
     pub(crate) store: StoreHandle,
     pub(crate) blobs: Blobs,
@@ -52,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) board: Mutex<Board>,
     pub(crate) net_changes: watch::Sender<u64>,
+    /// The locked directory. It goes last, after every reader of the store: two that have one directory open destroy it.
+    pub(crate) dir: DataDir,
 }
 
 /// What is known of peers just now.
@@ -88,6 +89,11 @@ impl Shared {
     /// Monotonic time for sessions.
     pub(crate) fn micros(&self) -> UnixMicros {
         UnixMicros(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// This node's key.
+    pub(crate) fn key(&self) -> &SecretKey {
+        self.dir.key()
     }
 
     /// The board. Never held across a wait.

@@ -32,10 +32,13 @@ fn cut(one: &Cabled, others: &[&Cabled], cut: bool) {
 async fn a_terminal_that_is_cut_off_sells_on_and_comes_back() {
     let shop = Shop::open().await;
     shop.hub.shutdown().await.unwrap();
-    let hub = cabled(NodeConfig::new(shop.path("hub"), Role::Hub, here())).await;
+    let Shop { dir, hub, .. } = shop;
+    drop(hub);
+    let path = |name: &str| dir.path().join(name);
+    let hub = cabled(NodeConfig::new(path("hub"), Role::Hub, here())).await;
     let mut tills = Vec::new();
     for name in ["Till 1", "Till 2"] {
-        let (path, code) = (shop.path(name), hub.node.open_code(name).unwrap());
+        let (path, code) = (path(name), hub.node.open_code(name).unwrap());
         enrol_terminal(&path, &code, &[hub.relay.addr], None, &meaning()).await.unwrap();
         tills.push(cabled(NodeConfig::new(path, Role::Terminal, here())).await);
     }
