@@ -1,4 +1,5 @@
 //! Bad input at the till's door: each is refused with a code and a place, and changes nothing.
+#![cfg(test)]
 
 mod common;
 
@@ -138,7 +139,13 @@ async fn each_bad_request_is_named_and_changes_nothing() {
         let (got, answer) = shop.call(method, &path, &format!("bad{at}"), body.clone()).await;
         let error = &answer["error"];
         let found = (got, error["code"].as_str().unwrap_or("?"), error["field"].as_str().unwrap_or(""));
-        assert_eq!(found, (status, code, field), "{method} {path} {:.200}: {:.300}", body.to_string(), answer.to_string());
+        assert_eq!(
+            found,
+            (status, code, field),
+            "{method} {path} {:.200}: {:.300}",
+            body.to_string(),
+            answer.to_string()
+        );
         assert!(!text(&error["screen"]).is_empty() && !text(&error["log"]).is_empty());
     }
     assert_eq!(everything(&shop, &cart).await, before);
@@ -151,7 +158,8 @@ async fn whatever_is_asked_the_answer_is_json_with_a_code() {
     let host = shop.door.address.to_string();
     let bearer = format!("Bearer {}", shop.door.token);
     let json_kind = ("content-type", "application/json");
-    let (key, host, token) = (("idempotency-key", "k"), ("host", host.as_str()), ("authorization", bearer.as_str()));
+    let (key, host, token) =
+        (("idempotency-key", "k"), ("host", host.as_str()), ("authorization", bearer.as_str()));
     let long = "x".repeat(129);
     let big = " ".repeat((1 << 20) + 1);
     #[rustfmt::skip]
@@ -188,7 +196,11 @@ async fn whatever_is_asked_the_answer_is_json_with_a_code() {
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
         let (got, answer) = shop.door.send(request).await.unwrap();
-        assert_eq!((got, answer["error"]["code"].as_str()), (status, Some(code)), "{method} {path}: {answer}");
+        assert_eq!(
+            (got, answer["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}: {answer}"
+        );
     }
     assert_eq!(shop.get("/v1/carts").await["carts"], json!([]));
 }

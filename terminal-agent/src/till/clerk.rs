@@ -92,7 +92,7 @@ impl Clerk {
             shelf: setup.shelf,
             receipt: setup.receipt,
             terminal: setup.terminal,
-            draw: Draw::new().map_err(unreadable)?,
+            draw: Draw::new().map_err(|error| Refusal::Unreadable(error.to_string()))?,
             carts: BTreeMap::new(),
             counter: (0, 0),
             day: None,
@@ -290,7 +290,11 @@ impl Clerk {
                     warn!(%err, "a cart could not be opened under the new run");
                 }
             }
-            Ok((lane, body, Err(err @ (Refusal::NotSaved(_) | Refusal::NotKnown(_) | Refusal::Stopping)))) => {
+            Ok((
+                lane,
+                body,
+                Err(err @ (Refusal::NotSaved(_) | Refusal::NotKnown(_) | Refusal::Stopping)),
+            )) => {
                 warn!(%err, "a change of an open cart was not saved; it is tried again");
                 self.trouble = Some(err.to_string());
                 self.unsaved.push_back((lane, body));
@@ -354,10 +358,14 @@ impl Clerk {
             Ok([rows::continuations(kv, &me, Lane::Books)?, rows::continuations(kv, &me, Lane::Floor)?])
         })?;
         let noted = Some(self.series).filter(|note| note.series != series::FIRST);
-        let decided = series::decide(&floor, self.run, noted).or_else(|| series::decide(&books, self.run, noted));
+        let decided =
+            series::decide(&floor, self.run, noted).or_else(|| series::decide(&books, self.run, noted));
         if let Some(note) = decided {
             self.desk.set_series(note).map_err(|error| Refusal::NotSaved(error.to_string()))?;
-            warn!(series = note.series, "this directory was copied or restored; receipts go on in a series of their own");
+            warn!(
+                series = note.series,
+                "this directory was copied or restored; receipts go on in a series of their own"
+            );
             self.series = note;
         }
         self.series_seen = Some(Instant::now());
@@ -368,7 +376,8 @@ impl Clerk {
     fn recover(&mut self) -> Result<usize, Refusal> {
         let me = self.me();
         let held = self.ledger.read(|kv| views::carts_open(kv))?;
-        let mine = held.iter().filter(|custody| custody.holder == me && custody.state == views::CartState::Open);
+        let mine =
+            held.iter().filter(|custody| custody.holder == me && custody.state == views::CartState::Open);
         Ok(mine.count())
     }
 }

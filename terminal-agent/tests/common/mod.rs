@@ -1,30 +1,27 @@
 //! A till on a directory of its own, with its API on a real socket.
+#![cfg(test)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use terminal_agent::api::{ApiSetup, bind, router, serve};
 use terminal_agent::ask::Door;
-use terminal_agent::config::Receipt;
+use terminal_agent::config::{Config, File};
 use terminal_agent::desk::Desk;
-use terminal_agent::draw::Draw;
-use terminal_agent::ledger::Ledger;
-use terminal_agent::shelf::{Shelf, Stocked};
-use terminal_agent::till::{Clerk, ClerkSetup, Till};
-use terminal_agent::wall::Wall;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use toko_crdt::Run;
-use toko_crdt::clock::UnixMicros;
+use terminal_agent::service::Agent;
+use toko_crdt::clock::{Hlc, UnixMicros};
+use toko_crdt::entry::Draft;
+use toko_crdt::ids::JournalId;
 use toko_crdt::member::{Claim, Statement};
 use toko_crdt::sign::SecretKey;
-use toko_crdt::StoreId;
-use toko_mesh::disk::RealDisk;
+use toko_crdt::{Body, Entry, Hash, Lane, Run, StoreId};
+use toko_mesh::blobs::Blobs;
+use toko_mesh::identity::{DataDir, Role};
 use toko_mesh::store::{Store, StoreConfig, StoreSetup, StoreThread};
+use toko_retail::bundle::publish_catalogue;
 use toko_retail::catalogue::Catalogue;
 use toko_retail::currency::Currency;
+use toko_retail::ops::{BundleActivatedV1, BundleKind, OpV1, What};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
@@ -37,95 +34,88 @@ pub(crate) const CATALOGUE: &str = "sku,name,price,codes,decimals,service\n\
 /// A running till.
 pub(crate) struct Shop {
     pub(crate) door: Door,
-    store: StoreThread,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
+    agent: Agent,
 }
 
-fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    UnixMicros(i64::try_from(since.as_micros()).unwrap())
+/// The settings of a till in a test: a free port, and British money.
+pub(crate) fn config() -> Config {
+    let mut file = File::default();
+    file.api.listen = "127.0.0.1:0".into();
+    file.links.listen = "127.0.0.1:0".into();
+    file.links.mdns = false;
+    file.till.currency = "GBP".into();
+    file.receipt.header = vec!["CORNER SHOP".into()];
+    file.parse().unwrap()
+}
+
+/// Makes the directory of till `number`, as enrolment by its hub would, with the hub's catalogue.
+pub(crate) async fn enrol(data: &Path, number: u8) {
+    let [root, hub, till] = [1, 2, 10 + number].map(|seed| SecretKey::from_seed([seed; 32]));
+    let store_id = StoreId::of(&root.public());
+    let dir = DataDir::create(data, root.public(), till.clone(), Role::Terminal, UnixMicros(0)).unwrap();
+    let setup = StoreSetup {
+        disk: Arc::new(dir.journal_disk().unwrap()),
+        root: root.public(),
+        key: till.clone(),
+        mint_run: Box::new(|| unreachable!("nothing is written here")),
+        fold: Arc::new(ShopFold),
+        scope: Arc::new(ShopScope),
+        config: StoreConfig::default(),
+    };
+    let store = StoreThread::start(Store::open(setup).unwrap(), Arc::new(|| UnixMicros(1))).unwrap();
+    let claims = vec![
+        Statement::sign(&store_id, &root, Claim::Hub { term: 1, key: hub.public() }),
+        Statement::sign(
+            &store_id,
+            &hub,
+            Claim::Terminal {
+                term: 1,
+                key: till.public(),
+                number: number.into(),
+                name: format!("Till {number}"),
+            },
+        ),
+    ];
+    store.handle().statements(claims).await.unwrap();
+    let catalogue = Catalogue::import(CATALOGUE.as_bytes(), Currency::parse("GBP").unwrap(), &[]).unwrap();
+    let (published, blob) = publish_catalogue(&catalogue, "week 48", &[]).unwrap();
+    Blobs::open(&dir.blobs_path(), 1 << 20).unwrap().put(&blob).unwrap();
+    let activated = BundleActivatedV1 { kind: BundleKind::Catalogue, blob: published.blob, rev: 1 };
+    let ops = [What::BundlePublished(published), What::BundleActivated(activated)];
+    store.handle().ingest(hub_journal(&store_id, &hub, ops)).await.unwrap();
+    store.stop().await.unwrap();
+}
+
+fn hub_journal(store: &StoreId, hub: &SecretKey, ops: impl IntoIterator<Item = What>) -> Vec<Entry> {
+    let journal = JournalId { node: hub.node(), run: Run(1), lane: Lane::Books };
+    let bodies = ops.into_iter().map(|what| Body::Op(OpV1::new(what).encode()));
+    let mut prev = Hash::ZERO;
+    (1..)
+        .zip([Body::first()].into_iter().chain(bodies))
+        .map(|(seq, body)| {
+            let at = Hlc { micros: seq, tick: 0 };
+            let entry = Draft { journal, seq, prev, at, saw: None, body: body.encode() }.sign(store, hub);
+            prev = entry.hash();
+            entry
+        })
+        .collect()
 }
 
 impl Shop {
     /// Opens (or opens again) till `number` in `dir`.
     pub(crate) async fn open(dir: &Path, number: u8) -> Self {
-        let [root, hub, till] = [1, 2, 10 + number].map(|seed| SecretKey::from_seed([seed; 32]));
-        let store_id = StoreId::of(&root.public());
-        std::fs::create_dir_all(dir.join("journal")).unwrap();
-        let mut draw = Draw::new().unwrap();
-        let setup = StoreSetup {
-            disk: Arc::new(RealDisk::open(&dir.join("journal")).unwrap()),
-            root: root.public(),
-            key: till.clone(),
-            mint_run: Box::new(move || Run(u64::from_be_bytes(draw.bytes()[..8].try_into().unwrap()))),
-            fold: Arc::new(ShopFold),
-            scope: Arc::new(ShopScope),
-            config: StoreConfig::default(),
-        };
-        let store = StoreThread::start(Store::open(setup).unwrap(), Arc::new(now)).unwrap();
-        let name = format!("Till {number}");
-        let claims = [
-            Statement::sign(&store_id, &root, Claim::Hub { term: 1, key: hub.public() }),
-            Statement::sign(
-                &store_id,
-                &hub,
-                Claim::Terminal { term: 1, key: till.public(), number: number.into(), name },
-            ),
-        ];
-        store.handle().statements(claims.to_vec()).await.unwrap();
-        Self::start(dir, store, Ledger::new, till).await
+        let data = dir.join(format!("till-{number}"));
+        if !data.exists() {
+            enrol(&data, number).await;
+        }
+        let agent = Agent::start(&data, &config()).await.unwrap();
+        let door = Door { address: agent.address(), token: Desk::new(&data).token().unwrap() };
+        Self { door, agent }
     }
 
-    async fn start(
-        dir: &Path,
-        store: StoreThread,
-        ledger: fn(toko_mesh::store::StoreHandle, toko_crdt::NodeId) -> Ledger,
-        key: SecretKey,
-    ) -> Self {
-        let gbp = Currency::parse("GBP").unwrap();
-        let ledger = ledger(store.handle(), key.node());
-        let shelf = Shelf::new(gbp);
-        let catalogue = Catalogue::import(CATALOGUE.as_bytes(), gbp, &[]).unwrap();
-        shelf.swap(Stocked { bundle: catalogue.bundle(), name: "week 48".into(), rev: 1, catalogue });
-        let (wall, desk) = (Wall::in_zone("").unwrap(), Desk::new(dir));
-        let receipt = Receipt { header: vec!["CORNER SHOP".into()], ..Receipt::default() };
-        let clerk = Clerk::start(ClerkSetup {
-            ledger: ledger.clone(),
-            shelf: shelf.clone(),
-            wall: wall.clone(),
-            desk: desk.clone(),
-            receipt: receipt.clone(),
-            terminal: ledger.terminal().unwrap().0,
-        })
-        .unwrap();
-        let (till, work) = Till::new(clerk);
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let token = desk.token().unwrap();
-        let router = router(ApiSetup {
-            token: token.clone(),
-            address,
-            at_once: 8,
-            patience: Duration::from_secs(10),
-            till,
-            ledger,
-            shelf,
-            wall,
-            receipt,
-        });
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(work.run(stop.clone()));
-        tasks.spawn(serve(listener, router, stop.clone()));
-        Self { door: Door { address, token }, store, stop, tasks }
-    }
-
-    /// Stops everything without a word to the store, which ends when its last handle is gone.
-    pub(crate) async fn drop_dead(mut self) {
-        self.tasks.abort_all();
-        while self.tasks.join_next().await.is_some() {}
-        self.store.stop().await.unwrap();
+    /// Stops in order.
+    pub(crate) async fn close(self) {
+        self.agent.stop().await;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
