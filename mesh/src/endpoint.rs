@@ -10,21 +10,22 @@
 
 use crate::tls::verify::Door;
 use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
-use quinn::{
-    AsyncUdpSocket, Connection, ConnectionError, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt,
-};
-use quinn_proto::TransportErrorCode;
+use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt};
+use ring::hmac;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use toko_crdt::NodeId;
-use toko_crdt::sign::PublicKey;
+use toko_crdt::sign::{PublicKey, SecretKey};
+use toko_crdt::{Hash, NodeId};
 use tracing::debug;
+
+mod words;
+
+pub use words::{BindError, CloseCode, DialError, close, explain, is_refusal};
 
 /// How long a handshake may take, on either side.
 pub const HANDSHAKE_MS_MAX: u64 = 5_000;
@@ -36,67 +37,6 @@ const RETRY_ABOVE: usize = 8;
 const WINDOW_BYTES: u32 = 512 * 1024;
 /// How long everything that is closing may take to say so.
 const CLOSE_MS_MAX: u64 = 2_000;
-/// TLS alerts that say "not you" (RFC 8446, section 6.2): access_denied, no_application_protocol, handshake_failure.
-const NOT_YOU: [u8; 3] = [49, 120, 40];
-
-/// Why a link was closed, as the other side reads it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-#[non_exhaustive]
-pub enum CloseCode {
-    /// The conversation is over.
-    Done = 0,
-    /// This node is stopping.
-    Stopping = 1,
-    /// Another link to the same process is kept.
-    Duplicate = 2,
-    /// The peer is no member, or no longer one.
-    NotMember = 3,
-    /// The peer broke a rule of the wire.
-    Violation = 4,
-    /// Nothing was heard for too long.
-    Silent = 5,
-    /// Too many links; come again later.
-    Busy = 6,
-}
-
-impl CloseCode {
-    const ALL: [Self; 7] = [
-        Self::Done,
-        Self::Stopping,
-        Self::Duplicate,
-        Self::NotMember,
-        Self::Violation,
-        Self::Silent,
-        Self::Busy,
-    ];
-
-    /// The number on the wire.
-    #[must_use]
-    pub fn code(self) -> VarInt {
-        VarInt::from_u32(self as u32)
-    }
-
-    /// Reads the number on the wire; `None` for one that this build does not know.
-    #[must_use]
-    pub fn from_code(code: VarInt) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.code() == code)
-    }
-
-    /// A word for the other side's log.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Stopping => "stopping",
-            Self::Duplicate => "duplicate",
-            Self::NotMember => "not a member",
-            Self::Violation => "violation",
-            Self::Silent => "silent",
-            Self::Busy => "busy",
-        }
-    }
-}
 
 /// How far away the other side is, which decides how soon a lost first packet is sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,59 +68,6 @@ pub struct Arrival {
     pub protocol: Protocol,
 }
 
-/// Why there is no connection. Nothing was sent but the handshake.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum DialError {
-    /// Nothing answers there.
-    #[error("nothing answers at {addr}")]
-    NoAnswer {
-        /// Where we dialled.
-        addr: SocketAddr,
-    },
-    /// The other side does not let this key in, or is not asking for newcomers.
-    #[error("{addr} does not let this key in")]
-    Refused {
-        /// Where we dialled.
-        addr: SocketAddr,
-    },
-    /// Somebody answers, and it is not who we expected.
-    #[error("who answers at {addr} is not who was expected")]
-    WrongPeer {
-        /// Where we dialled.
-        addr: SocketAddr,
-    },
-    /// The address cannot be dialled from here, or the connection broke.
-    #[error("cannot connect to {addr}: {why}")]
-    Failed {
-        /// Where we dialled.
-        addr: SocketAddr,
-        /// What went wrong.
-        why: String,
-    },
-    /// This node is stopping, or TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-/// Why there is no endpoint.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The address is taken, or is not ours.
-    #[error("cannot listen on udp {addr}")]
-    Listen {
-        /// Where.
-        addr: SocketAddr,
-        /// What the machine says.
-        #[source]
-        source: io::Error,
-    },
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
 /// One UDP socket and the stores behind it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -192,18 +79,33 @@ pub struct Endpoint {
 impl Endpoint {
     /// Binds a socket of the machine.
     pub fn bind(listen: SocketAddr) -> Result<Self, BindError> {
+        Self::bind_with(listen, quinn::EndpointConfig::default())
+    }
+
+    /// Binds a socket of the machine for a node that was perhaps killed a moment ago: peers that still talk to the dead
+    /// process are told at once that it is gone (stateless reset, RFC 9000, section 10.3), with a token from the node's key.
+    pub fn bind_again(listen: SocketAddr, key: &SecretKey) -> Result<Self, BindError> {
+        let secret = Hash::of("toko/reset/1", &[key.seed()]);
+        let reset = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
+        Self::bind_with(listen, quinn::EndpointConfig::new(Arc::new(reset)))
+    }
+
+    fn bind_with(listen: SocketAddr, config: quinn::EndpointConfig) -> Result<Self, BindError> {
         let failed = |source| BindError::Listen { addr: listen, source };
         let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
         let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime);
         let socket = runtime.wrap_udp_socket(socket).map_err(failed)?;
-        Self::over(socket, runtime)
+        Self::over(socket, runtime, config)
     }
 
     /// Runs over a socket and a runtime that are given: the simulated network, or one that drops packets on purpose.
-    pub fn over(socket: Arc<dyn AsyncUdpSocket>, runtime: Arc<dyn Runtime>) -> Result<Self, BindError> {
+    pub fn over(
+        socket: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<dyn Runtime>,
+        config: quinn::EndpointConfig,
+    ) -> Result<Self, BindError> {
         let tenants = Arc::new(Tenants::default());
         let base = base_config(&tenants)?;
-        let config = quinn::EndpointConfig::default();
         let addr = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0; 4], 0)));
         let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(base.clone()), socket, runtime)
             .map_err(|source| BindError::Listen { addr, source })?;
@@ -336,40 +238,6 @@ impl Dial {
     pub fn member(addr: SocketAddr, node: NodeId) -> Self {
         let (name, expect) = (tls::node_name(&node), Expect::Node(node));
         Self { addr, name, expect, protocol: Protocol::Member, distance: Distance::Near }
-    }
-}
-
-/// Closes a connection and says why.
-pub fn close(connection: &Connection, code: CloseCode) {
-    connection.close(code.code(), code.word().as_bytes());
-}
-
-/// Whether the other side broke off because our key is not let in: in the handshake, or later by [`CloseCode::NotMember`].
-#[must_use]
-pub fn is_refusal(error: &ConnectionError) -> bool {
-    match error {
-        ConnectionError::ConnectionClosed(frame) => {
-            NOT_YOU.iter().any(|alert| frame.error_code == TransportErrorCode::crypto(*alert))
-        }
-        ConnectionError::ApplicationClosed(frame) => {
-            CloseCode::from_code(frame.error_code) == Some(CloseCode::NotMember)
-        }
-        _ => false,
-    }
-}
-
-/// Puts a connection's end into our words.
-#[must_use]
-pub fn explain(addr: SocketAddr, error: &ConnectionError) -> DialError {
-    match error {
-        ConnectionError::TimedOut => DialError::NoAnswer { addr },
-        error if is_refusal(error) => DialError::Refused { addr },
-        ConnectionError::TransportError(ours)
-            if NOT_YOU.iter().any(|alert| ours.code == TransportErrorCode::crypto(*alert)) =>
-        {
-            DialError::WrongPeer { addr }
-        }
-        error => DialError::Failed { addr, why: error.to_string() },
     }
 }
 

@@ -201,13 +201,15 @@ impl Ladder {
         good.map(|(addr, _)| *addr).collect()
     }
 
-    /// The kept form: the two addresses of each node that worked last, and those it told.
+    /// The kept form: the addresses of each node that worked last, then those that did not fail. One that fails today may be
+    /// a machine that is switched off, so it is kept as well, as long as there is room.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let each = |(node, known): (&NodeId, &Known)| {
-            let mut list: Vec<_> =
-                known.addresses.iter().filter(|(_, address)| address.worked != Some(false)).collect();
-            list.sort_by_key(|(addr, address)| (std::cmp::Reverse(address.worked_at), **addr));
+            let mut list: Vec<_> = known.addresses.iter().collect();
+            list.sort_by_key(|(addr, address)| {
+                (std::cmp::Reverse(address.worked_at), address.worked == Some(false), **addr)
+            });
             let addresses = list.into_iter().take(ADDRESSES_MAX / 2).map(|(addr, _)| addr.to_string());
             (node.0, addresses.collect::<Vec<_>>())
         };
@@ -315,6 +317,16 @@ mod tests {
         assert_eq!(again.candidates(&NODE)[0].rung, Rung::Cached);
         assert!(again.known(&NODE).contains(&addr(500)), "what worked is kept");
         assert!(again.load(b"\x01nonsense").is_err());
+    }
+
+    #[test]
+    fn an_address_that_fails_today_is_still_known_tomorrow() {
+        let mut ladder = Ladder::default();
+        ladder.worked(NODE, addr(1), Rung::Configured);
+        ladder.failed(NODE, addr(1), "nothing answers");
+        let mut again = Ladder::default();
+        again.load(&ladder.encode()).unwrap();
+        assert_eq!(ports(&again), [1]);
     }
 
     #[test]

@@ -26,11 +26,11 @@
 //!
 //! Absent on purpose: what entries mean, and any order between nodes.
 
-use crate::blobs::BlobError;
+use crate::blobs::{BlobError, Blobs};
 use crate::endpoint::{CloseCode, Endpoint};
 use crate::identity::DataDir;
 use crate::node::shared::Shared;
-use crate::store::{Append, Appended, ReadStoreError, SaveError, StoreThread, Wait};
+use crate::store::{Append, Appended, ReadStoreError, SaveError, StoreHandle, StoreThread, Wait};
 use crate::tls::tenants::Registration;
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,6 +60,7 @@ mod status;
 mod switch;
 mod switch_links;
 mod wanted;
+mod watermark;
 
 pub use admin::AdminError;
 pub use alerts::{Alert, AlertCode};
@@ -197,6 +198,18 @@ impl Node {
     /// Syncs what is in memory and moves views into the database, now.
     pub async fn checkpoint(&self) -> Result<(), SaveError> {
         self.shared.store.checkpoint().await
+    }
+
+    /// The store itself: for whoever writes from a thread that is no async task.
+    #[must_use]
+    pub fn store(&self) -> &StoreHandle {
+        &self.shared.store
+    }
+
+    /// The blobs that are here, without asking anybody.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.shared.blobs
     }
 
     /// Keeps bytes as a blob, durably, and gives the hash that names them.

@@ -6,6 +6,7 @@ use crate::enrol::{CodeKind, Desk, FrontDesk, NoRandomness, random};
 use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{DataDir, OpenDirError, Role};
 use crate::node::news::Newsroom;
+use crate::node::setup::Meaning;
 use crate::node::shared::{Board, Shared};
 use crate::node::switch::Switch;
 use crate::node::{Node, NodeConfig, Running};
@@ -71,8 +72,9 @@ impl Node {
         fold: Arc<dyn Fold>,
         scope: Arc<dyn Scope>,
     ) -> Result<Self, OpenError> {
-        let endpoint = Endpoint::bind(config.listen)?;
-        Self::start(config, endpoint, true, fold, scope).await
+        let dir = DataDir::open(&config.dir, config.role)?;
+        let endpoint = Endpoint::bind_again(config.listen, dir.key())?;
+        Self::start(config, dir, Socket { endpoint, ours: true }, Meaning { fold, scope }).await
     }
 
     /// Opens a node on a socket that somebody else owns and serves: headquarters keeps many stores behind one port.
@@ -82,23 +84,24 @@ impl Node {
         fold: Arc<dyn Fold>,
         scope: Arc<dyn Scope>,
     ) -> Result<Self, OpenError> {
-        Self::start(config, endpoint.clone(), false, fold, scope).await
+        let dir = DataDir::open(&config.dir, config.role)?;
+        let socket = Socket { endpoint: endpoint.clone(), ours: false };
+        Self::start(config, dir, socket, Meaning { fold, scope }).await
     }
 
     async fn start(
         config: NodeConfig,
-        endpoint: Endpoint,
-        owns_endpoint: bool,
-        fold: Arc<dyn Fold>,
-        scope: Arc<dyn Scope>,
+        dir: DataDir,
+        socket: Socket,
+        meaning: Meaning,
     ) -> Result<Self, OpenError> {
-        let dir = DataDir::open(&config.dir, config.role)?;
+        let Socket { endpoint, ours } = socket;
         let (key, root) = (dir.key().clone(), dir.sentinel().root);
         let blobs = Blobs::open(&dir.blobs_path(), config.blob_bytes_max)?;
         let (dir, store) = {
             let sizes = config.store;
             tokio::task::spawn_blocking(move || {
-                let store = open_store(&dir, sizes, fold, scope)?;
+                let store = open_store(&dir, sizes, meaning)?;
                 Ok::<_, OpenError>((dir, store))
             })
             .await??
@@ -119,7 +122,7 @@ impl Node {
         let registration = endpoint.tenants().register(names, tenant);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        if owns_endpoint {
+        if ours {
             let (endpoint, stop) = (endpoint.clone(), stop.clone());
             tasks.spawn(async move { endpoint.serve(stop).await });
         }
@@ -130,10 +133,16 @@ impl Node {
         }
         let switch = Switch::new(Arc::clone(&shared), endpoint.clone(), arrivals, hints);
         tasks.spawn(switch.run(stop.clone()));
-        let endpoint = owns_endpoint.then_some(endpoint);
+        let endpoint = ours.then_some(endpoint);
         let running = Running { tasks, registration, store: thread, endpoint, dir };
         Ok(Self { shared, stop, running: Arc::new(Mutex::new(Some(running))) })
     }
+}
+
+/// The socket, and whether this node serves and closes it.
+struct Socket {
+    endpoint: Endpoint,
+    ours: bool,
 }
 
 struct Parts<'a> {
@@ -185,12 +194,8 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
 }
 
 /// Opens the store of a directory, on the thread that calls.
-pub(super) fn open_store(
-    dir: &DataDir,
-    config: StoreConfig,
-    fold: Arc<dyn Fold>,
-    scope: Arc<dyn Scope>,
-) -> Result<Store, OpenError> {
+pub(super) fn open_store(dir: &DataDir, config: StoreConfig, meaning: Meaning) -> Result<Store, OpenError> {
+    let Meaning { fold, scope } = meaning;
     let disk = Arc::new(dir.journal_disk()?);
     let (root, key) = (dir.sentinel().root, dir.key().clone());
     let mint_run = Box::new(mint_run);

@@ -227,8 +227,7 @@ fn begin(
     meaning: &Meaning,
 ) -> Result<(), SetupError> {
     let data = DataDir::create(dir, root, key, role, wall())?;
-    let Meaning { fold, scope } = meaning.clone();
-    let mut store = open_store(&data, StoreConfig::default(), fold, scope)?;
+    let mut store = open_store(&data, StoreConfig::default(), meaning.clone())?;
     for reply in store.step(wall(), vec![Request::Statements(statements)]) {
         if let Reply::Statements(answers) = reply {
             answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;

@@ -3,14 +3,13 @@
 use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
 use crate::enrol::random;
 use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
-use crate::identity::Role;
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
 use crate::node::shared::{LinkId, Shared};
 use crate::node::wanted::{PATIENCE, Wanted, wanted};
+use crate::node::watermark::Watermark;
 use crate::node::{admin, alerts};
 use crate::proto::Code;
-use crate::store::{Append, Wait};
 use crate::tls::{self, Protocol};
 use quinn::Connection;
 use std::collections::BTreeMap;
@@ -21,9 +20,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
-use toko_crdt::book::rows;
+use toko_crdt::NodeId;
 use toko_crdt::frontier::Frontier;
-use toko_crdt::{Body, Lane, NodeId};
 use tracing::{debug, info, warn};
 
 /// Events of links that may wait. Links never wait for it.
@@ -61,13 +59,6 @@ pub(super) struct Switch {
     ticks: u64,
     changed: watch::Receiver<u64>,
     watermark: Watermark,
-}
-
-/// What headquarters has told the store that it holds.
-#[derive(Default)]
-struct Watermark {
-    told: Option<Frontier>,
-    last: Option<Instant>,
 }
 
 /// A node with which there is no link and should be one.
@@ -197,7 +188,7 @@ impl Switch {
         match done {
             Done::Newcomer => self.newcomers = self.newcomers.saturating_sub(1),
             Done::Link(end) => self.link_ended(&end),
-            Done::Watermark { told } => self.watermark.told = told,
+            Done::Watermark { told } => self.watermark.was_told(told),
             Done::Dial { wanted, result: Ok((connection, Candidate { addr, rung })) } => {
                 if let Some(want) = self.wants.get_mut(&wanted.node) {
                     want.dialling = false;
@@ -298,17 +289,21 @@ impl Switch {
         if members.root_hash() == self.shared.members.now().root_hash() {
             return;
         }
+        let hub_before = self.shared.hub();
         self.shared.members.set(Arc::clone(&members));
         self.shared.newsroom.look_at_members(&members);
         hint_configured(&self.shared, &mut self.shared.board().ladder);
-        let gone: Vec<(LinkId, NodeId)> = {
-            let board = self.shared.board();
-            let lines = board.links.iter().map(|(id, line)| (*id, line.peer));
-            lines.filter(|(_, peer)| !members.is_member(peer)).collect()
-        };
-        for (id, peer) in gone {
-            info!(peer = %peer.short(), "link ends: the peer is no member any more");
-            self.end_link(id, Code::NoMember, CloseCode::NotMember);
+        let hub_changed = self.shared.hub() != hub_before;
+        let lines: Vec<(LinkId, NodeId)> =
+            self.shared.board().links.iter().map(|(id, line)| (*id, line.peer)).collect();
+        for (id, peer) in lines {
+            if !members.is_member(&peer) {
+                info!(peer = %peer.short(), "link ends: the peer is no member any more");
+                self.end_link(id, Code::NoMember, CloseCode::NotMember);
+            } else if hub_changed {
+                // Which links carry news is agreed when they begin.
+                self.end_link(id, Code::Replaced, CloseCode::Done);
+            }
         }
         self.look_for_hub();
     }
@@ -317,46 +312,12 @@ impl Switch {
         self.ticks += 1;
         self.shared.newsroom.tick();
         alerts::watch_for_clones(&self.shared);
-        if self.shared.role == Role::Headquarters {
-            self.tell_watermark();
+        if let Some(telling) = self.watermark.tell(&self.shared) {
+            self.tasks.spawn(async move { Done::Watermark { told: telling.await } });
         }
         if self.unsaved && self.ticks.is_multiple_of(SAVE_TICKS) {
             self.save();
         }
-    }
-
-    /// Headquarters writes down what it holds that it has not yet told: lines that moved on, in an entry of its own.
-    fn tell_watermark(&mut self) {
-        let due = self.watermark.last.is_none_or(|last| last.elapsed() >= self.shared.config.watermark_every);
-        if !due {
-            return;
-        }
-        self.watermark.last = Some(Instant::now());
-        let reader = self.shared.store.reader();
-        let told = self.watermark.told.take().or_else(|| reader.read(rows::watermark_union).ok());
-        let Some(mut told) = told else { return };
-        let others = reader.frontier();
-        let others = others
-            .lines()
-            .filter(|(journal, _)| journal.lane == Lane::Books && journal.node != self.shared.node);
-        let news = others.map(|(journal, head)| (*journal, *head)).collect::<Frontier>().delta(&told);
-        if news.is_empty() || !self.shared.members.admits(&self.shared.node) {
-            self.watermark.told = Some(told);
-            return;
-        }
-        let store = self.shared.store.clone();
-        self.tasks.spawn(async move {
-            told.apply(&news);
-            let body = Body::Watermark(news);
-            let append = Append { lane: Lane::Books, body, saw: None, wait: Wait::Synced };
-            match store.append(append).await {
-                Ok(_) => Done::Watermark { told: Some(told) },
-                Err(err) => {
-                    warn!(%err, "the watermark was not saved");
-                    Done::Watermark { told: None }
-                }
-            }
-        });
     }
 
     fn save(&mut self) {

@@ -1,6 +1,9 @@
 //! A shop of real nodes on 127.0.0.1, in one process, with directories that last as long as the test.
 #![cfg(test)]
 
+mod cut;
+mod relay;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
