@@ -1,9 +1,6 @@
 //! A till through its own door: what a front end can do, and what is refused.
-#![cfg(test)]
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,6 @@
 //! Tills with a hub and with each other, over real links on 127.0.0.1.
-#![cfg(test)]
 
-mod common;
-
-use common::{CATALOGUE, config, text};
+use crate::common::{CATALOGUE, config, text};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,6 @@
 //! A till that comes back goes on: with its carts, its numbers and its keys.
-#![cfg(test)]
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

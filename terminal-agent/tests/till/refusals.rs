@@ -1,9 +1,6 @@
 //! Bad input at the till's door: each is refused with a code and a place, and changes nothing.
-#![cfg(test)]
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -24,6 +21,9 @@ fn row<'a>(
 ) -> Row<'a> {
     (method, path.into(), body, status, code, field)
 }
+
+/// Method, path, headers, body; then status and code of the refusal.
+type Raw<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
 
 /// Everything that a refused request must leave as it was.
 async fn everything(shop: &Shop, cart: &str) -> Value {
@@ -163,7 +163,7 @@ async fn whatever_is_asked_the_answer_is_json_with_a_code() {
     let long = "x".repeat(129);
     let big = " ".repeat((1 << 20) + 1);
     #[rustfmt::skip]
-    let table: Vec<(&str, &str, Vec<(&str, &str)>, &str, u16, &str)> = vec![
+    let table: Vec<Raw<'_>> = vec![
         ("GET", "/v1/status", vec![host], "", 401, "unauthorized"),
         ("GET", "/v1/status", vec![host, ("authorization", "Bearer x")], "", 401, "unauthorized"),
         ("GET", "/nowhere", vec![host], "", 401, "unauthorized"),

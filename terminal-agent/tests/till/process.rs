@@ -1,9 +1,6 @@
 //! The real program: its commands, its exit codes, a power cut in the middle of a cart, and an orderly stop.
-#![cfg(test)]
 
-mod common;
-
-use common::{Shop, enrol, text};
+use crate::common::{Shop, enrol, text};
 use serde_json::json;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -167,7 +164,8 @@ fn a_wrong_command_line_a_wrong_setting_and_a_wrong_directory_have_their_codes()
 async fn two_tills_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let shop = Shop::open(dir.path(), 1).await;
-    let second = terminal_agent::service::Agent::start(&dir.path().join("till-1"), &common::config()).await;
+    let second =
+        terminal_agent::service::Agent::start(&dir.path().join("till-1"), &crate::common::config()).await;
     assert!(second.unwrap_err().to_string().contains("open in another process"));
     shop.close().await;
 }

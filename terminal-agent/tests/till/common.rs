@@ -1,6 +1,4 @@
 //! A till on a directory of its own, with its API on a real socket.
-#![cfg(test)]
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use serde_json::{Value, json};
 use std::path::Path;
