@@ -88,6 +88,7 @@ impl Headquarters {
         info!(store = %name, node = %store.node().short(), "a code was given out");
         Ok(json!({
             "store": name,
+            "node": store.node().to_string(),
             "code": code.to_string(),
             "minutes": toko_mesh::enrol::CODE_MINUTES,
             "tries": toko_mesh::enrol::TRIES_MAX,

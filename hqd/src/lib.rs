@@ -3,7 +3,7 @@
 //! Each store is a tenant of its own: its key, its log, its views, in its own folder; nothing of one is reachable by
 //! another. Towards a store headquarters is one more peer that asks for the books lane only; what it holds durably it tells
 //! the store by watermarks in its own journal there. Read in this order: [`cli`], [`config`], [`home`], `books`,
-//! `tenant`, `headquarters`, [`report`], `publish`, [`control`].
+//! `tenant`, `headquarters`, [`report`], `publish`, `control`, [`serve`].
 //!
 //! ```
 //! let dir = tempfile::tempdir().unwrap();
@@ -19,7 +19,7 @@ pub mod ask;
 mod books;
 pub mod cli;
 pub mod config;
-pub mod control;
+mod control;
 mod headquarters;
 pub mod home;
 mod publish;

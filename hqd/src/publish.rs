@@ -61,7 +61,7 @@ pub(crate) async fn publish(goods: &Goods, stores: &[Arc<Tenant>]) -> Result<Val
             Err(refusal) if done.is_empty() => return Err(refusal),
             Err(refusal) => {
                 let words = format!("published for {}, but not for {}", done.join(", "), store.name());
-                return Err(refusal.because(&words));
+                return Err(refusal.after(&words));
             }
         }
         done.push(store.name());

@@ -220,6 +220,15 @@ impl Tenant {
             "node": self.node.to_string(),
             "currency": self.currency.code(),
             "state": self.word().word(),
+            "store_id": null,
+            "links": [],
+            "last_contact_s": null,
+            "lacks": null,
+            "entries": 0,
+            "frontier": null,
+            "digests": { "books": null },
+            "parked": 0,
+            "catalogue": null,
         });
         let Some(books) = self.books() else { return Ok((row, Vec::new())) };
         let status = books.status().await?;

@@ -42,6 +42,13 @@ impl Refusal {
         self.log = log.to_string();
         self
     }
+
+    /// The same, after something that was done already.
+    #[must_use]
+    pub(crate) fn after(mut self, done: &str) -> Self {
+        self.log = if self.log.is_empty() { done.to_owned() } else { format!("{done}: {}", self.log) };
+        self
+    }
 }
 
 impl IntoResponse for Refusal {

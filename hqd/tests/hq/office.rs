@@ -98,6 +98,6 @@ fn home(dir: &TempDir) -> Home {
 fn config(dir: &TempDir, listen: SocketAddr) -> Config {
     let mut file = File::default();
     file.links.listen = listen.to_string();
-    file.books.watermark_every = toko_daemon::settings::Millis(100);
+    file.books.watermark_every = toko_daemon::settings::Millis(1_000);
     file.parse(&dir.path().join("hq")).unwrap()
 }
