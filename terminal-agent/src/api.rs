@@ -1,7 +1,7 @@
 //! The local API: HTTP and JSON on loopback, for the till screen and any other front end.
 //!
 //! A request passes: the guard (who may ask), a bound on how many are worked on, a bound on time, the body's limit; then it is
-//! read into a [`Command`] or a question, which the till answers. Every answer is JSON, every refusal has one shape
+//! read into a [`crate::till::Command`] or a question, which the till answers. Every answer is JSON, every refusal has one shape
 //! ([`ApiError`]). Invariants: the router is made from [`ROUTES`] alone; whoever gives up waiting has not undone anything,
 //! and learns what came of it by repeating the key.
 //!

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use toko_crdt::body::Body;
-use toko_crdt::clock::Hlc;
+use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::entry::Saw;
 use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
@@ -156,6 +156,19 @@ impl Ledger {
     /// Reads the views as they are at one moment.
     pub fn read<T>(&self, read: impl FnOnce(&dyn KvRead) -> Result<T, KvError>) -> Result<T, Refusal> {
         Ok(self.node.read(read)?)
+    }
+
+    /// When this node last wrote something, as far as it knows: no time before that can be right.
+    ///
+    /// Errors: an entry could not be read.
+    pub fn last_written(&self) -> Result<UnixMicros, Refusal> {
+        let mut last = UnixMicros(0);
+        for (journal, head) in self.node.frontier().lines().filter(|(journal, _)| journal.node == self.me()) {
+            let place = EntryRef { journal: *journal, seq: head.seq };
+            let entry = self.node.entry(&place).map_err(|error| Refusal::Unreadable(error.to_string()))?;
+            last = last.max(entry.map_or(last, |entry| entry.at().wall()));
+        }
+        Ok(last)
     }
 
     /// The op that an effect was, wherever its entry stands.

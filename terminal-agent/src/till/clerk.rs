@@ -87,6 +87,7 @@ impl Clerk {
     pub fn start(setup: ClerkSetup) -> Result<Self, Refusal> {
         let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
         let noted = setup.desk.series().map_err(unreadable)?;
+        let known = setup.ledger.last_written()?;
         let mut clerk = Self {
             ledger: setup.ledger,
             shelf: setup.shelf,
@@ -99,7 +100,7 @@ impl Clerk {
             wall: setup.wall,
             desk: setup.desk,
             clock: Clock::default(),
-            known: UnixMicros(0),
+            known,
             run: None,
             series: noted.unwrap_or(SeriesNote { series: series::FIRST, since: Run(0) }),
             series_seen: None,
@@ -156,15 +157,16 @@ impl Clerk {
         if let Some((request, answer)) = self.answered.of(&idem.key) {
             return if request == idem.request { Ok(answer) } else { Err(Refusal::KeyReused) };
         }
-        let answer = match self.used(&idem)? {
-            Some(effect) => self.replay(&idem, &command, effect)?,
-            None => {
-                self.before(&command).await?;
-                self.execute(idem, command).await?
-            }
-        };
-        let answer = Arc::new(answer);
-        self.answered.note(idem, answer.clone());
+        if let Some(effect) = self.used(&idem)? {
+            return Ok(Arc::new(self.replay(&idem, &command, effect)?));
+        }
+        self.before(&command).await?;
+        let from_memory = command.from_memory();
+        let answer = Arc::new(self.execute(idem, command).await?);
+        // What is durable is known from the views, whole carts and sales included.
+        if from_memory {
+            self.answered.note(idem, answer.clone());
+        }
         Ok(answer)
     }
 
