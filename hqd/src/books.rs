@@ -169,6 +169,12 @@ impl Books {
         }
     }
 
+    /// Waits until the store says that this node is its headquarters.
+    pub(crate) async fn until_headquarters(&self) {
+        let mut changed = self.node.changed();
+        while !self.is_headquarters() && changed.changed().await.is_ok() {}
+    }
+
     /// Notes each time when somebody of the store is heard. Ends when the books are closed.
     pub(crate) async fn listen(&self) {
         let mut links = self.node.links_changed();

@@ -18,7 +18,7 @@ use crate::control::Refusal;
 use crate::home::Home;
 use crate::publish::{self, Goods};
 use crate::report::{self, Days};
-use crate::tenant::{Common, OpenTenantError, Tenant, Word};
+use crate::tenant::{Common, OpenTenantError, Tenant};
 
 /// Stores that may wait to be served, which takes no time.
 const NEWS_MAX: usize = 16;
@@ -84,7 +84,8 @@ impl Headquarters {
             }
             Err(_) => self.make_store(name, currency).await?,
         };
-        let code = store.open_code().map_err(|problem| Refusal::not_now("no-code", problem.to_string()))?;
+        let code =
+            store.open_code().await.map_err(|problem| Refusal::not_now("no-code", problem.to_string()))?;
         info!(store = %name, node = %store.node().short(), "a code was given out");
         Ok(json!({
             "store": name,
@@ -111,14 +112,28 @@ impl Headquarters {
         Ok(tenant)
     }
 
-    /// Publishes a catalogue for one store, or for all that have joined.
+    /// Publishes a catalogue for one store, or for all that have joined; those that have not are named.
     pub(crate) async fn publish(&self, goods: &Goods, store: Option<&str>) -> Result<Value, Refusal> {
         let _one_at_a_time = self.changing.lock().await;
-        let stores = match store {
+        let wanted = match store {
             Some(name) => vec![self.named(name)?],
-            None => self.all().into_iter().filter(|store| store.word() == Word::Joined).collect(),
+            None => self.all(),
         };
-        publish::publish(goods, &stores).await
+        let (mut stores, mut left_out) = (Vec::new(), Vec::new());
+        for store in wanted {
+            if store.until_joined().await {
+                stores.push(store);
+            } else {
+                left_out.push(store.name());
+            }
+        }
+        if let (Some(name), []) = (store, stores.as_slice()) {
+            let words = format!("{name} has not joined yet; see `hqd stores`");
+            return Err(Refusal::not_now("not-joined", words));
+        }
+        let mut answer = publish::publish(goods, &stores).await?;
+        answer["left_out"] = json!(left_out);
+        Ok(answer)
     }
 
     /// A report over one store or all.

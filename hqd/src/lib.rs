@@ -20,6 +20,7 @@ mod books;
 pub mod cli;
 pub mod config;
 mod control;
+mod door;
 mod headquarters;
 pub mod home;
 mod publish;

@@ -14,7 +14,7 @@ use toko_retail::views::{self, PublishedBundle};
 use tracing::info;
 
 use crate::control::Refusal;
-use crate::tenant::{Tenant, Word};
+use crate::tenant::Tenant;
 
 /// The longest name of a bundle, in characters.
 const NAME_CHARS_MAX: usize = 120;
@@ -83,12 +83,9 @@ fn read(goods: &Goods, currency: Currency) -> Result<Bundle, Refusal> {
 }
 
 async fn publish_one(bundle: &Bundle, store: &Tenant) -> Result<Hash, Refusal> {
-    let books = match (store.books(), store.word()) {
-        (Some(books), Word::Joined) => books,
-        (_, word) => {
-            let words = format!("{} has not joined yet ({}); see `hqd stores`", store.name(), word.word());
-            return Err(Refusal::not_now("not-joined", words));
-        }
+    let Some(books) = store.books() else {
+        let words = format!("{} has not joined yet; see `hqd stores`", store.name());
+        return Err(Refusal::not_now("not-joined", words));
     };
     let not_kept = |problem: &dyn std::fmt::Display| {
         Refusal::failed(format!("the catalogue was not kept for {}; check the disk", store.name()), problem)

@@ -141,8 +141,15 @@ pub fn added(answer: &Value) -> String {
 #[must_use]
 pub fn published(answer: &Value) -> String {
     let [name, items, blob] = ["/name", "/items", "/bundle"].map(|at| cell(answer.pointer(at)));
-    let stores: Vec<String> = list(answer, "/stores").iter().map(|store| cell(Some(store))).collect();
-    format!("{name}: {items} items, bundle {blob}, published for {}\n", stores.join(", "))
+    let names = |key| {
+        let names: Vec<String> = list(answer, key).iter().map(|store| cell(Some(store))).collect();
+        names.join(", ")
+    };
+    let mut out = format!("{name}: {items} items, bundle {blob}, published for {}\n", names("/stores"));
+    if !list(answer, "/left_out").is_empty() {
+        let _ = writeln!(out, "not for {}, which have not joined yet", names("/left_out"));
+    }
+    out
 }
 
 /// How long ago, in the largest unit that fits.

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -21,17 +21,19 @@ use toko_crdt::sign::{PublicKey, SecretKey};
 use toko_crdt::{KvError, NodeId};
 use toko_mesh::endpoint::{Arrival, Endpoint};
 use toko_mesh::enrol::{Code, CodeKind, Desk, FrontDesk, Joining, OpenError, take_in};
-use toko_mesh::tls::{self, Gate, TlsError, TlsKey, tenants};
+use toko_mesh::tls::Gate as _;
+use toko_mesh::tls::{self, TlsError, TlsKey};
 use toko_retail::currency::Currency;
 use tracing::{error, info, warn};
 
 use crate::books::{Books, BooksError, Site};
+use crate::door::Door;
 use crate::home::{HomeError, StoreFolder};
 use crate::publish;
 use crate::serve::with_causes;
 
-/// Newcomers that may wait at one store's desk. *Full*: the newcomer is told to come again.
-const ARRIVALS_MAX: usize = 8;
+/// How long a command waits for a store that is joining: its statement is on its way.
+const JOINING: Duration = Duration::from_secs(10);
 /// Newcomers that are talked to at once.
 const TALKS_MAX: usize = 4;
 /// How often a store without books looks whether its code is still good.
@@ -121,10 +123,12 @@ pub(crate) struct Tenant {
     folder: Mutex<StoreFolder>,
     desk: Arc<FrontDesk>,
     books: RwLock<Option<Books>>,
-    /// Held while the store joins or its books are opened again.
+    /// Open from before a code is given out, until somebody serves it.
+    door: Mutex<Option<Door>>,
+    /// Held while the store joins, or its books are opened or closed.
     joining: tokio::sync::Mutex<()>,
-    /// A code was given out while the books were open.
-    to_desk: Notify,
+    /// The books were closed to let a hub in.
+    closed: Notify,
 }
 
 impl Common {
@@ -150,8 +154,9 @@ impl Tenant {
             folder: Mutex::new(folder),
             desk: Arc::new(FrontDesk::new(Desk::new(CodeKind::JoinHq, tls::node_fingerprint(&node)))),
             books: RwLock::default(),
+            door: Mutex::default(),
             joining: tokio::sync::Mutex::default(),
-            to_desk: Notify::new(),
+            closed: Notify::new(),
             name: name.clone(),
         };
         if let Some(root) = root {
@@ -159,6 +164,8 @@ impl Tenant {
             let opened = Books::open(&tenant.site()).await;
             let books = opened.map_err(|source| OpenTenantError::Books { store: name, source })?;
             tenant.set_books(books);
+        } else {
+            tenant.open_door();
         }
         Ok(tenant)
     }
@@ -201,16 +208,26 @@ impl Tenant {
         }
     }
 
-    /// Gives out a code for its hub.
-    pub(crate) fn open_code(&self) -> Result<Code, NoCodeError> {
+    /// Gives out a code for its hub. The door is open before the code is out.
+    pub(crate) async fn open_code(&self) -> Result<Code, NoCodeError> {
+        let _one_at_a_time = self.joining.lock().await;
         if self.word() == Word::Joined {
             return Err(NoCodeError::Joined(self.name()));
         }
         let code = self.desk.open(None)?;
         if self.books().is_some() {
-            self.to_desk.notify_one();
+            self.close().await;
+            self.open_door();
+            self.closed.notify_one();
         }
         Ok(code)
+    }
+
+    /// Waits until the store has joined, where that is under way. Whether it has.
+    pub(crate) async fn until_joined(&self) -> bool {
+        let Some(books) = self.books() else { return false };
+        let _ = tokio::time::timeout(JOINING, books.until_headquarters()).await;
+        self.word() == Word::Joined
     }
 
     /// The store as `hqd stores` shows it, and what somebody should look at.
@@ -255,11 +272,7 @@ impl Tenant {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => {}
-                        () = self.to_desk.notified() => {
-                            if self.word() != Word::Joined {
-                                self.close().await;
-                            }
-                        }
+                        () = self.closed.notified() => {}
                         () = books.listen() => return,
                     }
                 }
@@ -278,10 +291,8 @@ impl Tenant {
     /// Lets a hub in that comes with a code; ends when books are open. Where the store is known already and the code is no
     /// longer good, the books are opened as they are.
     async fn wait_for_hub(self: &Arc<Self>, stop: &CancellationToken) {
-        let (inbox, mut arrivals) = mpsc::channel(ARRIVALS_MAX);
-        let gate: Arc<dyn Gate> = Arc::clone(&self.desk) as _;
-        let tenant = tenants::Tenant { key: self.tls.clone(), members: None, gate: Some(gate), inbox };
-        let _registered = self.common.endpoint.tenants().register(vec![tls::node_name(&self.node)], tenant);
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut door = door.unwrap_or_else(|| self.new_door());
         let mut talks: JoinSet<bool> = JoinSet::new();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -290,7 +301,7 @@ impl Tenant {
                 biased;
                 () = stop.cancelled() => return,
                 Some(joined) = talks.join_next() => if matches!(joined, Ok(true)) { return },
-                Some(arrival) = arrivals.recv(), if talks.len() < TALKS_MAX => {
+                Some(arrival) = door.next(), if talks.len() < TALKS_MAX => {
                     let tenant = Arc::clone(self);
                     talks.spawn(async move { tenant.meet(&arrival).await });
                 }
@@ -354,6 +365,14 @@ impl Tenant {
                 false
             }
         }
+    }
+
+    fn open_door(&self) {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.new_door());
+    }
+
+    fn new_door(&self) -> Door {
+        Door::open(&self.common.endpoint, &self.tls, &self.desk)
     }
 
     fn site(&self) -> Site {
