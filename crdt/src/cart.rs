@@ -62,8 +62,10 @@ use std::fmt;
 pub const CHANGE_BYTES_MAX: usize = 64 * 1024;
 /// How many operations one change may claim.
 pub const OPS_MAX: usize = 1_024;
-/// How many changes a cart takes from this node. Those of others are taken in beyond it.
+/// How many changes there may be for this node to add one. Those of others are held beyond it, up to [`HELD_MAX`].
 pub const CHANGES_MAX: usize = 16_384;
+/// How many changes a cart may have to be opened at all: no till makes as many, so this bounds memory and nothing else.
+pub const HELD_MAX: usize = 65_536;
 /// How many lines, removed ones too, a cart takes from this node.
 pub const LINES_MAX: usize = 4_000;
 /// How many steps a line takes from this node.
@@ -162,7 +164,7 @@ impl Cart {
     /// `actor` is the running run's; among `changes` is everything that this run has written to the cart (see the module's
     /// first page). Bytes that are no raw change are counted ([`Cart::unseen`]) and otherwise passed over.
     ///
-    /// Errors: [`CartError::Document`] only, if Automerge fails again and again.
+    /// Errors: more than [`HELD_MAX`] changes; [`CartError::Document`] if Automerge fails again and again.
     pub fn open<C: AsRef<[u8]>>(
         cart: CartId,
         actor: Actor,
@@ -172,6 +174,7 @@ impl Cart {
         let mut open =
             Self { id: cart, actor, history, document: None, shown: Shown::default(), unreadable: 0 };
         for change in changes {
+            check_room("changes", open.history.held().len(), HELD_MAX)?;
             if open.history.hold(change.as_ref()).is_err() {
                 open.unreadable += 1;
             }
@@ -298,8 +301,10 @@ impl Cart {
 
     /// Takes in a change that came from elsewhere.
     ///
-    /// Errors: bytes that are no raw change; [`CartError::Document`] if Automerge fails again and again.
+    /// Errors: bytes that are no raw change; one change too many for [`HELD_MAX`]; [`CartError::Document`] if Automerge
+    /// fails again and again.
     pub fn apply(&mut self, change: &[u8]) -> Result<Took, CartError> {
+        check_room("changes", self.history.held().len(), HELD_MAX)?;
         let Some(hash) = self.history.hold(change).map_err(CartError::Change)? else {
             return Ok(Took::Known);
         };

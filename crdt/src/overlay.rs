@@ -172,4 +172,70 @@ mod tests {
         assert_eq!(keys(&views, 99), b"01349");
         assert_eq!(whole, Digests::recompute(&views).unwrap());
     }
+
+    /// Counts what is read.
+    struct Counting(MapKv, std::cell::Cell<usize>);
+
+    impl KvRead for Counting {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+            self.1.set(self.1.get() + 1);
+            self.0.get(key)
+        }
+
+        fn scan_from(
+            &self,
+            prefix: &[u8],
+            from: &[u8],
+            visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        ) -> Result<(), KvError> {
+            self.0.scan_from(prefix, from, visit)
+        }
+    }
+
+    impl Kv for Counting {
+        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), KvError> {
+            self.0.put(key, value)
+        }
+
+        fn delete(&mut self, key: &[u8]) -> Result<(), KvError> {
+            self.0.delete(key)
+        }
+    }
+
+    #[test]
+    fn a_row_is_read_once_although_fold_and_digests_both_need_it() {
+        let mut views = Counting(MapKv::default(), std::cell::Cell::new(0));
+        views.put(b"\x10a", b"1").unwrap();
+        let mut digests = Digests::recompute(&views.0).unwrap();
+        let mut overlay = Overlay::new(&views);
+        assert_eq!(overlay.get(b"\x10a").unwrap().as_deref(), Some(b"1".as_slice()));
+        overlay.put(b"\x10a", b"2").unwrap();
+        assert_eq!(overlay.get(b"\x10a").unwrap().as_deref(), Some(b"2".as_slice()));
+        assert_eq!(overlay.get(b"\x10b").unwrap(), None);
+        overlay.put(b"\x10b", b"3").unwrap();
+        overlay.delete(b"\x10c").unwrap();
+        overlay.into_writes().commit(&mut views, &mut digests).unwrap();
+        assert_eq!(views.1.get(), 3, "a and b by the fold, c by the commit");
+        assert_eq!(digests, Digests::recompute(&views.0).unwrap());
+    }
+
+    #[test]
+    fn writes_keep_to_the_keys_of_their_lane_and_writer() {
+        let base = MapKv::default();
+        let keeps = |key: &[u8], lane, shop| {
+            let mut overlay = Overlay::new(&base);
+            overlay.put(key, b"").unwrap();
+            overlay.keeps_to(lane, shop)
+        };
+        for (key, books, floor) in
+            [(0x10, true, false), (0x3f, true, false), (0x50, false, true), (0x7f, false, true)]
+        {
+            assert_eq!([keeps(&[key], Lane::Books, true), keeps(&[key], Lane::Floor, true)], [books, floor]);
+        }
+        assert!(keeps(&[0x90], Lane::Books, true) && keeps(&[0xc1], Lane::Floor, true));
+        for key in [0x01, 0x0f, 0x80, 0x8f] {
+            assert_eq!([keeps(&[key], Lane::Books, true), keeps(&[key], Lane::Books, false)], [false, true]);
+        }
+        assert!(!keeps(&[], Lane::Books, false) && !keeps(&[0], Lane::Books, false));
+    }
 }

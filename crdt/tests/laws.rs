@@ -16,6 +16,9 @@ mod dice;
 #[path = "laws/noise.rs"]
 mod noise;
 #[cfg(test)]
+#[path = "laws/replica.rs"]
+mod replica;
+#[cfg(test)]
 #[path = "laws/views.rs"]
 mod views;
 #[cfg(test)]

@@ -76,6 +76,9 @@ pub enum Command {
     Publish {
         /// CSV of items: the columns of `hubctl catalogue import`
         file: PathBuf,
+        /// CSV of tax codes, where items name some: the columns of `hubctl catalogue import --taxes`
+        #[arg(long, value_name = "FILE")]
+        taxes: Option<PathBuf>,
         /// For this store only
         #[arg(long, value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
         store: Option<String>,

@@ -69,7 +69,7 @@ impl Default for Links {
 
 impl Default for Books {
     fn default() -> Self {
-        Self { watermark_every: Millis(1_000) }
+        Self { watermark_every: Millis(10_000) }
     }
 }
 
@@ -94,7 +94,7 @@ pub struct Config {
 
 /// The longest path that a Unix socket may have, in bytes, the closing zero not counted.
 const SOCKET_BYTES_MAX: usize = 107;
-const WATERMARK_MS: std::ops::RangeInclusive<u64> = 100..=3_600_000;
+const WATERMARK_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
 
 impl File {
     /// Parses every value once.
@@ -109,7 +109,7 @@ impl File {
         }
         let every = self.books.watermark_every;
         if !WATERMARK_MS.contains(&every.0) {
-            problems.push(format!("books.watermark_every: {every} is not between 100ms and 1h"));
+            problems.push(format!("books.watermark_every: {every} is not between 1s and 1h"));
         }
         let socket = match self.control.socket.as_str() {
             "" => data.join("hqd.sock"),

@@ -7,7 +7,7 @@
 //! stores/FINGERPRINT/        one store, named by the fingerprint of headquarters' key for it
 //!     store.toml             what people call it, its currency, and its root key once it has joined
 //!     key                    headquarters' secret key for this store, mode 0600
-//!     books/                 log and views; nobody but `mesh` writes there
+//!     books/                 sentinel, key, log, views and blobs, once the store has joined; nobody but `mesh` writes there
 //! ```
 //!
 //! Invariants: every file is written whole (new file, synced, renamed), and a store's folder appears complete or not at
@@ -229,7 +229,6 @@ impl Home {
         write_whole(&fresh.join(KEY), &hex(key.seed()))?;
         let folder = StoreFolder { dir: dir.clone(), name: name.to_owned(), currency, key, root: None };
         write_whole(&fresh.join(ABOUT), &as_toml(&folder.about()))?;
-        make_dir(&fresh.join(BOOKS))?;
         sync_dir(&fresh)?;
         fs::rename(&fresh, &dir).map_err(io_at(&dir))?;
         sync_dir(&stores)?;
@@ -275,7 +274,7 @@ impl StoreFolder {
         self.key.node()
     }
 
-    /// Where log and views lie.
+    /// Where `mesh` keeps the store's books, once it has joined.
     #[must_use]
     pub fn books(&self) -> PathBuf {
         self.dir.join(BOOKS)

@@ -90,7 +90,7 @@ pub fn stores(answer: &Value) -> String {
     let columns = [
         ("STORE", "/store"),
         ("STATE", "/state"),
-        ("LAST CONTACT", "/last_contact"),
+        ("LAST CONTACT", "/seen"),
         ("LACKS", "/lacks"),
         ("ENTRIES", "/entries"),
         ("CATALOGUE", "/catalogue/name"),
@@ -100,6 +100,7 @@ pub fn stores(answer: &Value) -> String {
     for row in &mut rows {
         let digest: String = cell(row.pointer("/digests/books")).chars().take(12).collect();
         row["digests"]["books"] = digest.into();
+        row["seen"] = row["last_contact_s"].as_u64().map(age).into();
     }
     table(&rows, &columns)
 }
@@ -140,8 +141,26 @@ pub fn added(answer: &Value) -> String {
 #[must_use]
 pub fn published(answer: &Value) -> String {
     let [name, items, blob] = ["/name", "/items", "/bundle"].map(|at| cell(answer.pointer(at)));
-    let stores: Vec<String> = list(answer, "/stores").iter().map(|store| cell(Some(store))).collect();
-    format!("{name}: {items} items, bundle {blob}, published for {}\n", stores.join(", "))
+    let names = |key| {
+        let names: Vec<String> = list(answer, key).iter().map(|store| cell(Some(store))).collect();
+        names.join(", ")
+    };
+    let mut out = format!("{name}: {items} items, bundle {blob}, published for {}\n", names("/stores"));
+    if !list(answer, "/left_out").is_empty() {
+        let _ = writeln!(out, "not for {}, which have not joined yet", names("/left_out"));
+    }
+    out
+}
+
+/// How long ago, in the largest unit that fits.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..2 => "now".into(),
+        2..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {

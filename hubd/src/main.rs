@@ -1,2 +1,7 @@
-//! Not built yet.
-fn main() {}
+//! `hubd`: the store's hub.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hubd::run(std::env::args_os())
+}

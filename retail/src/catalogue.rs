@@ -1,4 +1,4 @@
-//! The catalogue a terminal sells from: all items by all their codes, in little memory, found in well under a microsecond.
+//! The catalogue a terminal sells from: all items by all their codes, in little memory, found in about a microsecond.
 //!
 //! Invariants: no two items share a code in any spelling; a catalogue never changes, a newer one takes its place. All texts
 //! stand in one string, items and codes are fixed-size records beside it, and the index holds one number per code, so that

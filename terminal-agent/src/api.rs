@@ -1,7 +1,7 @@
 //! The local API: HTTP and JSON on loopback, for the till screen and any other front end.
 //!
 //! A request passes: the guard (who may ask), a bound on how many are worked on, a bound on time, the body's limit; then it is
-//! read into a [`Command`] or a question, which the till answers. Every answer is JSON, every refusal has one shape
+//! read into a [`crate::till::Command`] or a question, which the till answers. Every answer is JSON, every refusal has one shape
 //! ([`ApiError`]). Invariants: the router is made from [`ROUTES`] alone; whoever gives up waiting has not undone anything,
 //! and learns what came of it by repeating the key.
 //!
@@ -91,7 +91,6 @@ struct Asked<'a> {
 }
 
 /// The router of the API.
-#[must_use]
 pub fn router(setup: ApiSetup) -> Router {
     let room = Arc::new(Semaphore::new(setup.at_once));
     let api = Api { setup: Arc::new(setup), room };
@@ -154,7 +153,12 @@ async fn door(State(api): State<Api>, request: Request, next: Next) -> Response 
 }
 
 impl Api {
-    async fn answer(&self, operation: Operation, params: BTreeMap<String, String>, request: Request) -> Response {
+    async fn answer(
+        &self,
+        operation: Operation,
+        params: BTreeMap<String, String>,
+        request: Request,
+    ) -> Response {
         let answered = async {
             let (parts, body) = request.into_parts();
             let bytes = read_body(&parts.headers, body).await?;
@@ -226,7 +230,10 @@ fn read_key(headers: &HeaderMap) -> Result<&str, ApiError> {
         return wrong("bad-key", "more than one Idempotency-Key");
     }
     match key.to_str() {
-        Ok(key) if (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| (b' '..=b'~').contains(&b)) => {
+        Ok(key)
+            if (1..=KEY_CHARS_MAX).contains(&key.len())
+                && key.bytes().all(|b| (b' '..=b'~').contains(&b)) =>
+        {
             Ok(key)
         }
         _ => wrong("bad-key", "an Idempotency-Key has 1 to 128 printable ASCII characters"),
@@ -239,7 +246,12 @@ fn read_query(query: &str) -> Result<BTreeMap<String, String>, ApiError> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (Some(name), Some(value)) = (unescape(name), unescape(value)) else {
-            return Err(ApiError::field("bad-query", PROGRAM, "query", "the query is not percent-encoded UTF-8"));
+            return Err(ApiError::field(
+                "bad-query",
+                PROGRAM,
+                "query",
+                "the query is not percent-encoded UTF-8",
+            ));
         };
         if out.insert(name.clone(), value).is_some() {
             return Err(ApiError::field("bad-query", PROGRAM, &name, format!("{name} is there twice")));

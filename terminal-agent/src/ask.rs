@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-#[error("the terminal does not answer at {address}: {problem}. Is `terminal-agent run` running, and is this its data directory (--data)?")]
+#[error(
+    "the terminal does not answer at {address}: {problem}. Is `terminal-agent run` running, and is this its data directory (--data)?"
+)]
 pub struct Silent {
     /// Where it was asked.
     pub address: SocketAddr,

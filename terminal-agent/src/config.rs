@@ -53,7 +53,9 @@ pub struct Links {
     pub listen: String,
     /// Addresses to tell others instead of the one that they see, such as one behind a port forwarding. Usually empty.
     pub advertise: Vec<String>,
-    /// Addresses of hub and terminals to try besides those remembered from before. Needed only where mDNS is filtered.
+    /// Addresses of the hub to try besides those remembered from before. Needed only where mDNS is filtered.
+    pub hub: Vec<String>,
+    /// Addresses of other terminals to try, likewise.
     pub peers: Vec<String>,
     /// Whether to find others by mDNS and be found. Costs a packet a minute or so.
     pub mdns: bool,
@@ -105,7 +107,13 @@ impl Default for Api {
 
 impl Default for Links {
     fn default() -> Self {
-        Self { listen: "0.0.0.0:7421".into(), advertise: Vec::new(), peers: Vec::new(), mdns: true }
+        Self {
+            listen: "0.0.0.0:7421".into(),
+            advertise: Vec::new(),
+            hub: Vec::new(),
+            peers: Vec::new(),
+            mdns: true,
+        }
     }
 }
 
@@ -146,7 +154,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Addresses to tell others.
     pub advertise: Vec<SocketAddr>,
-    /// Addresses to try.
+    /// Addresses of the hub to try.
+    pub hub: Vec<SocketAddr>,
+    /// Addresses of other terminals to try.
     pub peers: Vec<SocketAddr>,
     /// Whether to use mDNS.
     pub mdns: bool,
@@ -177,6 +187,7 @@ impl File {
         }
         let listen = address(&mut problems, "links.listen", &self.links.listen);
         let advertise = addresses(&mut problems, "links.advertise", &self.links.advertise);
+        let hub = addresses(&mut problems, "links.hub", &self.links.hub);
         let peers = addresses(&mut problems, "links.peers", &self.links.peers);
         let currency = Currency::parse(&self.till.currency)
             .map_err(|problem| problems.push(format!("till.currency: {problem}")))
@@ -192,6 +203,7 @@ impl File {
                 patience: self.api.patience,
                 listen,
                 advertise,
+                hub,
                 peers,
                 mdns: self.links.mdns,
                 currency,
@@ -232,7 +244,9 @@ impl Receipt {
 fn address(problems: &mut Vec<String>, key: &str, text: &str) -> Option<SocketAddr> {
     let parsed = text.parse::<SocketAddr>();
     parsed
-        .map_err(|_| problems.push(format!("{key}: \"{text}\" is no address and port, such as 192.168.1.10:7420")))
+        .map_err(|_| {
+            problems.push(format!("{key}: \"{text}\" is no address and port, such as 192.168.1.10:7420"))
+        })
         .ok()
 }
 

@@ -49,10 +49,13 @@ impl Desk {
             Some(token) if token.len() >= 32 && token.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(token),
             Some(_) => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("{} holds no token; remove it and a new one is drawn", self.data.join(TOKEN).display()),
+                format!(
+                    "{} holds no token; remove it and a new one is drawn",
+                    self.data.join(TOKEN).display()
+                ),
             )),
             None => {
-                let token = hex(&Draw::new()?.bytes());
+                let token = hex(&Draw::new().map_err(io::Error::other)?.bytes());
                 self.write(TOKEN, &token)?;
                 Ok(token)
             }

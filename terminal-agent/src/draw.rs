@@ -2,9 +2,8 @@
 //!
 //! Thirty-two bytes of the operating system, stretched by hashing with a counter. Nothing is drawn twice in one process run.
 
-use std::fs::File;
-use std::io::{self, Read};
 use toko_crdt::Hash;
+use toko_mesh::enrol::{NoRandomness, random};
 
 /// A source of random ids.
 pub struct Draw {
@@ -16,10 +15,8 @@ impl Draw {
     /// Takes its seed from the operating system.
     ///
     /// Errors: there is none to be had.
-    pub fn new() -> io::Result<Self> {
-        let mut seed = [0; 32];
-        File::open("/dev/urandom")?.read_exact(&mut seed)?;
-        Ok(Self { seed, drawn: 0 })
+    pub fn new() -> Result<Self, NoRandomness> {
+        Ok(Self { seed: random()?, drawn: 0 })
     }
 
     /// 32 bytes that nobody has seen.

@@ -1,14 +1,16 @@
 //! The till's side of the node: writing entries, reading views, and what others hold.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use toko_crdt::body::Body;
-use toko_crdt::clock::Hlc;
+use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::entry::Saw;
+use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
-use toko_crdt::hash::hex;
 use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
-use toko_mesh::store::{Append, SaveError, StoreHandle, Wait};
+use toko_mesh::node::{Alert, LinkStatus, Node};
+use toko_mesh::store::{SaveError, Wait};
 use toko_retail::ops::{OpV1, What};
 
 use crate::till::Refusal;
@@ -16,8 +18,7 @@ use crate::till::Refusal;
 /// The node as a till uses it. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    store: StoreHandle,
-    me: NodeId,
+    node: Node,
 }
 
 /// An entry that was written.
@@ -47,18 +48,24 @@ pub struct Holders {
 pub struct Condition {
     /// The hub of the highest term.
     pub hub: Option<NodeId>,
-    /// Whether there is a link to it.
+    /// Whether there is a working link to it.
     pub hub_linked: bool,
     /// Whether the store has headquarters.
     pub hq_known: bool,
-    /// Whether there is a link to them.
-    pub hq_linked: bool,
+    /// Entries of the books that headquarters has not yet said to hold.
+    pub hq_behind: u64,
     /// Links to other nodes.
     pub links: Vec<Link>,
+    /// Where the node listens.
+    pub listen: SocketAddr,
     /// Digest of the books' views, in hex.
     pub books: String,
     /// Digest of the floor's views, in hex.
     pub floor: String,
+    /// One hash over all that is durable here.
+    pub root: Hash,
+    /// Entries that are durable here.
+    pub entries: u64,
     /// Entries that are kept and not applied.
     pub parked: usize,
     /// What a person should know: a stable word, and a sentence.
@@ -70,39 +77,41 @@ pub struct Condition {
 pub struct Link {
     /// To whom.
     pub node: NodeId,
+    /// What people call it.
+    pub name: String,
     /// `hub`, `terminal` or `headquarters`.
     pub role: &'static str,
     /// Where.
-    pub address: Option<String>,
-    /// Whether it lives.
-    pub linked: bool,
+    pub address: String,
+    /// Whether both know what the other holds.
+    pub settled: bool,
     /// How it was found.
-    pub rung: Option<String>,
+    pub rung: &'static str,
 }
 
 impl Ledger {
-    /// The till's side of `store`, which is node `me`.
+    /// The till's side of `node`.
     #[must_use]
-    pub fn new(store: StoreHandle, me: NodeId) -> Self {
-        Self { store, me }
+    pub fn new(node: Node) -> Self {
+        Self { node }
     }
 
     /// This node.
     #[must_use]
     pub fn me(&self) -> NodeId {
-        self.me
+        self.node.id()
     }
 
     /// Who belongs to the store.
     #[must_use]
     pub fn members(&self) -> Arc<Members> {
-        self.store.reader().members()
+        self.node.members()
     }
 
     /// This terminal's number and name, as the hub enrolled it.
     #[must_use]
     pub fn terminal(&self) -> Option<(u16, String)> {
-        self.members().roles(&self.me).terminal.pop()
+        self.members().roles(&self.me()).terminal.pop()
     }
 
     /// What the store calls a node.
@@ -120,10 +129,17 @@ impl Ledger {
     /// Writes a body and waits as `wait` says.
     ///
     /// Errors: [`Refusal::NotSaved`] when nothing was written, [`Refusal::NotKnown`] when only a restart will tell.
-    pub async fn append(&self, lane: Lane, body: Body, saw: Option<Saw>, wait: Wait) -> Result<Written, Refusal> {
-        let appended = self.store.append(Append { lane, body, saw, wait }).await.map_err(refusal)?;
+    pub async fn append(
+        &self,
+        lane: Lane,
+        body: Body,
+        saw: Option<Saw>,
+        wait: Wait,
+    ) -> Result<Written, Refusal> {
+        let appended = self.node.append(lane, body, saw, wait).await.map_err(refusal)?;
         if let Some(code) = appended.parked {
-            let what = format!("the entry was written and is not counted ({code}); the store must be looked at");
+            let what =
+                format!("the entry was written and is not counted ({code}); the store must be looked at");
             return Err(Refusal::Unreadable(what));
         }
         Ok(Written { id: EffectId(appended.hash.0), place: appended.place, at: appended.at })
@@ -139,7 +155,20 @@ impl Ledger {
 
     /// Reads the views as they are at one moment.
     pub fn read<T>(&self, read: impl FnOnce(&dyn KvRead) -> Result<T, KvError>) -> Result<T, Refusal> {
-        Ok(self.store.reader().read(read)?)
+        Ok(self.node.read(read)?)
+    }
+
+    /// When this node last wrote something, as far as it knows: no time before that can be right.
+    ///
+    /// Errors: an entry could not be read.
+    pub fn last_written(&self) -> Result<UnixMicros, Refusal> {
+        let mut last = UnixMicros(0);
+        for (journal, head) in self.node.frontier().lines().filter(|(journal, _)| journal.node == self.me()) {
+            let place = EntryRef { journal: *journal, seq: head.seq };
+            let entry = self.node.entry(&place).map_err(|error| Refusal::Unreadable(error.to_string()))?;
+            last = last.max(entry.map_or(last, |entry| entry.at().wall()));
+        }
+        Ok(last)
     }
 
     /// The op that an effect was, wherever its entry stands.
@@ -149,7 +178,7 @@ impl Ledger {
         let missing = || Refusal::Unreadable(format!("entry {} is not here", id.short()));
         let entry = self.entry(id)?.ok_or_else(missing)?;
         let bytes = entry.body().ok_or_else(missing)?;
-        match Body::decode(&self.store.reader().store(), bytes) {
+        match Body::decode(&self.node.store_id(), bytes) {
             Ok(Body::Op(op)) => OpV1::decode(&op).map_err(|error| Refusal::Unreadable(error.to_string())),
             Ok(_) => Err(Refusal::Unreadable(format!("entry {} is no op", id.short()))),
             Err(error) => Err(Refusal::Unreadable(error.to_string())),
@@ -165,51 +194,106 @@ impl Ledger {
     }
 
     fn entry(&self, id: EffectId) -> Result<Option<Entry>, Refusal> {
-        self.store.reader().entry_by_hash(Hash(id.0)).map_err(|error| Refusal::Unreadable(error.to_string()))
+        self.node.entry_by_hash(&Hash(id.0)).map_err(|error| Refusal::Unreadable(error.to_string()))
     }
 
-    /// Root of the frontier that is durable here.
-    #[must_use]
-    pub fn root(&self) -> Hash {
-        self.store.reader().with_frontier(toko_crdt::frontier::Frontier::root)
+    /// A blob, from this terminal's disk or from whoever is linked and has it.
+    pub async fn blob(&self, hash: Hash) -> Option<Vec<u8>> {
+        match self.node.blob(&hash).await {
+            Ok(found) => found,
+            Err(err) => {
+                tracing::warn!(blob = %hash.short(), %err, "a blob could not be read or kept");
+                None
+            }
+        }
+    }
+
+    /// Asks through the store's thread whether it still works.
+    pub async fn probe(&self) -> Result<(), Refusal> {
+        self.node.probe().await.map_err(refusal)
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> StoreId {
-        self.store.reader().store()
+        self.node.store_id()
     }
 
     /// Who holds an entry durably, as far as they said so.
-    #[must_use]
-    pub fn holders(&self, place: EntryRef) -> Holders {
-        let here = self.store.reader().with_frontier(|frontier| {
-            frontier.head(&place.journal).is_some_and(|head| head.seq >= place.seq)
-        });
-        Holders { here, devices: 0, headquarters: false }
+    ///
+    /// Errors: the views could not be read.
+    pub fn holders(&self, place: EntryRef) -> Result<Holders, Refusal> {
+        let holders = self.node.holders(&place)?;
+        let headquarters = self.members().headquarters();
+        let (hq, store): (Vec<&NodeId>, Vec<&NodeId>) =
+            holders.iter().partition(|node| headquarters.contains(node));
+        let devices = store.iter().filter(|node| ***node != self.me()).count();
+        Ok(Holders { here: store.len() > devices, devices, headquarters: !hq.is_empty() })
     }
 
     /// How the node is.
-    pub fn condition(&self) -> Result<Condition, Refusal> {
-        let digests = self.store.reader().digests()?;
+    ///
+    /// Errors: the views could not be read.
+    pub async fn condition(&self) -> Result<Condition, Refusal> {
+        let status = self.node.status().await?;
         let members = self.members();
+        let role = |node: &NodeId| match members.roles(node) {
+            _ if status.hub.node == Some(*node) => "hub",
+            roles if roles.headquarters => "headquarters",
+            roles if roles.is_hub() => "hub",
+            _ => "terminal",
+        };
+        let link = |link: &LinkStatus| Link {
+            node: link.peer,
+            name: link.name.clone(),
+            role: role(&link.peer),
+            address: link.addr.to_string(),
+            settled: link.settled,
+            rung: link.rung.word(),
+        };
+        let alert = |alert: &Alert| {
+            let about = alert.node.and_then(|node| self.name_of(&node)).map(|name| format!("{name}: "));
+            let text = format!("{}{}; {}", about.unwrap_or_default(), alert.what, alert.code.advice());
+            (alert.code.word().to_owned(), text)
+        };
         Ok(Condition {
-            hub: members.hub().map(|(_, hub)| hub),
-            hub_linked: false,
-            hq_known: !members.headquarters().is_empty(),
-            hq_linked: false,
-            links: Vec::new(),
-            books: hex(&digests.books.0),
-            floor: hex(&digests.floor.0),
-            parked: self.store.reader().parked()?.len(),
-            alerts: Vec::new(),
+            hub: status.hub.node,
+            hub_linked: status.hub.alive,
+            hq_known: status.headquarters.is_some(),
+            hq_behind: status.headquarters.map_or(0, |hq| hq.behind),
+            links: status.links.iter().map(link).collect(),
+            listen: status.listen,
+            books: hex(&status.digests.books.0),
+            floor: hex(&status.digests.floor.0),
+            root: status.frontier_root,
+            entries: status.entries,
+            parked: status.parked.len(),
+            alerts: status.alerts.iter().map(alert).collect(),
         })
+    }
+
+    /// Whether there is a working link to the hub.
+    #[must_use]
+    pub fn hub_alive(&self) -> bool {
+        self.node.hub_alive()
+    }
+
+    /// Root of the frontier that is durable here.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.node.frontier().root()
     }
 
     /// Counts changes of views, frontier and members.
     #[must_use]
     pub fn changed(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.store.reader().changed()
+        self.node.changed()
+    }
+
+    /// Counts changes of links and of what others hold.
+    #[must_use]
+    pub fn links_changed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.node.links_changed()
     }
 }
 

@@ -1,3 +1,5 @@
 //! The `terminal-agent` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    terminal_agent::run(std::env::args_os())
+}

@@ -17,7 +17,8 @@ pub fn text(seen: &SaleSeen, dress: &Receipt, columns: usize) -> Result<String, 
     let local = i64::from(seen.sale.utc_offset_minutes).saturating_mul(60_000_000);
     let time = utc(UnixMicros(seen.sale.at_unix_micros.saturating_add(local)));
     let time = time.trim_end_matches('Z').replacen('T', " ", 1);
-    let dress = Dress { header: dress.header.clone(), footer: dress.footer.clone(), time, ..Dress::default() };
+    let dress =
+        Dress { header: dress.header.clone(), footer: dress.footer.clone(), time, ..Dress::default() };
     let content = Content::of(&seen.sale, seen.id, &dress)
         .map_err(|error| Refusal::Unreadable(format!("sale {} has no receipt: {error}", seen.id.short())))?;
     Ok(page(&content).plain(columns))
@@ -46,7 +47,8 @@ pub fn page(receipt: &Content) -> Page {
     page = page.rule().columns(&format!("No. {}", receipt.number), &receipt.tag);
     let unverified = if receipt.time_verified { "" } else { " (time not verified)" };
     page = page.line(&format!("{}{unverified}", receipt.time)).line(&format!("Day {}", receipt.day));
-    for (label, text) in [("Cashier", receipt.cashier.as_deref()), ("Ref.", Some(receipt.external.as_str()))] {
+    for (label, text) in [("Cashier", receipt.cashier.as_deref()), ("Ref.", Some(receipt.external.as_str()))]
+    {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             page = page.line(&format!("{label} {text}"));
         }
@@ -68,7 +70,9 @@ pub fn page(receipt: &Content) -> Page {
 fn with_line(mut page: Page, line: &ReceiptLine) -> Page {
     page = page.columns(&line.name, &line.value.amount());
     if line.qty != Qty::ONE {
-        page = page.line(&format!("  {} {} x {}", line.qty, line.unit, line.unit_price.amount()).replace("  x", " x"));
+        page = page.line(
+            &format!("  {} {} x {}", line.qty, line.unit, line.unit_price.amount()).replace("  x", " x"),
+        );
     }
     for (name, amount) in &line.discounts {
         page = page.columns(&format!("  {name}"), &format!("-{}", amount.amount()));

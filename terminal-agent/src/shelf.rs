@@ -13,8 +13,6 @@ use toko_retail::item::ItemRef;
 pub struct Stocked {
     /// Hash of its blob.
     pub bundle: Hash,
-    /// What people call it.
-    pub name: String,
     /// Revision of its activation.
     pub rev: u64,
     /// The items.

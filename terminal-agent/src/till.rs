@@ -18,8 +18,8 @@ mod floor;
 mod goods;
 mod memory;
 mod open_cart;
-mod refusal;
 mod refund;
+mod refusal;
 mod replay;
 mod seen;
 mod sell;
@@ -29,14 +29,14 @@ pub use ask::{About, BackLine, Command, NewLine};
 pub use clerk::{Clerk, ClerkSetup};
 pub use memory::idem;
 pub use refusal::{Kind, Refusal, Shown};
-pub use series::FIRST as FIRST_SERIES;
 pub use seen::{Answer, CartSeen, DaySeen, LineSeen, MovedSeen, RemovedSeen, SaleSeen};
+pub use series::FIRST as FIRST_SERIES;
 
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use toko_crdt::body::Idem;
 use toko_crdt::ids::CartId;
 use toko_retail::views::Custody;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 /// Commands that wait; more, and whoever asks waits too.
 pub const INBOX_MAX: usize = 64;

@@ -56,7 +56,8 @@ impl Wall {
 
     fn read(&self, at: UnixMicros, known: UnixMicros) -> Reading {
         let verified = at >= BUILT && at >= known;
-        let civil = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
+        let civil =
+            Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
         let day = u32::try_from(civil.year())
             .ok()
             .and_then(|year| {

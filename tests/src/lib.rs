@@ -7,11 +7,13 @@
 //! * the demo's stage: [`process`] starts and kills daemons, [`door`] speaks to them, [`relay`] is a cable
 //!   between two of them, [`lan`] all cables of a shop;
 //! * what a person sees: [`progress`] while it runs, [`report`] at the end;
+//! * the play itself: [`demo`];
 //! * how fast the bare machine is: [`machine`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
 pub mod day;
+pub mod demo;
 pub mod door;
 pub mod lan;
 pub mod machine;

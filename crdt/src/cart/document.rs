@@ -13,7 +13,7 @@
 
 use super::{Actor, FACTS_BYTES_MAX, VALUE_BYTES_MAX, name_is_sane};
 use crate::clock::Hlc;
-use crate::hash::{Hash, hex, unhex};
+use crate::hash::{Hash, unhex};
 use crate::ids::{LineId, StepId};
 use crate::stock::Milli;
 pub(super) use automerge::Change;
@@ -118,7 +118,7 @@ fn read_op(op: &RawOp) -> Option<Op> {
 }
 
 fn lower_hex(key: &str) -> Option<[u8; 16]> {
-    unhex(key).filter(|bytes| hex(bytes) == key)
+    if key.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { unhex(key) }
 }
 
 fn read_step_key(key: &str) -> Option<(LineId, StepId)> {
@@ -134,7 +134,7 @@ fn read_facts(value: &[u8]) -> Option<(Hlc, Vec<u8>)> {
 }
 
 fn step_key(line: &LineId, step: &StepId) -> String {
-    format!("{line}/{step}")
+    [line.to_string(), step.to_string()].join("/")
 }
 
 /// The actor of the genesis, which no node can have.
@@ -250,6 +250,7 @@ fn bytes_of(value: ValueRef<'_>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::hex;
     use automerge::ObjType;
 
     #[test]

@@ -204,3 +204,32 @@ impl<'a> Bytes<'a> {
         Some(rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_written_and_only_their_shortest_form_is_a_length() {
+        assert_eq!(Bytes(&[0xac, 0x02]).uleb(), Some(300));
+        assert_eq!(Bytes(&[0x7e]).sleb(), Some(-2));
+        assert_eq!(Bytes(&[0x80, 0x7f]).sleb(), Some(-128));
+        assert_eq!(Bytes(&[0xff; 12]).uleb(), None);
+        assert_eq!(Bytes(&[0x80]).uleb(), None, "cut short");
+        assert_eq!(Bytes(&[0]).uleb_short(), Some(0));
+        assert_eq!(Bytes(&[0xac, 0x02]).uleb_short(), Some(300));
+        assert_eq!(Bytes(&[0xac, 0x82, 0]).uleb_short(), None);
+    }
+
+    #[test]
+    fn runs_are_added_up_and_not_walked() {
+        let count = |column: &[u8]| Bytes(column).runs(|value| value.leb().map(|()| 1));
+        assert_eq!(count(&[5, 1]), Some(5), "five times the same");
+        assert_eq!(count(&[0x7d, 1, 2, 3, 2, 9]), Some(5), "three of their own, then two");
+        assert_eq!(count(&[0, 7]), Some(7), "seven times nothing");
+        assert_eq!(count(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 1]), Some(1 << 35));
+        assert_eq!(count(&[0x7d, 1, 2]), None, "cut short");
+        assert_eq!(Bytes(&[2, 100]).sum_of_runs(), Some(200), "a group counts what is below it");
+        assert_eq!(Bytes(&[3, 0x80, 0x80, 0x02]).booleans(), Some(3 + (2 << 14)));
+    }
+}

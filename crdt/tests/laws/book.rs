@@ -1,6 +1,7 @@
 //! The book, case by case: carried effects, poison, scope, lanes, forks.
 
-use crate::world::{Replica, World};
+use crate::replica::Replica;
+use crate::world::World;
 use toko_crdt::Entry;
 use toko_crdt::body::{Body, CARRIED_DEPTH_MAX, CartChange, Continued, Seal};
 use toko_crdt::book::{Applied, Code, rows};

@@ -1,7 +1,8 @@
 //! Equal sets of entries give equal views and equal digests.
 
 use crate::dice::{Dice, config};
-use crate::world::{CART, Event, NODES, Replica, What, World};
+use crate::replica::Replica;
+use crate::world::{CART, Event, NODES, What, World};
 use proptest::prelude::*;
 use toko_crdt::Entry;
 use toko_crdt::book::{Code, rows};

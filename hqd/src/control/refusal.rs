@@ -7,7 +7,7 @@ use serde_json::json;
 
 /// Why a command was not done. Nothing was changed.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
     screen: String,
@@ -16,37 +16,38 @@ pub struct Refusal {
 
 impl Refusal {
     /// The command makes no sense as it is.
-    pub fn asked_wrongly(code: &'static str, screen: impl Into<String>) -> Self {
+    pub(crate) fn asked_wrongly(code: &'static str, screen: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code, screen: screen.into(), log: String::new() }
     }
 
     /// What is named is not there.
-    pub fn not_there(code: &'static str, screen: impl Into<String>) -> Self {
+    pub(crate) fn not_there(code: &'static str, screen: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, code, screen: screen.into(), log: String::new() }
     }
 
     /// As things are it cannot be done.
-    pub fn not_now(code: &'static str, screen: impl Into<String>) -> Self {
+    pub(crate) fn not_now(code: &'static str, screen: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, code, screen: screen.into(), log: String::new() }
     }
 
     /// The disk, or something of ours.
-    pub fn failed(screen: impl Into<String>, log: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn failed(screen: impl Into<String>, log: &dyn std::fmt::Display) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self { status, code: "failed", screen: screen.into(), log: log.to_string() }
     }
 
     /// The same with what happened.
     #[must_use]
-    pub fn because(mut self, log: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn because(mut self, log: &dyn std::fmt::Display) -> Self {
         self.log = log.to_string();
         self
     }
 
-    /// What to do, in words.
+    /// The same, after something that was done already.
     #[must_use]
-    pub fn screen(&self) -> &str {
-        &self.screen
+    pub(crate) fn after(mut self, done: &str) -> Self {
+        self.log = if self.log.is_empty() { done.to_owned() } else { format!("{done}: {}", self.log) };
+        self
     }
 }
 

@@ -1,2 +1,7 @@
-//! Not built yet.
-fn main() {}
+//! `hubctl`: administers a running hub over its Unix socket.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hubd::ctl::run(std::env::args_os())
+}

@@ -101,6 +101,7 @@ impl<'a> Absorb<'a> {
     /// Ends with the rows, made from the log up to `position`.
     pub(super) fn finish(mut self, position: Position) -> Result<Absorbed, KvError> {
         if self.done.members_changed {
+            self.reconsider_statements()?;
             self.heal()?;
         }
         let made = MadeFrom { store: self.store, fold_version: self.fold.version(), position };
@@ -154,6 +155,20 @@ impl<'a> Absorb<'a> {
     fn set_head(&mut self, journal: JournalId, head: Option<Head>) -> Result<(), KvError> {
         self.done.heads.insert(journal, head);
         tables::put_head(&mut self.draft, &journal, head)
+    }
+
+    /// Offers statements that entries brought once more: one may have come before the statement about its issuer.
+    fn reconsider_statements(&mut self) -> Result<(), KvError> {
+        let statements = rows::statements(&self.draft)?;
+        let members = Arc::make_mut(&mut self.done.members);
+        let mut progress = true;
+        while progress {
+            progress = false;
+            for statement in &statements {
+                progress |= members.add(statement.clone()) == Ok(true);
+            }
+        }
+        Ok(())
     }
 
     /// Tries parked entries again whose author or right to write may be known now.

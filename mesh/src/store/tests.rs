@@ -333,6 +333,21 @@ fn members_come_with_the_hubs_journal_too() {
 }
 
 #[test]
+fn a_statement_that_came_before_the_one_about_its_issuer_counts_as_soon_as_that_comes() {
+    let mut hub = member(&SimDisk::new(), 2);
+    let store = hub.store_id();
+    // Enrolled by the hub of term 2, whom nobody here knows yet.
+    let claim = Claim::Terminal { term: 2, key: key(9).public(), number: 9, name: "Till 9".to_owned() };
+    let body = Body::Member(Statement::sign(&store, &key(8), claim));
+    let append = Append { lane: Lane::Books, body, saw: None, wait: Wait::Synced };
+    hub.step(NOW, vec![Request::Append(Box::new(append))]);
+    assert!(!hub.reader().members().is_member(&key(9).node()));
+    let succession = Statement::sign(&store, &key(1), Claim::Hub { term: 2, key: key(8).public() });
+    hub.step(NOW, vec![Request::Statements(vec![succession])]);
+    assert!(hub.reader().members().is_member(&key(9).node()));
+}
+
+#[test]
 fn a_running_copy_of_a_machine_forks_its_journal_and_every_effect_still_counts_once() {
     let disk = SimDisk::new();
     let mut one = member(&disk, 3);

@@ -30,8 +30,9 @@ impl Object {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { path: String::new(), fields: Map::new() });
         }
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|problem| ApiError::field("bad-json", PROGRAM, "", format!("the body is not JSON: {problem}")))?;
+        let value: Value = serde_json::from_slice(bytes).map_err(|problem| {
+            ApiError::field("bad-json", PROGRAM, "", format!("the body is not JSON: {problem}"))
+        })?;
         Self::of(String::new(), value)
     }
 
@@ -192,7 +193,12 @@ impl Object {
             None => Ok(Vec::new()),
             Some(Value::Array(values)) if values.len() > max => {
                 let found = values.len();
-                Err(ApiError::field("too-many", "Make it two.", &place, format!("{found} {name}, {max} at most")))
+                Err(ApiError::field(
+                    "too-many",
+                    "Make it two.",
+                    &place,
+                    format!("{found} {name}, {max} at most"),
+                ))
             }
             Some(Value::Array(values)) => {
                 let each = values.into_iter().enumerate();
@@ -297,7 +303,8 @@ mod tests {
 
     #[test]
     fn card_numbers_and_control_characters_are_refused_in_texts() {
-        let mut body = object(json!({ "memo": "paid 4111 1111 1111 1111", "note": "a\nb", "code": "\u{1b}" }));
+        let mut body =
+            object(json!({ "memo": "paid 4111 1111 1111 1111", "note": "a\nb", "code": "\u{1b}" }));
         assert_eq!(refused(body.text("memo")), ("bad-text", "memo".into()));
         assert_eq!(refused(body.text("note")), ("bad-text", "note".into()));
         assert_eq!(refused(body.code("code")), ("bad-code", "code".into()));

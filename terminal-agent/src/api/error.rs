@@ -85,7 +85,7 @@ impl IntoResponse for ApiError {
 
 /// A JSON answer. Nothing of it may be kept by anybody in between.
 #[must_use]
-pub fn answer(status: StatusCode, body: &Value) -> Response {
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     let mut response = (status, body.to_string()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -64,7 +64,8 @@ mod tests {
         for (name, value) in pairs {
             headers.insert(*name, HeaderValue::from_static(value));
         }
-        admit("secret", &Uri::from_static("/v1/status"), &headers).map_or_else(|e| e.status.as_u16(), |()| 200)
+        admit("secret", &Uri::from_static("/v1/status"), &headers)
+            .map_or_else(|e| e.status.as_u16(), |()| 200)
     }
 
     #[test]
@@ -73,7 +74,8 @@ mod tests {
         assert_eq!(judged(&[host, ("authorization", "Bearer secret")]), 200);
         assert_eq!(judged(&[("host", "localhost"), ("authorization", "bearer secret")]), 200);
         assert_eq!(judged(&[("host", "[::1]:80"), ("authorization", "Bearer secret")]), 200);
-        for wrong in ["Bearer secre", "Bearer secrets", "Bearer Secret", "Bearer ", "secret", "Basic secret"] {
+        for wrong in ["Bearer secre", "Bearer secrets", "Bearer Secret", "Bearer ", "secret", "Basic secret"]
+        {
             assert_eq!(judged(&[host, ("authorization", wrong)]), 401, "{wrong}");
         }
         assert_eq!(judged(&[host]), 401);

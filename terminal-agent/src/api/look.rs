@@ -95,7 +95,8 @@ impl Api {
             let after = after.map(|id| views::sale(kv, id)).transpose()?.flatten();
             views::sales_of_day(kv, day, after.as_ref(), limit + 1)
         })?;
-        let next = if found.len() > limit { found.get(limit - 1).map(|last| last.id.to_string()) } else { None };
+        let next =
+            if found.len() > limit { found.get(limit - 1).map(|last| last.id.to_string()) } else { None };
         let mut sales = Vec::new();
         for summary in found.into_iter().take(limit) {
             sales.push(sale_head(&SaleSeen { id: summary.id, sale: ledger.sale(summary.id)? }));
@@ -114,7 +115,7 @@ impl Api {
             None => Vec::new(),
         };
         shown["print"] = jobs.iter().map(print_shown).collect();
-        let holders = ledger.holders(summary.place);
+        let holders = ledger.holders(summary.place)?;
         shown["holders"] =
             json!({ "this_till": holders.here, "devices": holders.devices, "hq": holders.headquarters });
         Ok(shown)

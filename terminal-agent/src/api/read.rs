@@ -38,10 +38,7 @@ pub(super) fn is_command(operation: Operation) -> bool {
 /// Whether it makes something that was not there, and so answers 201.
 pub(super) fn creates(operation: Operation) -> bool {
     use Operation as Op;
-    !matches!(
-        operation,
-        Op::ChangeLine | Op::RemoveLine | Op::Park | Op::Take | Op::VoidCart | Op::GiveBack
-    )
+    !matches!(operation, Op::ChangeLine | Op::RemoveLine | Op::Park | Op::Take | Op::VoidCart | Op::GiveBack)
 }
 
 /// Reads the command of an operation. What is left in `body` afterwards is unknown.
@@ -68,11 +65,9 @@ pub(super) fn command(
         Op::VoidCart => Command::VoidCart { cart: cart(params)? },
         Op::Tender => Command::Tender { cart: cart(params)?, tender: tender(body, currency)? },
         Op::GiveBack => Command::GiveBack { cart: cart(params)?, tender: id(params, "tender")? },
-        Op::Sell => Command::Sell {
-            cart: cart(params)?,
-            tenders: tenders(body, currency)?,
-            about: about(body)?,
-        },
+        Op::Sell => {
+            Command::Sell { cart: cart(params)?, tenders: tenders(body, currency)?, about: about(body)? }
+        }
         Op::Return => take_back(body, currency)?,
         Op::VoidSale => Command::VoidSale {
             sale: sale(params)?,
@@ -87,7 +82,12 @@ pub(super) fn command(
         Op::PrintCopy => Command::PrintCopy { sale: sale(params)?, printer: body.word_given("printer")? },
         _ => {
             let log = format!("{operation:?} is no command");
-            return Err(ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal", PROGRAM, log));
+            return Err(ApiError::new(
+                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                PROGRAM,
+                log,
+            ));
         }
     })
 }

@@ -53,8 +53,10 @@ impl Shown<'_> {
     }
 
     pub(super) fn cart(&self, seen: &CartSeen) -> Value {
-        let taken: Vec<Value> = seen.tenders.iter().map(|(id, given)| tender(given, seen.currency, Some(*id))).collect();
-        let tendered = seen.tenders.iter().fold(0_i64, |sum, (_, given)| sum.saturating_add(given.amount_minor));
+        let taken: Vec<Value> =
+            seen.tenders.iter().map(|(id, given)| tender(given, seen.currency, Some(*id))).collect();
+        let tendered =
+            seen.tenders.iter().fold(0_i64, |sum, (_, given)| sum.saturating_add(given.amount_minor));
         let due = seen.total.minor_units().saturating_sub(tendered).max(0);
         let (state, sale) = match &seen.state {
             CartState::Open => ("open", None),

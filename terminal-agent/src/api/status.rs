@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use toko_crdt::clock::UnixMicros;
+use toko_retail::ops::BundleKind;
 use toko_retail::views::{self, CartState};
 
 use super::error::ApiError;
@@ -14,16 +15,22 @@ impl Api {
         let setup = &self.setup;
         let (health, day) = (setup.till.health().await?, setup.till.day().await?);
         let carts = setup.till.carts().await?;
-        let node = setup.ledger.condition()?;
+        let node = setup.ledger.condition().await?;
         let now = setup.wall.look(UnixMicros(0));
         let open = carts.iter().filter(|custody| custody.state == CartState::Open).count();
         let (number, name) = setup.ledger.terminal().unwrap_or_default();
-        let catalogue = setup.shelf.now().map(|stocked| {
-            json!({
-                "bundle": stocked.bundle.to_string(), "items": stocked.catalogue.len(),
-                "name": stocked.name, "rev": stocked.rev,
-            })
-        });
+        let catalogue = match setup.shelf.now() {
+            None => None,
+            Some(stocked) => {
+                let published =
+                    setup.ledger.read(|kv| views::bundles_published(kv, BundleKind::Catalogue))?;
+                let named = published.into_iter().rev().find(|bundle| bundle.blob == stocked.bundle);
+                Some(json!({
+                    "bundle": stocked.bundle.to_string(), "items": stocked.catalogue.len(),
+                    "name": named.map(|bundle| bundle.name).unwrap_or_default(), "rev": stocked.rev,
+                }))
+            }
+        };
         let mut alerts: Vec<Value> = node.alerts.iter().map(|(code, text)| alert(code, text)).collect();
         alerts.extend(self.alerts(&health, &now, catalogue.is_some(), day.day)?);
         Ok(json!({
@@ -37,13 +44,15 @@ impl Api {
             "currency": setup.shelf.currency().code(),
             "catalogue": catalogue,
             "hub": { "node": node.hub.map(|hub| hub.to_string()), "linked": node.hub_linked },
-            "hq": { "known": node.hq_known, "linked": node.hq_linked },
+            "hq": { "known": node.hq_known, "behind": node.hq_behind },
             "links": node.links.iter().map(|link| json!({
-                "node": link.node.to_string(), "name": setup.ledger.name_of(&link.node), "role": link.role,
-                "address": link.address, "linked": link.linked, "rung": link.rung,
+                "node": link.node.to_string(), "name": link.name, "role": link.role,
+                "address": link.address, "settled": link.settled, "rung": link.rung,
             })).collect::<Vec<_>>(),
+            "listen": node.listen.to_string(),
             "digests": { "books": node.books, "floor": node.floor },
-            "frontier": setup.ledger.root().to_string(),
+            "frontier": node.root.to_string(),
+            "entries": node.entries,
             "parked": node.parked,
             "alerts": alerts,
             "carts": { "open": open, "parked": carts.len() - open },
@@ -68,7 +77,10 @@ impl Api {
             alerts.push(alert("own-series", text));
         }
         if !stocked {
-            alerts.push(alert("no-catalogue", "there is no catalogue yet; only lines with a price and a name sell"));
+            alerts.push(alert(
+                "no-catalogue",
+                "there is no catalogue yet; only lines with a price and a name sell",
+            ));
         }
         if !now.verified {
             alerts.push(alert("clock-not-verified", "this machine's clock is wrong; receipts say so"));
@@ -78,10 +90,13 @@ impl Api {
         }
         let flags = self.setup.ledger.read(|kv| views::flags(kv))?;
         alerts.extend(flags.iter().map(|flag| match flag {
-            views::Flag::CartSoldTwice(cart) => alert("cart-sold-twice", &format!("cart {cart} was sold twice")),
-            views::Flag::OverReturned { sale, line } => {
-                alert("returned-too-much", &format!("more came back of line {line} of sale {sale} than was sold"))
+            views::Flag::CartSoldTwice(cart) => {
+                alert("cart-sold-twice", &format!("cart {cart} was sold twice"))
             }
+            views::Flag::OverReturned { sale, line } => alert(
+                "returned-too-much",
+                &format!("more came back of line {line} of sale {sale} than was sold"),
+            ),
             views::Flag::NumberTwice(number) => {
                 alert("number-twice", &format!("receipt number {number} was printed twice"))
             }

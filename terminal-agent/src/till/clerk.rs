@@ -87,19 +87,20 @@ impl Clerk {
     pub fn start(setup: ClerkSetup) -> Result<Self, Refusal> {
         let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
         let noted = setup.desk.series().map_err(unreadable)?;
+        let known = setup.ledger.last_written()?;
         let mut clerk = Self {
             ledger: setup.ledger,
             shelf: setup.shelf,
             receipt: setup.receipt,
             terminal: setup.terminal,
-            draw: Draw::new().map_err(unreadable)?,
+            draw: Draw::new().map_err(|error| Refusal::Unreadable(error.to_string()))?,
             carts: BTreeMap::new(),
             counter: (0, 0),
             day: None,
             wall: setup.wall,
             desk: setup.desk,
             clock: Clock::default(),
-            known: UnixMicros(0),
+            known,
             run: None,
             series: noted.unwrap_or(SeriesNote { series: series::FIRST, since: Run(0) }),
             series_seen: None,
@@ -156,15 +157,16 @@ impl Clerk {
         if let Some((request, answer)) = self.answered.of(&idem.key) {
             return if request == idem.request { Ok(answer) } else { Err(Refusal::KeyReused) };
         }
-        let answer = match self.used(&idem)? {
-            Some(effect) => self.replay(&idem, &command, effect)?,
-            None => {
-                self.before(&command).await?;
-                self.execute(idem, command).await?
-            }
-        };
-        let answer = Arc::new(answer);
-        self.answered.note(idem, answer.clone());
+        if let Some(effect) = self.used(&idem)? {
+            return Ok(Arc::new(self.replay(&idem, &command, effect)?));
+        }
+        self.before(&command).await?;
+        let from_memory = command.from_memory();
+        let answer = Arc::new(self.execute(idem, command).await?);
+        // What is durable is known from the views, whole carts and sales included.
+        if from_memory {
+            self.answered.note(idem, answer.clone());
+        }
         Ok(answer)
     }
 
@@ -290,7 +292,11 @@ impl Clerk {
                     warn!(%err, "a cart could not be opened under the new run");
                 }
             }
-            Ok((lane, body, Err(err @ (Refusal::NotSaved(_) | Refusal::NotKnown(_) | Refusal::Stopping)))) => {
+            Ok((
+                lane,
+                body,
+                Err(err @ (Refusal::NotSaved(_) | Refusal::NotKnown(_) | Refusal::Stopping)),
+            )) => {
                 warn!(%err, "a change of an open cart was not saved; it is tried again");
                 self.trouble = Some(err.to_string());
                 self.unsaved.push_back((lane, body));
@@ -354,10 +360,14 @@ impl Clerk {
             Ok([rows::continuations(kv, &me, Lane::Books)?, rows::continuations(kv, &me, Lane::Floor)?])
         })?;
         let noted = Some(self.series).filter(|note| note.series != series::FIRST);
-        let decided = series::decide(&floor, self.run, noted).or_else(|| series::decide(&books, self.run, noted));
+        let decided =
+            series::decide(&floor, self.run, noted).or_else(|| series::decide(&books, self.run, noted));
         if let Some(note) = decided {
             self.desk.set_series(note).map_err(|error| Refusal::NotSaved(error.to_string()))?;
-            warn!(series = note.series, "this directory was copied or restored; receipts go on in a series of their own");
+            warn!(
+                series = note.series,
+                "this directory was copied or restored; receipts go on in a series of their own"
+            );
             self.series = note;
         }
         self.series_seen = Some(Instant::now());
@@ -368,7 +378,8 @@ impl Clerk {
     fn recover(&mut self) -> Result<usize, Refusal> {
         let me = self.me();
         let held = self.ledger.read(|kv| views::carts_open(kv))?;
-        let mine = held.iter().filter(|custody| custody.holder == me && custody.state == views::CartState::Open);
+        let mine =
+            held.iter().filter(|custody| custody.holder == me && custody.state == views::CartState::Open);
         Ok(mine.count())
     }
 }

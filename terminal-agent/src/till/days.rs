@@ -12,7 +12,12 @@ use super::clerk::{Clerk, LOOK_EVERY};
 use super::seen::{Answer, DaySeen};
 
 impl Clerk {
-    pub(super) async fn open_day(&mut self, idem: Idem, day: Day, by: Option<String>) -> Result<Answer, Refusal> {
+    pub(super) async fn open_day(
+        &mut self,
+        idem: Idem,
+        day: Day,
+        by: Option<String>,
+    ) -> Result<Answer, Refusal> {
         let state = self.ledger.read(|kv| views::day_state(kv, day))?;
         if !state.closings.is_empty() {
             return Err(Refusal::DayClosed(day.to_string()));
@@ -80,6 +85,8 @@ impl Clerk {
 
     /// The day to book under; opens today's where none is open, or the next one that nobody closed yet.
     pub(super) async fn day_for_business(&mut self) -> Result<Day, Refusal> {
+        // A day that somebody opened a moment ago counts before another one is opened.
+        self.day = self.day.filter(|(_, day)| day.is_some());
         if let Some(day) = self.day_now()? {
             return Ok(day);
         }

@@ -4,18 +4,18 @@ use toko_crdt::body::Idem;
 use toko_crdt::book::rows;
 use toko_crdt::ids::{CartId, LineId, StepId};
 use toko_crdt::{Hash, NodeId};
+use toko_retail::custody;
 use toko_retail::line::PricedLine;
 use toko_retail::money::Money;
-use toko_retail::custody;
 use toko_retail::ops::{CurrencyV1, CustodyState, CustodyV1, TenderStage, What};
 use toko_retail::qty::Qty;
 use toko_retail::views::{self, CartState, Custody, TakenTender};
 
+use super::Refusal;
 use super::ask::NewLine;
 use super::clerk::Clerk;
 use super::open_cart::OpenCart;
 use super::seen::{Answer, CartSeen};
-use super::Refusal;
 use crate::draw::short;
 
 impl Clerk {
@@ -39,7 +39,12 @@ impl Clerk {
         Ok(Answer::Cart(Box::new(seen)))
     }
 
-    pub(super) async fn add_line(&mut self, idem: Idem, cart: CartId, new: NewLine) -> Result<Answer, Refusal> {
+    pub(super) async fn add_line(
+        &mut self,
+        idem: Idem,
+        cart: CartId,
+        new: NewLine,
+    ) -> Result<Answer, Refusal> {
         self.mine(cart)?;
         let line = self.price(&new)?;
         self.writing_to(cart).await?;
@@ -73,7 +78,12 @@ impl Clerk {
         Ok(Answer::Line(Box::new(seen)))
     }
 
-    pub(super) async fn remove_line(&mut self, idem: Idem, cart: CartId, line: LineId) -> Result<Answer, Refusal> {
+    pub(super) async fn remove_line(
+        &mut self,
+        idem: Idem,
+        cart: CartId,
+        line: LineId,
+    ) -> Result<Answer, Refusal> {
         self.mine(cart)?;
         self.writing_to(cart).await?;
         let open = self.open_mut(cart)?;
@@ -89,7 +99,8 @@ impl Clerk {
         self.mine_still(cart)?;
         let me = self.me();
         let open = self.open_mut(cart)?;
-        let mut custody = Custody { turn: open.custody.turn + 1, state: CartState::Parked, ..open.custody.clone() };
+        let mut custody =
+            Custody { turn: open.custody.turn + 1, state: CartState::Parked, ..open.custody.clone() };
         if !note.is_empty() {
             custody.name = note;
         }
@@ -148,10 +159,12 @@ impl Clerk {
         let line = match (item, new.unit_price) {
             (Some((item, bundle)), None) => PricedLine::of_item(&new.code, &item, new.qty, Some(bundle)),
             (Some((item, bundle)), Some(price)) => {
-                PricedLine::of_item(&new.code, &item, new.qty, Some(bundle)).at_price(price, &new.price_reason)
+                PricedLine::of_item(&new.code, &item, new.qty, Some(bundle))
+                    .at_price(price, &new.price_reason)
             }
             (None, Some(price)) => {
-                let name = new.name.as_deref().ok_or_else(|| Refusal::NameNeeded { code: new.code.clone() })?;
+                let name =
+                    new.name.as_deref().ok_or_else(|| Refusal::NameNeeded { code: new.code.clone() })?;
                 PricedLine::unknown(&new.code, name, new.qty, price, &new.price_reason)
             }
             (None, None) => return Err(Refusal::NoSuchItem { code: new.code.clone() }),

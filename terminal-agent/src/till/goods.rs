@@ -39,7 +39,8 @@ impl Clerk {
         // What the counter had seen decides what a count means.
         let saw = (reason == MoveReason::Count).then(|| Saw::Frontier(self.ledger.root()));
         let trial = self.day_now()?.unwrap_or(self.look().day);
-        let mut draft = MoveDraft { by, lines: moved, counterpart, note, external, ..MoveDraft::new(reason, trial) };
+        let mut draft =
+            MoveDraft { by, lines: moved, counterpart, note, external, ..MoveDraft::new(reason, trial) };
         move_stock(&draft)?;
         draft.day = self.day_for_business().await?;
         let op = move_stock(&draft)?;

@@ -1,7 +1,7 @@
 //! What was answered to which key, for as long as this process lives and there is room.
 //!
-//! Behind it stand the views, which know every key whose command became durable; this is for lines, whose change may not be
-//! durable yet, and spares reading the views when a front end repeats itself at once.
+//! For commands that are answered from memory, whose change may not be durable yet. Behind it stand the views, which know
+//! every key whose command became durable.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use toko_crdt::body::Idem;
 use super::seen::Answer;
 use crate::draw::short;
 
-/// How many answers are remembered. A line's answer is half a KiB; whole carts are few.
+/// How many answers are remembered, at about half a KiB each.
 const ANSWERS_MAX: usize = 2_048;
 
 /// The hashes of a key and of the request that used it, so that no caller's text is kept.

@@ -164,7 +164,11 @@ impl OpenCart {
             let priced = match self.lines.remove(&line) {
                 Some(known) => PricedLine { qty, ..known },
                 None => PricedLine::from_facts(line, qty, &facts).map_err(|error| {
-                    Refusal::Unreadable(format!("line {} of cart {}: {error}", line.short(), self.custody.cart.short()))
+                    Refusal::Unreadable(format!(
+                        "line {} of cart {}: {error}",
+                        line.short(),
+                        self.custody.cart.short()
+                    ))
                 })?,
             };
             // Steps of two terminals may leave nothing or less of a line; it is then not for sale, and shown no more.
@@ -204,7 +208,8 @@ impl OpenCart {
             Some(line) => PricedLine { qty: Qty::ZERO, ..line.clone() },
             None => {
                 let facts = self.doc.facts(&id).ok_or_else(|| Refusal::NoSuchLine(id.to_string()))?;
-                PricedLine::from_facts(id, Qty::ZERO, facts).map_err(|error| Refusal::Unreadable(error.to_string()))?
+                PricedLine::from_facts(id, Qty::ZERO, facts)
+                    .map_err(|error| Refusal::Unreadable(error.to_string()))?
             }
         };
         Ok(LineSeen { line, cart: self.id(), lines: self.len(), subtotal: self.subtotal })

@@ -2,8 +2,8 @@
 
 use toko_crdt::EffectId;
 use toko_crdt::body::Idem;
-use toko_retail::qty::Qty;
 use toko_retail::ops::SaleV1;
+use toko_retail::qty::Qty;
 use toko_retail::sale::{Original, ReturnDraft, ReturnLine, close_return, void_sale};
 use toko_retail::tax::TaxRounding;
 use toko_retail::tender::Tender;
@@ -16,6 +16,9 @@ use super::seen::Answer;
 
 /// What stands as the reason where nobody gave one.
 const NO_REASON: &str = "no reason given";
+
+/// A sale with its id, and what came back of it before, by line.
+type Known = (EffectId, SaleV1, Vec<(u16, Qty)>);
 
 impl Clerk {
     pub(super) async fn take_back(
@@ -66,7 +69,7 @@ impl Clerk {
     }
 
     /// A sale, and what came back of it before, as far as this terminal knows.
-    fn original(&self, id: EffectId) -> Result<(EffectId, SaleV1, Vec<(u16, Qty)>), Refusal> {
+    fn original(&self, id: EffectId) -> Result<Known, Refusal> {
         self.known_sale(id)?;
         let returned = self.ledger.read(|kv| views::returned_of(kv, id))?;
         Ok((id, self.ledger.sale(id)?, returned))

@@ -200,7 +200,9 @@ impl Refusal {
                 shown_at(Kind::Missing, "no-such-item", "Scan it again, or type its price.", "code")
             }
             Self::NameNeeded { .. } => shown_at(Kind::Malformed, "name-needed", "Type what it is.", "name"),
-            Self::NoSuchCart(_) => shown_at(Kind::Missing, "no-such-cart", "This cart is not known here.", "cart"),
+            Self::NoSuchCart(_) => {
+                shown_at(Kind::Missing, "no-such-cart", "This cart is not known here.", "cart")
+            }
             Self::CartElsewhere { .. } | Self::CartInUse { .. } => {
                 shown_at(Kind::Conflict, "cart-not-here", "Park the cart at the other till first.", "cart")
             }
@@ -211,9 +213,13 @@ impl Refusal {
             Self::NoSuchTender(_) => {
                 shown_at(Kind::Missing, "no-such-tender", "Look at the cart again.", "tender")
             }
-            Self::NoSuchSale(_) => shown_at(Kind::Missing, "no-such-sale", "This sale is not known here.", "sale"),
+            Self::NoSuchSale(_) => {
+                shown_at(Kind::Missing, "no-such-sale", "This sale is not known here.", "sale")
+            }
             Self::NoDay => shown(Kind::Conflict, "no-day", "Open the business day first."),
-            Self::DayClosed(_) => shown_at(Kind::Conflict, "day-closed", "Open another business day.", "date"),
+            Self::DayClosed(_) => {
+                shown_at(Kind::Conflict, "day-closed", "Open another business day.", "date")
+            }
             Self::Cart(error) => Self::of_cart(error),
             Self::Line(error) => of_line(error),
             Self::Tender(_) => shown(Kind::Malformed, "bad-tender", "Check the payment."),
@@ -223,18 +229,24 @@ impl Refusal {
             Self::Money(_) => shown(Kind::Malformed, "bad-amount", "Check the amounts."),
             Self::Quantity { .. } => shown(Kind::Malformed, "bad-quantity", "Check the quantity."),
             Self::Move(_) => shown_at(Kind::Malformed, "bad-movement", "Check the goods.", "lines"),
-            Self::Paper(_) => shown_at(Kind::Malformed, "bad-printer", "Check the printer's name.", "printer"),
+            Self::Paper(_) => {
+                shown_at(Kind::Malformed, "bad-printer", "Check the printer's name.", "printer")
+            }
             Self::Shape(_) => shown(Kind::Malformed, "too-large", "Make it two."),
             Self::Number(_) => shown(Kind::Broken, "series-used-up", "Call for help."),
-            Self::NotSaved(_) => shown(Kind::Unsaved, "not-saved", "Nothing was done. Call for help, then try again."),
+            Self::NotSaved(_) => {
+                shown(Kind::Unsaved, "not-saved", "Nothing was done. Call for help, then try again.")
+            }
             Self::NotKnown(_) => shown(
                 Kind::Broken,
                 "outcome-not-known",
                 "Do not do it again. Call for help: it shows after a restart.",
             ),
-            Self::LinesNotSaved(_) => {
-                shown(Kind::Unsaved, "lines-not-saved", "The cart is not safe. Call for help, then try again.")
-            }
+            Self::LinesNotSaved(_) => shown(
+                Kind::Unsaved,
+                "lines-not-saved",
+                "The cart is not safe. Call for help, then try again.",
+            ),
             Self::Views(_) | Self::Unreadable(_) => shown(Kind::Broken, "store-unreadable", "Call for help."),
             Self::Stopping => shown(Kind::Unsaved, "stopping", "The till restarts. Try again."),
         }
@@ -242,8 +254,12 @@ impl Refusal {
 
     fn of_cart(error: &CartError) -> Shown {
         match error {
-            CartError::Full { .. } => shown_at(Kind::Conflict, "cart-full", "Sell it, then open another cart.", "cart"),
-            CartError::Quantity { .. } => shown_at(Kind::Malformed, "bad-quantity", "Check the quantity.", "qty"),
+            CartError::Full { .. } => {
+                shown_at(Kind::Conflict, "cart-full", "Sell it, then open another cart.", "cart")
+            }
+            CartError::Quantity { .. } => {
+                shown_at(Kind::Malformed, "bad-quantity", "Check the quantity.", "qty")
+            }
             CartError::UnknownLine { .. } => {
                 shown_at(Kind::Missing, "no-such-line", "Look at the cart again.", "line")
             }
@@ -258,7 +274,9 @@ fn of_line(error: &LineError) -> Shown {
             shown_at(Kind::Malformed, "bad-quantity", "Check the quantity.", "qty")
         }
         LineError::Code(_) => shown_at(Kind::Malformed, "bad-code", "Scan it again.", "code"),
-        LineError::Money(_) => shown_at(Kind::Malformed, "bad-price", "Check price and quantity.", "unit_price"),
+        LineError::Money(_) => {
+            shown_at(Kind::Malformed, "bad-price", "Check price and quantity.", "unit_price")
+        }
         _ => shown(Kind::Malformed, "bad-line", "Check the line."),
     }
 }

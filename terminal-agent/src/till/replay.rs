@@ -36,7 +36,12 @@ impl Clerk {
     }
 
     /// The answer to a command that was done before, as `effect`.
-    pub(super) fn replay(&mut self, idem: &Idem, command: &Command, effect: EffectId) -> Result<Answer, Refusal> {
+    pub(super) fn replay(
+        &mut self,
+        idem: &Idem,
+        command: &Command,
+        effect: EffectId,
+    ) -> Result<Answer, Refusal> {
         match command {
             Command::AddLine { cart, .. } => {
                 let (line, _) = ids_of(*cart, idem);

@@ -4,10 +4,10 @@ use toko_crdt::EffectId;
 use toko_crdt::body::Idem;
 use toko_crdt::ids::CartId;
 use toko_retail::ops::{CartRefV1, PrintAskV1, SaleV1, What};
-use toko_retail::{custody, paper};
 use toko_retail::sale::{Occasion, ReceiptNumber, SaleDraft, close_sale};
 use toko_retail::tender::Tender;
 use toko_retail::views;
+use toko_retail::{custody, paper};
 
 use super::ask::About;
 use super::clerk::Clerk;

@@ -28,7 +28,7 @@ pub(super) type Runs = [(Run, Option<Continued>)];
 pub(super) fn decide(runs: &Runs, now: Option<Run>, noted: Option<SeriesNote>) -> Option<SeriesNote> {
     let before: BTreeMap<Run, Option<Run>> =
         runs.iter().map(|(run, from)| (*run, from.map(|from| from.run))).collect();
-    let Some(now) = now.filter(|run| before.contains_key(run)) else { return None };
+    let now = now.filter(|run| before.contains_key(run))?;
     let mine = chain(&before, now, noted.map(|note| note.since));
     let rooted = match noted {
         Some(note) => mine.contains(&note.since),
@@ -71,7 +71,8 @@ mod tests {
     use toko_crdt::frontier::Head;
 
     fn run(number: u64, after: Option<(u64, u64)>) -> (Run, Option<Continued>) {
-        let from = after.map(|(run, seq)| Continued { run: Run(run), head: Head { seq, hash: Hash([7; 32]) } });
+        let from =
+            after.map(|(run, seq)| Continued { run: Run(run), head: Head { seq, hash: Hash([7; 32]) } });
         (Run(number), from)
     }
 
@@ -105,7 +106,13 @@ mod tests {
     #[test]
     fn a_copy_of_a_copy_opens_another_one() {
         let note = SeriesNote { series: 4_711, since: Run(3) };
-        let runs = [run(5, None), run(3, Some((5, 9))), run(8, Some((5, 9))), run(4, Some((3, 2))), run(6, Some((3, 2)))];
+        let runs = [
+            run(5, None),
+            run(3, Some((5, 9))),
+            run(8, Some((5, 9))),
+            run(4, Some((3, 2))),
+            run(6, Some((3, 2))),
+        ];
         let again = decide(&runs, Some(Run(6)), Some(note)).unwrap();
         assert_eq!(again.since, Run(6));
     }

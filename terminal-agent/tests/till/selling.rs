@@ -1,8 +1,6 @@
 //! A till through its own door: what a front end can do, and what is refused.
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,12 +13,19 @@ async fn a_sale_is_rung_up_paid_and_shown() {
     let heart = shop.post(&lines, "l1", json!({ "code": "85123A", "qty": "6" })).await;
     assert_eq!((text(&heart["line"]["value"]), text(&heart["subtotal"])), ("15.30".into(), "15.30".into()));
     // By its GTIN in 13 digits, at another price.
-    let lantern = json!({ "code": "0036000291452", "qty": "2", "unit_price": "3.00", "price_reason": "dented" });
+    let lantern =
+        json!({ "code": "0036000291452", "qty": "2", "unit_price": "3.00", "price_reason": "dented" });
     let lantern = shop.post(&lines, "l2", lantern).await;
     assert_eq!(lantern["line"]["sku"], "71053");
-    assert_eq!((text(&lantern["line"]["list_price"]), text(&lantern["subtotal"])), ("3.39".into(), "21.30".into()));
+    assert_eq!(
+        (text(&lantern["line"]["list_price"]), text(&lantern["subtotal"])),
+        ("3.39".into(), "21.30".into())
+    );
     let weighed = shop.post(&lines, "l3", json!({ "code": "4011", "qty": "1.250" })).await;
-    assert_eq!((text(&weighed["line"]["value"]), text(&weighed["subtotal"])), ("2.50".into(), "23.80".into()));
+    assert_eq!(
+        (text(&weighed["line"]["value"]), text(&weighed["subtotal"])),
+        ("2.50".into(), "23.80".into())
+    );
     let path = format!("{lines}/{}", text(&heart["line"]["line"]));
     let (status, fewer) = shop.call("PATCH", &path, "l1b", json!({ "qty": "4" })).await;
     assert_eq!((status, text(&fewer["subtotal"])), (200, "18.70".into()));
@@ -98,7 +103,10 @@ async fn a_cart_is_parked_taken_and_given_up() {
     assert_eq!((parked["state"].as_str(), parked["turn"].as_u64()), (Some("parked"), Some(2)));
     let listed = shop.get("/v1/carts?state=parked").await;
     assert_eq!(listed["carts"][0]["name"], "the lady with the dog");
-    assert_eq!((listed["carts"][0]["lines"].as_u64(), listed["carts"][0]["total"].as_str()), (Some(1), Some("3.39")));
+    assert_eq!(
+        (listed["carts"][0]["lines"].as_u64(), listed["carts"][0]["total"].as_str()),
+        (Some(1), Some("3.39"))
+    );
     let (status, refused) =
         shop.call("POST", &format!("{path}/lines"), "l2", json!({ "code": "71053", "qty": "1" })).await;
     assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("cart-parked")));
@@ -139,9 +147,14 @@ async fn goods_come_back_with_and_without_their_receipt_and_a_sale_is_voided() {
     let loose = shop.post("/v1/returns", "r3", loose).await;
     assert_eq!((loose["total"].as_str(), loose["external"].as_str()), (Some("-2.20"), Some("C536379")));
     let wrong = text(&shop.sell_a_lantern("b").await["sale"]);
-    let void = shop.post(&format!("/v1/sales/{wrong}/void"), "v", json!({ "reason": "wrong customer" })).await;
-    assert_eq!((void["kind"].as_str(), void["total"].as_str(), void["change"].as_str()), (Some("void"), Some("-3.39"), Some("0.00")));
-    let (status, refused) = shop.call("POST", &format!("/v1/sales/{wrong}/void"), "v2", json!({ "reason": "again" })).await;
+    let void =
+        shop.post(&format!("/v1/sales/{wrong}/void"), "v", json!({ "reason": "wrong customer" })).await;
+    assert_eq!(
+        (void["kind"].as_str(), void["total"].as_str(), void["change"].as_str()),
+        (Some("void"), Some("-3.39"), Some("0.00"))
+    );
+    let (status, refused) =
+        shop.call("POST", &format!("/v1/sales/{wrong}/void"), "v2", json!({ "reason": "again" })).await;
     assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("returned-already")));
     let totals = shop.get("/v1/totals").await;
     assert_eq!(totals["money"][0]["net"], "-2.20");
@@ -153,14 +166,18 @@ async fn goods_come_back_with_and_without_their_receipt_and_a_sale_is_voided() {
 async fn goods_are_written_off_received_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let shop = Shop::open(dir.path(), 1).await;
-    let moved = |reason: &str, qty: &str| json!({ "reason": reason, "lines": [{ "code": "71053", "qty": qty }] });
+    let moved =
+        |reason: &str, qty: &str| json!({ "reason": reason, "lines": [{ "code": "71053", "qty": qty }] });
     let gone = shop.post("/v1/stock-movements", "w", moved("write_off", "3")).await;
     assert_eq!(gone["lines"][0]["qty"], "-3.000");
     shop.post("/v1/stock-movements", "r", moved("receipt", "10")).await;
     shop.post("/v1/stock-movements", "d", moved("damage", "1")).await;
     assert_eq!(shop.get("/v1/stock/71053").await["qty"], "6.000");
     let counted = shop.post("/v1/stock-movements", "c", moved("count", "4")).await;
-    assert_eq!((counted["lines"][0]["qty"].as_str(), counted["lines"][0]["counted"].as_str()), (Some("-2.000"), Some("4.000")));
+    assert_eq!(
+        (counted["lines"][0]["qty"].as_str(), counted["lines"][0]["counted"].as_str()),
+        (Some("-2.000"), Some("4.000"))
+    );
     assert_eq!(shop.post("/v1/stock-movements", "c", moved("count", "4")).await, counted);
     assert_eq!(shop.get("/v1/stock?limit=1").await["items"], json!([{ "sku": "71053", "qty": "4.000" }]));
     let (status, refused) = shop.call("POST", "/v1/stock-movements", "x", moved("write_off", "-1")).await;

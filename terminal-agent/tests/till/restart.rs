@@ -1,8 +1,6 @@
 //! A till that comes back goes on: with its carts, its numbers and its keys.
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +24,7 @@ async fn an_open_cart_goes_on_and_no_key_does_anything_twice() {
     shop.post(&format!("{path}/lines"), "l2", json!({ "code": "POST", "qty": "1" })).await;
     shop.post(&format!("{path}/tenders"), "t", json!({ "kind": "cash", "amount": "20.00" })).await;
     let before = shop.get(&path).await;
-    shop.drop_dead().await;
+    shop.close().await;
 
     let shop = Shop::open(dir.path(), 1).await;
     assert_eq!(shop.get(&path).await, before);
@@ -43,16 +41,19 @@ async fn an_open_cart_goes_on_and_no_key_does_anything_twice() {
     let sold = format!("/v1/carts/{}/sale", text(&first["cart"]));
     let paid = json!({ "tenders": [{ "kind": "cash", "amount": "5.00" }] });
     assert_eq!(shop.post(&sold, "first-s", paid).await, first);
-    let (status, refused) = shop.call("POST", &format!("{path}/lines"), "l1", json!({ "code": "POST", "qty": "1" })).await;
+    let (status, refused) =
+        shop.call("POST", &format!("{path}/lines"), "l1", json!({ "code": "POST", "qty": "1" })).await;
     assert_eq!((status, refused["error"]["code"].as_str()), (422, Some("idempotency-key-reused")));
     assert_eq!(shop.get(&path).await, before);
     // And on it goes: the same line, a new one, the sale with the next number.
     shop.call("PATCH", &format!("{path}/lines/{id}"), "l1c", json!({ "qty": "5" })).await;
     shop.post(&format!("{path}/lines"), "l3", json!({ "code": "71053", "qty": "1" })).await;
-    let sale = shop.post(&format!("{path}/sale"), "s", json!({ "tenders": [{ "kind": "cash", "amount": "20" }] })).await;
+    let sale = shop
+        .post(&format!("{path}/sale"), "s", json!({ "tenders": [{ "kind": "cash", "amount": "20" }] }))
+        .await;
     assert_eq!((text(&sale["total"]), text(&sale["change"])), ("34.14".into(), "5.86".into()));
     assert_eq!(sale["number"], "1-1-000003");
-    shop.drop_dead().await;
+    shop.close().await;
 
     let shop = Shop::open(dir.path(), 1).await;
     assert_eq!(shop.get(&path).await["state"], "sold");
@@ -67,7 +68,7 @@ async fn a_return_may_be_the_first_thing_that_a_new_process_does() {
     let dir = tempfile::tempdir().unwrap();
     let shop = Shop::open(dir.path(), 1).await;
     let sale = text(&shop.sell_a_lantern("a").await["sale"]);
-    shop.drop_dead().await;
+    shop.close().await;
     let shop = Shop::open(dir.path(), 1).await;
     let back = json!({
         "original": sale, "lines": [{ "original_line": 0, "qty": "1" }],

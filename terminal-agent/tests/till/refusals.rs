@@ -1,8 +1,6 @@
 //! Bad input at the till's door: each is refused with a code and a place, and changes nothing.
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
@@ -23,6 +21,9 @@ fn row<'a>(
 ) -> Row<'a> {
     (method, path.into(), body, status, code, field)
 }
+
+/// Method, path, headers, body; then status and code of the refusal.
+type Raw<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
 
 /// Everything that a refused request must leave as it was.
 async fn everything(shop: &Shop, cart: &str) -> Value {
@@ -138,7 +139,13 @@ async fn each_bad_request_is_named_and_changes_nothing() {
         let (got, answer) = shop.call(method, &path, &format!("bad{at}"), body.clone()).await;
         let error = &answer["error"];
         let found = (got, error["code"].as_str().unwrap_or("?"), error["field"].as_str().unwrap_or(""));
-        assert_eq!(found, (status, code, field), "{method} {path} {:.200}: {:.300}", body.to_string(), answer.to_string());
+        assert_eq!(
+            found,
+            (status, code, field),
+            "{method} {path} {:.200}: {:.300}",
+            body.to_string(),
+            answer.to_string()
+        );
         assert!(!text(&error["screen"]).is_empty() && !text(&error["log"]).is_empty());
     }
     assert_eq!(everything(&shop, &cart).await, before);
@@ -151,11 +158,12 @@ async fn whatever_is_asked_the_answer_is_json_with_a_code() {
     let host = shop.door.address.to_string();
     let bearer = format!("Bearer {}", shop.door.token);
     let json_kind = ("content-type", "application/json");
-    let (key, host, token) = (("idempotency-key", "k"), ("host", host.as_str()), ("authorization", bearer.as_str()));
+    let (key, host, token) =
+        (("idempotency-key", "k"), ("host", host.as_str()), ("authorization", bearer.as_str()));
     let long = "x".repeat(129);
     let big = " ".repeat((1 << 20) + 1);
     #[rustfmt::skip]
-    let table: Vec<(&str, &str, Vec<(&str, &str)>, &str, u16, &str)> = vec![
+    let table: Vec<Raw<'_>> = vec![
         ("GET", "/v1/status", vec![host], "", 401, "unauthorized"),
         ("GET", "/v1/status", vec![host, ("authorization", "Bearer x")], "", 401, "unauthorized"),
         ("GET", "/nowhere", vec![host], "", 401, "unauthorized"),
@@ -188,7 +196,11 @@ async fn whatever_is_asked_the_answer_is_json_with_a_code() {
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
         let (got, answer) = shop.door.send(request).await.unwrap();
-        assert_eq!((got, answer["error"]["code"].as_str()), (status, Some(code)), "{method} {path}: {answer}");
+        assert_eq!(
+            (got, answer["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}: {answer}"
+        );
     }
     assert_eq!(shop.get("/v1/carts").await["carts"], json!([]));
 }

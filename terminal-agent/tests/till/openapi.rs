@@ -1,8 +1,6 @@
 //! The description of the API holds: every route is in it and nothing else, and every answer is what it says.
 
-mod common;
-
-use common::{Shop, text};
+use crate::common::{Shop, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use terminal_agent::api::{OPENAPI, ROUTES};
@@ -38,8 +36,12 @@ fn every_parameter_of_a_path_is_described_and_every_change_carries_a_key() {
         let named = |place: &str| -> BTreeSet<String> {
             parameters.iter().filter(|p| p["in"] == place).map(|p| text(&p["name"])).collect()
         };
-        let in_path: BTreeSet<String> =
-            route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(str::to_owned).collect();
+        let in_path: BTreeSet<String> = route
+            .path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(str::to_owned)
+            .collect();
         assert_eq!(named("path"), in_path, "{}", route.path);
         let keyed = named("header").contains("Idempotency-Key");
         assert_eq!(keyed, route.method != "GET", "{} {}", route.method, route.path);
@@ -50,7 +52,7 @@ fn every_parameter_of_a_path_is_described_and_every_change_carries_a_key() {
 fn every_example_is_what_its_schema_says() {
     let openapi = openapi();
     let mut seen = 0;
-    walk(&openapi, &openapi, &mut |content| {
+    walk(&openapi, &mut |content| {
         if let Some(example) = content.get("example") {
             check(&openapi, &content["schema"], example, "example");
             seen += 1;
@@ -82,10 +84,12 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let (status, cart) = shop.call("POST", "/v1/carts", &next(), json!({ "name": "x" })).await;
     said("openCart", status, &cart);
     let cart = format!("/v1/carts/{}", text(&cart["cart"]));
-    let given = json!({ "code": "D", "qty": "1", "unit_price": "1", "name": "Discount", "price_reason": "y" });
+    let given =
+        json!({ "code": "D", "qty": "1", "unit_price": "1", "name": "Discount", "price_reason": "y" });
     let (status, _) = shop.call("POST", &format!("{cart}/lines"), &next(), given).await;
     assert_eq!(status, 201);
-    let (status, line) = shop.call("POST", &format!("{cart}/lines"), &next(), json!({ "code": "71053", "qty": "1" })).await;
+    let (status, line) =
+        shop.call("POST", &format!("{cart}/lines"), &next(), json!({ "code": "71053", "qty": "1" })).await;
     said("addLine", status, &line);
     let line = format!("{cart}/lines/{}", text(&line["line"]["line"]));
     let (status, changed) = shop.call("PATCH", &line, &next(), json!({ "qty": "2" })).await;
@@ -99,7 +103,9 @@ async fn what_a_till_answers_is_what_the_description_says() {
         let (status, taken) = shop.call("POST", &format!("{cart}/tenders"), &next(), kind).await;
         said("tender", status, &taken);
     }
-    let (_, taken) = shop.call("POST", &format!("{cart}/tenders"), &next(), json!({ "kind": "cash", "amount": "1" })).await;
+    let (_, taken) = shop
+        .call("POST", &format!("{cart}/tenders"), &next(), json!({ "kind": "cash", "amount": "1" }))
+        .await;
     let tender = format!("{cart}/tenders/{}", text(&taken["tenders"][0]["tender"]));
     let (status, back) = shop.call("DELETE", &tender, &next(), json!(null)).await;
     said("giveBack", status, &back);
@@ -155,20 +161,22 @@ fn schema_of<'a>(openapi: &'a Value, operation: &str, status: u16) -> &'a Value 
 
 fn resolve<'a>(openapi: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
-        Some(path) => openapi.pointer(path.trim_start_matches('#')).unwrap_or_else(|| panic!("{path} is there")),
+        Some(path) => {
+            openapi.pointer(path.trim_start_matches('#')).unwrap_or_else(|| panic!("{path} is there"))
+        }
         None => value,
     }
 }
 
-fn walk(openapi: &Value, at: &Value, visit: &mut impl FnMut(&Value)) {
+fn walk(at: &Value, visit: &mut impl FnMut(&Value)) {
     match at {
         Value::Object(fields) => {
             if let Some(content) = fields.get("application/json") {
                 visit(content);
             }
-            fields.values().for_each(|value| walk(openapi, value, visit));
+            fields.values().for_each(|value| walk(value, visit));
         }
-        Value::Array(values) => values.iter().for_each(|value| walk(openapi, value, visit)),
+        Value::Array(values) => values.iter().for_each(|value| walk(value, visit)),
         _ => {}
     }
 }

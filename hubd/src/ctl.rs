@@ -1,0 +1,233 @@
+//! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
+
+mod ask;
+mod show;
+
+use crate::config;
+use ask::{Ask, AskError};
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use toko_daemon::exit;
+
+/// Administers a Toko hub.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hubctl",
+    version,
+    after_help = "Examples:\n  hubctl status\n  hubctl enrol \"Till 3\"\n  hubctl catalogue import items.csv\n  hubctl sales --day 2026-11-20 --json\n\nExit codes: 0 done, 1 refused, 64 usage, 74 file not readable, 76 the hub does not answer."
+)]
+struct Args {
+    /// The hub's data directory, in which its control socket is.
+    #[arg(long, global = true, value_name = "DIR", env = "TOKO_HUB_DATA", default_value = config::DATA_DEFAULT)]
+    data: PathBuf,
+    /// The control socket itself, where it is elsewhere.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How the hub is: links, books, catalogue, printer, alerts.
+    Status,
+    /// The terminals: who they are, whether they are linked, and what they lack.
+    Terminals,
+    /// Opens a place for a new terminal and prints its one-time code (15 minutes, 5 tries).
+    Enrol {
+        /// What people call the terminal, such as "Till 3".
+        name: String,
+    },
+    /// Closes the door to a terminal. What it sold stays in the books.
+    Revoke {
+        /// Its number, name or node id.
+        terminal: String,
+    },
+    /// Items and prices.
+    #[command(subcommand)]
+    Catalogue(Catalogue),
+    /// Opens a business day, where a terminal has not.
+    Day {
+        /// Such as 2026-11-20; shows the open day when left out.
+        date: Option<String>,
+    },
+    /// What is there of each item.
+    Stock {
+        /// One code; all when left out.
+        code: Option<String>,
+    },
+    /// Totals of a business day, or of all days.
+    Sales {
+        /// Such as 2026-11-20.
+        #[arg(long)]
+        day: Option<String>,
+    },
+    /// Parked carts, and entries that were set aside with a code.
+    Parked,
+    /// Receipts on their way to paper.
+    Jobs,
+    /// Joins a headquarters by the code of `hqd add-store`. Asks for the store's recovery code.
+    JoinHq {
+        /// The code.
+        code: String,
+        /// Where headquarters listens, such as hq.example.com:7430.
+        #[arg(long)]
+        hq: String,
+        /// File with the recovery code; `-` for standard input; asked for on a terminal when left out.
+        #[arg(long, value_name = "FILE")]
+        recovery_code: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Catalogue {
+    /// Imports a CSV of items, publishes it and makes it count at once.
+    Import {
+        /// Columns: see the README, § Set up a shop.
+        file: PathBuf,
+        /// What to call it; the file's name when left out.
+        #[arg(long)]
+        name: Option<String>,
+        /// CSV of tax codes that the items name: code,name,percent and optionally part,included.
+        #[arg(long, value_name = "FILE")]
+        taxes: Option<PathBuf>,
+    },
+    /// Which catalogue counts.
+    Show,
+}
+
+/// Runs `hubctl` with these arguments.
+pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(problem) => {
+            let _ = problem.print();
+            return ExitCode::from(if problem.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    let socket = args.socket.clone().unwrap_or_else(|| args.data.join("hubctl.sock"));
+    match command(&Ask::new(socket), &args.command) {
+        Ok((answer, show)) => {
+            let text = if args.json { format!("{answer:#}\n") } else { show(&answer) };
+            match io::stdout().write_all(text.as_bytes()) {
+                Ok(()) => ExitCode::from(exit::OK),
+                Err(_) => ExitCode::from(exit::FAILED),
+            }
+        }
+        Err(problem) => {
+            let _ = writeln!(io::stderr(), "hubctl: {problem}");
+            ExitCode::from(problem.exit_code())
+        }
+    }
+}
+
+/// How an answer looks to a person.
+type Show = fn(&Value) -> String;
+
+fn command(ask: &Ask, command: &Command) -> Result<(Value, Show), AskError> {
+    Ok(match command {
+        Command::Status => (ask.get("/status")?, show::status),
+        Command::Terminals => (ask.get("/terminals")?, show::terminals),
+        Command::Enrol { name } => (ask.post("/enrol", &json!({ "name": name }))?, show::enrol),
+        Command::Revoke { terminal } => {
+            (ask.post("/revoke", &json!({ "terminal": terminal }))?, show::revoke)
+        }
+        Command::Catalogue(Catalogue::Show) => (ask.get("/catalogue")?, show::catalogue),
+        Command::Catalogue(Catalogue::Import { file, name, taxes }) => {
+            let text = read(file)?;
+            let stem = || {
+                file.file_stem()
+                    .map_or_else(|| "catalogue".into(), |stem| stem.to_string_lossy().into_owned())
+            };
+            let name = name.clone().unwrap_or_else(stem);
+            let taxes = taxes.as_deref().map(read).transpose()?;
+            (ask.post("/catalogue", &json!({ "name": name, "csv": text, "taxes": taxes }))?, show::catalogue)
+        }
+        Command::Day { date: Some(date) } => (ask.post("/day", &json!({ "date": date }))?, show::day),
+        Command::Day { date: None } => (ask.get("/day")?, show::day),
+        Command::Stock { code } => (ask.get(&with_query("/stock", "code", code.as_deref()))?, show::stock),
+        Command::Sales { day } => (ask.get(&with_query("/sales", "day", day.as_deref()))?, show::sales),
+        Command::Parked => (ask.get("/parked")?, show::parked),
+        Command::Jobs => (ask.get("/jobs")?, show::jobs),
+        Command::JoinHq { code, hq, recovery_code } => {
+            let recovery = recovery(recovery_code.as_deref())?;
+            let body = json!({ "code": code, "hq": hq, "recovery_code": recovery });
+            (ask.post("/join-hq", &body)?, show::joined)
+        }
+    })
+}
+
+fn with_query(path: &str, name: &str, value: Option<&str>) -> String {
+    match value {
+        None => path.to_owned(),
+        Some(value) => {
+            let escaped: String = value
+                .bytes()
+                .map(|byte| match byte {
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                        char::from(byte).to_string()
+                    }
+                    _ => format!("%{byte:02X}"),
+                })
+                .collect();
+            format!("{path}?{name}={escaped}")
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, AskError> {
+    let unread = |problem: &dyn std::fmt::Display| AskError::File {
+        path: file.display().to_string(),
+        problem: problem.to_string(),
+    };
+    let bytes = std::fs::read(file).map_err(|problem| unread(&problem))?;
+    String::from_utf8(bytes).map_err(|problem| unread(&format!("not UTF-8: {problem}")))
+}
+
+/// The recovery code: from a file, or one line that a person types. It goes to the hub over the socket and is kept nowhere.
+fn recovery(file: Option<&Path>) -> Result<String, AskError> {
+    let text = match file {
+        Some(path) if path != Path::new("-") => read(path)?,
+        given => {
+            if given.is_none() && io::stdin().is_terminal() {
+                let _ = write!(io::stderr(), "Recovery code of this store: ");
+            } else if given.is_none() {
+                return Err(AskError::Usage(
+                    "name the recovery code's file with --recovery-code FILE".into(),
+                ));
+            }
+            let mut line = String::new();
+            let unread = |problem: io::Error| AskError::File {
+                path: "standard input".into(),
+                problem: problem.to_string(),
+            };
+            io::stdin().lock().take(4096).read_line(&mut line).map_err(unread)?;
+            line
+        }
+    };
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_goes_into_a_query_whole() {
+        assert_eq!(with_query("/stock", "code", Some("A&B 1")), "/stock?code=A%26B%201");
+        assert_eq!(with_query("/stock", "code", None), "/stock");
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

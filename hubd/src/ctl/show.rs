@@ -1,0 +1,172 @@
+//! Answers as people read them: short tables, nothing that JSON does not say too.
+
+use serde_json::Value;
+use std::fmt::Write;
+
+pub(super) fn status(answer: &Value) -> String {
+    let mut out = String::new();
+    let rows = [
+        ("store", "/store/id"),
+        ("hub", "/hub/node"),
+        ("term", "/hub/term"),
+        ("listening", "/hub/listen"),
+        ("business day", "/business_day"),
+        ("catalogue", "/catalogue/name"),
+        ("items", "/catalogue/items"),
+        ("headquarters", "/headquarters/node"),
+        ("HQ lacks", "/headquarters/behind"),
+        ("printer", "/printer/state"),
+        ("books digest", "/digests/books"),
+        ("floor digest", "/digests/floor"),
+        ("set aside", "/parked"),
+    ];
+    for (name, pointer) in rows {
+        let _ = writeln!(out, "{name:<14} {}", cell(answer.pointer(pointer)));
+    }
+    out.push('\n');
+    out.push_str(&table(
+        list(answer, "/links"),
+        &[
+            ("LINK", "/name"),
+            ("ADDRESS", "/address"),
+            ("FOUND BY", "/rung"),
+            ("RTT US", "/rtt_us"),
+            ("LACKS", "/lacks"),
+        ],
+    ));
+    for alert in list(answer, "/alerts") {
+        let _ = writeln!(out, "! {}: {}", cell(alert.pointer("/code")), cell(alert.pointer("/screen")));
+    }
+    out
+}
+
+pub(super) fn terminals(answer: &Value) -> String {
+    let columns = [
+        ("NO", "/number"),
+        ("NAME", "/name"),
+        ("STATE", "/state"),
+        ("ADDRESS", "/address"),
+        ("LACKS", "/lacks"),
+        ("NODE", "/node"),
+    ];
+    table(list(answer, "/terminals"), &columns)
+}
+
+pub(super) fn enrol(answer: &Value) -> String {
+    format!(
+        "{}\n\nOn the terminal, within 15 minutes:\n  terminal-agent enrol {}\n",
+        cell(answer.pointer("/code")),
+        cell(answer.pointer("/code"))
+    )
+}
+
+pub(super) fn revoke(answer: &Value) -> String {
+    format!("{} is out. What it sold stays in the books.\n", cell(answer.pointer("/name")))
+}
+
+pub(super) fn catalogue(answer: &Value) -> String {
+    let name = cell(answer.pointer("/name"));
+    format!("{name}: {} items, bundle {}\n", cell(answer.pointer("/items")), cell(answer.pointer("/bundle")))
+}
+
+pub(super) fn day(answer: &Value) -> String {
+    format!("business day {}\n", cell(answer.pointer("/business_day")))
+}
+
+pub(super) fn stock(answer: &Value) -> String {
+    table(list(answer, "/stock"), &[("CODE", "/code"), ("QUANTITY", "/qty")])
+}
+
+pub(super) fn sales(answer: &Value) -> String {
+    let columns = [
+        ("DAY", "/day"),
+        ("SALES", "/sales"),
+        ("RETURNS", "/returns"),
+        ("WRITE-OFF LINES", "/write_off_lines"),
+        ("GROSS", "/gross"),
+        ("RETURNED", "/returned"),
+        ("NET", "/net"),
+        ("CURRENCY", "/currency"),
+    ];
+    table(list(answer, "/days"), &columns)
+}
+
+pub(super) fn parked(answer: &Value) -> String {
+    let carts = table(
+        list(answer, "/carts"),
+        &[
+            ("CART", "/cart"),
+            ("NAME", "/name"),
+            ("LINES", "/lines"),
+            ("TOTAL", "/total"),
+            ("HELD BY", "/holder"),
+        ],
+    );
+    let entries =
+        table(list(answer, "/entries"), &[("ENTRY", "/entry"), ("AUTHOR", "/author"), ("CODE", "/code")]);
+    format!("Parked carts\n{carts}\nEntries set aside\n{entries}")
+}
+
+pub(super) fn jobs(answer: &Value) -> String {
+    let columns = [
+        ("JOB", "/job"),
+        ("SALE", "/sale"),
+        ("STATE", "/state"),
+        ("ATTEMPTS", "/attempts"),
+        ("LEVEL", "/level"),
+    ];
+    table(list(answer, "/jobs"), &columns)
+}
+
+pub(super) fn joined(answer: &Value) -> String {
+    format!("joined headquarters {}\n", cell(answer.pointer("/headquarters")))
+}
+
+fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {
+    answer.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A table with a heading; "none" for no rows.
+fn table(rows: &[Value], columns: &[(&str, &str)]) -> String {
+    if rows.is_empty() {
+        return "none\n".into();
+    }
+    let mut lines: Vec<Vec<String>> =
+        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
+    lines.extend(
+        rows.iter().map(|row| columns.iter().map(|(_, pointer)| cell(row.pointer(pointer))).collect()),
+    );
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for line in lines {
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_table_lines_up_and_an_empty_one_says_none() {
+        let answer =
+            json!({ "stock": [{ "code": "A", "qty": "1.000" }, { "code": "LONGER", "qty": "-2.000" }] });
+        assert_eq!(stock(&answer), "CODE    QUANTITY\nA       1.000\nLONGER  -2.000\n");
+        assert_eq!(stock(&json!({})), "none\n");
+    }
+}

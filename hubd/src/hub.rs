@@ -1,0 +1,209 @@
+//! The hub from start to stop: open, listen, serve, and stop in stages.
+
+use crate::config::{self, Config};
+use crate::desk::{self, Desk};
+use crate::paper::{Paper, SharedState};
+use crate::{Failure, Place, shelf};
+use std::fs::Permissions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::net::{UnixListener, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use toko_daemon::{exit, life, log};
+use toko_mesh::identity::Role;
+use toko_mesh::node::{Node, NodeConfig, NodeStatus, OpenError};
+use toko_retail::scope::ShopScope;
+use toko_retail::views::ShopFold;
+use tracing::{error, info, warn};
+
+/// How often `systemctl status` gets a fresh line.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// How long the desk may finish what it is doing, and the printer the receipt in hand.
+const TASKS_STOP: Duration = Duration::from_secs(5);
+/// How long links and store may take.
+const NODE_STOP: Duration = Duration::from_secs(8);
+
+/// Runs the hub until it is told to stop.
+pub(crate) fn run(place: &Place) -> Result<(), Failure> {
+    let loaded = config::load(&place.data, place.config.as_deref(), &place.set);
+    let (config, _) = loaded.map_err(|problems| Failure::new(exit::CONFIG, problems))?;
+    log::start(&config.log.filter, if config.log.json { log::Form::Json } else { log::Form::Text });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|problem| Failure::new(exit::FAILED, problem))?;
+    runtime.block_on(serve(&place.data, config))
+}
+
+async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
+    let node_config = NodeConfig {
+        advertise: config.advertise.clone(),
+        headquarters: resolved(&config.headquarters).await,
+        mdns: config.mdns,
+        ..NodeConfig::new(data.to_owned(), Role::Hub, config.listen)
+    };
+    let node = Node::open(node_config, Arc::new(ShopFold), Arc::new(ShopScope)).await.map_err(not_opened)?;
+    let stop = CancellationToken::new();
+    let printer = SharedState::default();
+    let listener = bind(&config.socket).map_err(|problem| {
+        Failure::new(exit::STORE, format!("control socket {}: {problem}", config.socket.display()))
+    })?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %data.display(),
+        links = %node.listen_addr(),
+        control = %config.socket.display(),
+        printer = config.printer.as_ref().map_or("none", |printer| printer.address.as_str()),
+        "hub listens"
+    );
+
+    let mut tasks = Tasks::new(&stop);
+    let shared = Arc::new(Desk { node: node.clone(), config: config.clone(), printer: Arc::clone(&printer) });
+    let desk_stop = CancellationToken::new();
+    tasks.spawn("desk", {
+        let asked_to_stop = desk_stop.clone().cancelled_owned();
+        let serving = axum::serve(listener, desk::routes(shared)).with_graceful_shutdown(asked_to_stop);
+        async move {
+            if let Err(err) = serving.await {
+                error!(%err, "the control socket failed");
+            }
+        }
+    });
+    tasks.spawn("shelf", shelf::follow(node.clone(), stop.child_token()));
+    tasks.spawn("pulse", pulse(node.clone(), stop.child_token()));
+    if let Some(printer_config) = config.printer.clone() {
+        let owner =
+            Paper::new(node.clone(), config.shop_name.clone(), printer_config, printer, stop.child_token());
+        tasks.spawn("printer", owner.run());
+    } else {
+        printer.lock().unwrap_or_else(PoisonError::into_inner).words = "none".into();
+    }
+    life::ready();
+
+    let why = tokio::select! {
+        why = life::until_stopped(&stop) => why.map_err(|problem| Failure::new(exit::FAILED, problem))?,
+        name = tasks.one_ends() => {
+            error!(task = name, "a part of the hub ended early; stopping");
+            "a part ended early"
+        }
+    };
+    info!(why, "stopping");
+    desk_stop.cancel();
+    stop.cancel();
+    life::stage("desk, shelf and printer", TASKS_STOP, tasks.drain()).await;
+    let _ = std::fs::remove_file(&config.socket);
+    life::stage("links and store", NODE_STOP, async {
+        if let Err(err) = node.shutdown().await {
+            error!(%err, "the last checkpoint was not kept; the log is whole");
+        }
+    })
+    .await;
+    if why == "a part ended early" {
+        Err(Failure::new(exit::FAILED, "a part of the hub ended early, see the log"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The control socket, for its owner only. One that a dead hub left behind is taken over; the store's lock has made sure
+/// that no other hub runs here.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(problem) if problem.kind() != io::ErrorKind::NotFound => return Err(problem),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Tells systemd how the shop is, and that the store still takes work.
+async fn pulse(node: Node, stop: CancellationToken) {
+    let every = life::watchdog_every().map_or(STATUS_EVERY, |limit| limit.min(STATUS_EVERY));
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match node.probe().await {
+            Ok(()) => life::alive(),
+            Err(err) => error!(%err, "the store takes no work"),
+        }
+        if let Ok(status) = node.status().await {
+            life::status(&words(&status));
+        }
+    }
+}
+
+/// The shop in one line: "3 terminals, HQ 12 entries behind".
+fn words(status: &NodeStatus) -> String {
+    let terminals =
+        status.links.iter().filter(|link| Some(link.peer) != status.headquarters.map(|hq| hq.node)).count();
+    let hq = match status.headquarters {
+        None => "no HQ".to_owned(),
+        Some(hq) if hq.alive && hq.behind == 0 => "HQ has all".to_owned(),
+        Some(hq) => format!("HQ {}{} entries behind", if hq.alive { "" } else { "dark, " }, hq.behind),
+    };
+    format!("{terminals} terminals, {hq}")
+}
+
+/// Addresses of hosts by name, as far as they resolve now; the node keeps those that worked.
+pub(crate) async fn resolved(hosts: &[String]) -> Vec<SocketAddr> {
+    let mut out = Vec::new();
+    for host in hosts {
+        match lookup_host(host.as_str()).await {
+            Ok(found) => out.extend(found),
+            Err(err) => warn!(host, %err, "headquarters' address does not resolve now"),
+        }
+    }
+    out
+}
+
+fn not_opened(problem: OpenError) -> Failure {
+    let code = match &problem {
+        OpenError::Bind(_) => exit::PEER,
+        _ => exit::STORE,
+    };
+    Failure::caused(code, &problem)
+}
+
+/// The hub's own tasks; if one ends early, the hub stops and says which.
+struct Tasks {
+    set: JoinSet<&'static str>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn new(stop: &CancellationToken) -> Self {
+        Self { set: JoinSet::new(), stop: stop.clone() }
+    }
+
+    fn spawn(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.set.spawn(async move {
+            work.await;
+            name
+        });
+    }
+
+    /// The name of a task that ended although nobody told it to.
+    async fn one_ends(&mut self) -> &'static str {
+        match self.set.join_next().await {
+            Some(Ok(name)) if !self.stop.is_cancelled() => name,
+            Some(Err(_)) => "a task that panicked",
+            _ => std::future::pending().await,
+        }
+    }
+
+    async fn drain(&mut self) {
+        while self.set.join_next().await.is_some() {}
+    }
+}

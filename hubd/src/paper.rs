@@ -1,0 +1,272 @@
+//! The joint between what a receipt says and what a printer does.
+//!
+//! A print is asked for by an entry of a terminal and its outcome is an entry of ours, so a job survives the hub, and a new
+//! hub prints nothing old twice. The order is the whole point: the start of an attempt is durable before its first byte
+//! leaves. What the hub did not live to see the end of reads as doubt, and is printed again only under a banner.
+
+use crate::config::PrinterConfig;
+use crate::receipt;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::hash::hex;
+use toko_crdt::{Body, EffectId, Hash, Lane};
+use toko_devices::printer::{Deadlines, Printer};
+use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy};
+use toko_devices::{Level, Outcome, Page};
+use toko_mesh::node::Node;
+use toko_retail::ops::{OpV1, PrintOutcome, What};
+use toko_retail::paper;
+use toko_retail::receipt::{Dress, Receipt};
+use toko_retail::views::{self, PrintJob};
+use tracing::{info, warn};
+
+/// How a printer is, for `hubctl status`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct State {
+    /// In a few words.
+    pub(crate) words: String,
+    /// Jobs that wait for a person.
+    pub(crate) held: usize,
+}
+
+/// Shared with whoever answers `hubctl status`.
+pub(crate) type SharedState = Arc<Mutex<State>>;
+
+/// Longest time between two looks at the open jobs, whatever happens.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// One printer, owned by this task alone.
+pub(crate) struct Paper {
+    node: Node,
+    shop_name: String,
+    config: PrinterConfig,
+    printer: Printer,
+    state: SharedState,
+    stop: CancellationToken,
+    /// When this process started an attempt, for the pause between attempts that sent nothing.
+    started: BTreeMap<[u8; 16], UnixMicros>,
+}
+
+/// What to do about one job.
+struct Step {
+    job: PrintJob,
+    next: Next,
+}
+
+impl Paper {
+    pub(crate) fn new(
+        node: Node,
+        shop_name: String,
+        config: PrinterConfig,
+        state: SharedState,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut printer = toko_devices::PrinterConfig::at(config.address.clone());
+        printer.deadlines = Deadlines { confirm: config.confirm.into(), ..printer.deadlines };
+        printer.model.columns = usize::from(config.columns);
+        let printer = Printer::new(printer);
+        Self { node, shop_name, config, printer, state, stop, started: BTreeMap::new() }
+    }
+
+    /// Works off what is asked for until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut changed = self.node.changed();
+        while !self.stop.is_cancelled() {
+            changed.borrow_and_update();
+            let pause = match self.work().await {
+                Ok(pause) => pause,
+                Err(err) => {
+                    warn!(%err, "printing waits");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                news = changed.changed() => if news.is_err() { break },
+                () = sleep_until(Instant::now() + pause) => {}
+            }
+        }
+    }
+
+    /// One job after the other, until nothing can be done now; then how long to wait.
+    async fn work(&mut self) -> Result<Duration, String> {
+        let mut pause = LOOK_EVERY;
+        loop {
+            let now = wall();
+            let (mut held, mut step) = (0, None);
+            let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
+            self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
+            for job in jobs {
+                if !job.printer.is_empty() && job.printer != self.config.name {
+                    continue;
+                }
+                match self.decide(&job, now) {
+                    Next::Hold => held += 1,
+                    Next::Wait { until } => {
+                        let micros = until.0.saturating_sub(micros(now));
+                        pause = pause.min(Duration::from_micros(micros.max(1_000)));
+                    }
+                    Next::Done => {}
+                    next => {
+                        step = Some(Step { job, next });
+                        break;
+                    }
+                }
+            }
+            self.say(|state| state.held = held);
+            match step {
+                Some(step) if !self.stop.is_cancelled() => self.take(step).await?,
+                _ => return Ok(pause),
+            }
+        }
+    }
+
+    fn decide(&self, job: &PrintJob, now: UnixMicros) -> Next {
+        let asked_at = spool::UnixMicros(micros(job.asked_at));
+        let started = self.started.get(&job.job).map_or(asked_at, |at| spool::UnixMicros(micros(*at)));
+        let attempts: Vec<Attempt> = job
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.attempt > 0)
+            .map(|attempt| Attempt {
+                number: attempt.attempt,
+                started,
+                end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
+                    PrintOutcome::Printed => End::Printed,
+                    PrintOutcome::NotPrinted => End::NotSent,
+                    PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
+                }),
+            })
+            .collect();
+        let ttl = match job.ttl_s {
+            0 => Duration::MAX,
+            seconds => Duration::from_secs(seconds.into()),
+        };
+        let policy = if self.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
+        spool::next(
+            &Facts { asked_at, ttl, attempts: &attempts, word: None },
+            policy,
+            spool::UnixMicros(micros(now)),
+        )
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), String> {
+        let Step { job, next } = step;
+        match next {
+            Next::Send { attempt, banner } => self.send(&job, attempt, banner).await,
+            Next::Expired => {
+                self.ended(&job, 0, PrintOutcome::GivenUp, 0, "nobody wants it any more".into()).await
+            }
+            Next::Wait { .. } | Next::Hold | Next::Done => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
+        let page = match self.page(job)? {
+            Some(page) if banner => page.marked_possible_duplicate(),
+            Some(page) => page,
+            // The sale's body is not here yet, or pruned: nothing to print from.
+            None => {
+                return self
+                    .ended(job, attempt, PrintOutcome::GivenUp, 0, "the sale is not here".into())
+                    .await;
+            }
+        };
+        self.started.insert(job.job, wall());
+        let start = paper::start(job, &self.config.name).map_err(|problem| problem.to_string())?;
+        self.append(What::PrintStarted(start)).await?;
+        let outcome = self.printer.print(&page, &self.stop).await;
+        let (what, level, detail) = match &outcome {
+            Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
+            Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
+            Outcome::InDoubt { why } => (PrintOutcome::InDoubt, 0, why.to_string()),
+        };
+        self.say(|state| {
+            state.words = match &outcome {
+                Outcome::Printed { level } => format!("prints, {level}"),
+                _ => detail.clone(),
+            }
+        });
+        match what {
+            PrintOutcome::Printed => {
+                info!(job = %hex(&job.job), sale = %job.sale.short(), attempt, level, "printed")
+            }
+            _ => {
+                warn!(job = %hex(&job.job), sale = %job.sale.short(), attempt, outcome = ?what, why = %detail, "not known to be printed")
+            }
+        }
+        self.ended(job, attempt, what, level, detail).await
+    }
+
+    /// The page of a job's receipt; nothing while the sale's entry is not here.
+    fn page(&self, job: &PrintJob) -> Result<Option<Page>, String> {
+        let words = |problem: &dyn std::fmt::Display| problem.to_string();
+        let entry = self.node.entry_by_hash(&Hash(job.sale.0)).map_err(|problem| words(&problem))?;
+        let Some(bytes) = entry.as_ref().and_then(|entry| entry.body()) else { return Ok(None) };
+        let Ok(Body::Op(op)) = Body::decode(&self.node.store_id(), bytes) else { return Ok(None) };
+        let Ok(OpV1 { what: What::Sale(sale), .. }) = OpV1::decode(&op) else { return Ok(None) };
+        let original = match sale.original {
+            Some(original) => self
+                .node
+                .read(|kv| views::sale(kv, EffectId(original)))
+                .map_err(|problem| words(&problem))?
+                .map(|summary| summary.number),
+            None => None,
+        };
+        let dress = Dress {
+            header: vec![self.shop_name.clone()],
+            footer: Vec::new(),
+            time: receipt::time_text(UnixMicros(sale.at_unix_micros)),
+            original,
+            is_copy: job.is_copy,
+        };
+        let content = Receipt::of(&sale, job.sale, &dress).map_err(|problem| words(&problem))?;
+        Ok(Some(receipt::page(&content, job.job)))
+    }
+
+    async fn ended(
+        &self,
+        job: &PrintJob,
+        attempt: u32,
+        outcome: PrintOutcome,
+        level: u8,
+        detail: String,
+    ) -> Result<(), String> {
+        let end = paper::end(job.job, attempt, outcome, level, &detail).map_err(|problem| problem.to_string())?;
+        self.append(What::PrintOutcome(end)).await
+    }
+
+    async fn append(&self, what: What) -> Result<(), String> {
+        let body = Body::Op(OpV1::new(what).encode());
+        let appended = self.node.append(Lane::Books, body, None, toko_mesh::store::Wait::Synced).await;
+        appended.map(drop).map_err(|err| err.to_string())
+    }
+
+    fn say(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What the wall clock says: prints have a time to live, and pauses between attempts.
+fn wall() -> UnixMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn level_number(level: Level) -> u8 {
+    match level {
+        Level::Sent => 0,
+        Level::Drained => 1,
+        Level::Processed => 2,
+        Level::Printed => 3,
+    }
+}
+
+fn micros(at: UnixMicros) -> u64 {
+    u64::try_from(at.0).unwrap_or(0)
+}

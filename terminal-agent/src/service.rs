@@ -1,0 +1,220 @@
+//! The terminal from start to stop.
+//!
+//! Started from below: node, catalogue, till, API, and only then "ready". Stopped from above, in stages, each with a deadline
+//! and a line in the log: the API takes no more requests and finishes those in hand; the till does what waits and saves its
+//! carts; the node saves and closes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use toko_daemon::life;
+use toko_mesh::identity::Role;
+use toko_mesh::node::setup::Meaning;
+use toko_mesh::node::{Node, NodeConfig, OpenError};
+use toko_retail::scope::ShopScope;
+use toko_retail::views::ShopFold;
+use tracing::{info, warn};
+
+use crate::api::{self, ApiSetup};
+use crate::config::Config;
+use crate::desk::Desk;
+use crate::follow;
+use crate::ledger::Ledger;
+use crate::shelf::Shelf;
+use crate::till::{Clerk, ClerkSetup, Refusal, Till};
+use crate::wall::Wall;
+
+/// How long requests in hand may take when the terminal stops.
+pub const STOP_API: Duration = Duration::from_secs(5);
+/// How long the till may take to save its carts.
+pub const STOP_TILL: Duration = Duration::from_secs(5);
+/// How long the node may take to close.
+pub const STOP_NODE: Duration = Duration::from_secs(8);
+
+/// Why a terminal did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The node stayed closed.
+    #[error(transparent)]
+    Node(#[from] OpenError),
+    /// Nobody enrolled it, as far as its store knows.
+    #[error("no statement of a hub says that this terminal belongs to the store; enrol it again")]
+    NotEnrolled,
+    /// Views or files could not be read.
+    #[error(transparent)]
+    Till(#[from] Refusal),
+    /// A file of the terminal's own.
+    #[error("the terminal's own files in {data} could not be used")]
+    Desk {
+        /// The data directory.
+        data: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The API's address.
+    #[error("the API cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The time zone.
+    #[error("till.time_zone: {0}")]
+    Zone(String),
+}
+
+/// A running terminal.
+#[derive(Debug)]
+pub struct Agent {
+    node: Node,
+    address: SocketAddr,
+    tasks: JoinSet<&'static str>,
+    stop_api: CancellationToken,
+    stop_till: CancellationToken,
+    stop_rest: CancellationToken,
+}
+
+impl Agent {
+    /// Starts the terminal whose store is in `data`.
+    ///
+    /// Errors: see [`StartError`].
+    pub async fn start(data: &Path, config: &Config) -> Result<Self, StartError> {
+        let meaning = meaning();
+        let node = Node::open(node_config(data, config), meaning.fold, meaning.scope).await?;
+        let ledger = Ledger::new(node.clone());
+        let (number, name) = ledger.terminal().ok_or(StartError::NotEnrolled)?;
+        let desk = Desk::new(data);
+        let desk_failed = |source| StartError::Desk { data: data.display().to_string(), source };
+        let token = desk.token().map_err(desk_failed)?;
+        let wall = Wall::in_zone(&config.time_zone).map_err(StartError::Zone)?;
+        let shelf = Shelf::new(config.currency);
+        follow::stock(&ledger, &shelf).await?;
+        let clerk = Clerk::start(ClerkSetup {
+            ledger: ledger.clone(),
+            shelf: shelf.clone(),
+            wall: wall.clone(),
+            desk: desk.clone(),
+            receipt: config.receipt.clone(),
+            terminal: number,
+        })?;
+        let (till, work) = Till::new(clerk);
+        let listen_failed = |source| StartError::Listen { address: config.api_listen, source };
+        let listener = api::bind(config.api_listen).await.map_err(listen_failed)?;
+        let address = listener.local_addr().map_err(listen_failed)?;
+        desk.set_address(address).map_err(desk_failed)?;
+        let router = api::router(ApiSetup {
+            token,
+            address,
+            at_once: usize::from(config.requests_at_once),
+            patience: config.patience.into(),
+            till: till.clone(),
+            ledger: ledger.clone(),
+            shelf: shelf.clone(),
+            wall,
+            receipt: config.receipt.clone(),
+        });
+        let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(named("api", api::serve(listener, router, stop_api.clone())));
+        tasks.spawn(named("till", work.run(stop_till.clone())));
+        tasks.spawn(named(
+            "catalogue",
+            follow::keep_stocked(ledger.clone(), shelf.clone(), stop_rest.clone()),
+        ));
+        tasks.spawn(named("status", follow::tell(ledger.clone(), shelf, till, stop_rest.clone())));
+        tasks.spawn(named("watchdog", follow::feed(ledger.clone(), stop_rest.clone())));
+        info!(
+            version = env!("CARGO_PKG_VERSION"), data = %data.display(), store = %ledger.store().short(),
+            terminal = number, name, node = %ledger.me().short(), links = %node.listen_addr(), api = %address, "selling"
+        );
+        Ok(Self { node, address, tasks, stop_api, stop_till, stop_rest })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Waits for a signal, or until a part of the terminal ends by itself, and says which. `true` if it was a signal.
+    ///
+    /// Errors: signals could not be listened for.
+    pub async fn until_stopped(&mut self) -> io::Result<bool> {
+        let never = CancellationToken::new();
+        tokio::select! {
+            signal = life::until_stopped(&never) => {
+                info!(why = signal?, "stopping");
+                Ok(true)
+            }
+            Some(ended) = self.tasks.join_next() => {
+                match ended {
+                    Ok(part) => warn!(part, "a part of the terminal ended by itself; stopping"),
+                    Err(err) => warn!(%err, "a part of the terminal failed; stopping"),
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Stops in stages.
+    pub async fn stop(mut self) {
+        self.stop_api.cancel();
+        life::stage("requests in hand", STOP_API, self.until_ended("api")).await;
+        self.stop_till.cancel();
+        life::stage("carts saved", STOP_TILL, self.until_ended("till")).await;
+        self.stop_rest.cancel();
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        life::stage("node closed", STOP_NODE, async {
+            if let Err(err) = self.node.shutdown().await {
+                warn!(%err, "the last checkpoint failed; the log has everything");
+            }
+        })
+        .await;
+    }
+
+    /// Waits for one part to end; parts that end meanwhile have nothing to wait for.
+    async fn until_ended(&mut self, part: &str) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if ended.is_ok_and(|name| name == part) {
+                return;
+            }
+        }
+    }
+}
+
+/// What this terminal's node makes of the shop's ops.
+#[must_use]
+pub fn meaning() -> Meaning {
+    Meaning { fold: Arc::new(ShopFold), scope: Arc::new(ShopScope) }
+}
+
+fn node_config(data: &Path, config: &Config) -> NodeConfig {
+    NodeConfig {
+        advertise: config.advertise.clone(),
+        hub: config.hub.clone(),
+        peers: config.peers.clone(),
+        mdns: config.mdns,
+        ..NodeConfig::new(data.to_owned(), Role::Terminal, config.listen)
+    }
+}
+
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
+}

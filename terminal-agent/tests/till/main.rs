@@ -1,0 +1,10 @@
+//! A till from outside: through its API, through its commands, beside a hub and other tills.
+#![cfg(test)]
+
+mod common;
+mod openapi;
+mod process;
+mod refusals;
+mod restart;
+mod selling;
+mod shop;
