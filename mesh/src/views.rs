@@ -170,7 +170,7 @@ impl Views {
                 layers.recent = rows;
                 layers.base.backend.let_go();
                 if matches!(error, FlushError::DiskFull) {
-                    // redb trusts nothing after a failed write, so the file is opened anew, as of its last commit.
+                    // The commit did not reach the file, which is opened anew, as of the last one that did.
                     layers.base = Arc::new(open_base(&layers.disk, layers.cache_bytes)?);
                 }
                 Err(error)
@@ -189,10 +189,8 @@ impl Flush {
     pub fn run(self) -> Flushed {
         let moved = catch_unwind(AssertUnwindSafe(|| self.write()))
             .unwrap_or_else(|_| Err(FlushError::Failed { why: "the database panicked".to_owned() }));
-        Flushed(moved.map_err(|error| match error {
-            FlushError::Failed { .. } if self.base.backend.ran_full() => FlushError::DiskFull,
-            other => other,
-        }))
+        // Where the disk was full, the commit stands in memory only and is not believed.
+        if self.base.backend.ran_full() { Flushed(Err(FlushError::DiskFull)) } else { Flushed(moved) }
     }
 
     fn write(&self) -> Result<(Arc<Base>, u64), FlushError> {
