@@ -16,6 +16,9 @@ use toko_crdt::sign::PublicKey;
 use toko_crdt::{Body, Lane, NodeId};
 use tracing::{debug, info};
 
+/// How many journals a revocation names: as many as fit into a statement, with room to spare.
+const CUT_LINES_MAX: usize = 480;
+
 /// Why membership did not change.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -77,9 +80,7 @@ impl Node {
         if members.revoked(&node).is_some() {
             return Err(AdminError::AlreadyRevoked(node));
         }
-        let held = shared.store.reader().frontier();
-        let cut: Frontier =
-            held.lines().filter(|(journal, _)| journal.node == node).map(|(j, head)| (*j, *head)).collect();
+        let cut = cut_of(&shared.store.reader().frontier(), &node);
         let statement = Statement::sign(&shared.store_id, shared.key(), Claim::Revoked { term, node, cut });
         info!(peer = %node.short(), "revoking");
         declare(shared, statement).await
@@ -178,6 +179,13 @@ async fn declare(shared: &Shared, statement: Statement) -> Result<Appended, Admi
     Ok(shared.store.append(append).await?)
 }
 
+/// What is held of a node's journals: of its longest ones, where it had more runs than a statement can name.
+fn cut_of(held: &Frontier, node: &NodeId) -> Frontier {
+    let mut lines: Vec<_> = held.lines().filter(|(journal, _)| journal.node == *node).collect();
+    lines.sort_by_key(|(_, head)| std::cmp::Reverse(head.seq));
+    lines.into_iter().take(CUT_LINES_MAX).map(|(journal, head)| (*journal, *head)).collect()
+}
+
 /// The term in which this node is the hub now.
 fn own_term(shared: &Shared, members: &Members) -> Result<u64, AdminError> {
     match members.hub() {
@@ -190,5 +198,32 @@ fn unspecified(like: SocketAddr) -> std::net::IpAddr {
     match like {
         SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::frontier::Head;
+    use toko_crdt::ids::{JournalId, Run};
+    use toko_crdt::member::STATEMENT_BYTES_MAX;
+    use toko_crdt::sign::SecretKey;
+    use toko_crdt::{Hash, StoreId};
+
+    #[test]
+    fn a_till_of_many_runs_is_revoked_by_a_statement_that_everybody_can_read() {
+        let key = SecretKey::from_seed([7; 32]);
+        let line = |run: u64| {
+            let journal = JournalId { node: key.node(), run: Run(run << 40), lane: Lane::Books };
+            (journal, Head { seq: u64::MAX - run, hash: Hash([255; 32]) })
+        };
+        let held: Frontier = (1..2_000).map(line).collect();
+        let cut = cut_of(&held, &key.node());
+        assert!(cut.head(&line(1).0).is_some(), "the longest journals are named");
+        let store = StoreId::of(&key.public());
+        let claim = Claim::Revoked { term: u64::MAX, node: key.node(), cut };
+        let bytes = Statement::sign(&store, &key, claim).encode();
+        assert!(bytes.len() <= STATEMENT_BYTES_MAX, "{} bytes", bytes.len());
+        assert!(Statement::decode(&bytes).is_ok());
     }
 }
