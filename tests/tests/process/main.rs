@@ -1,0 +1,11 @@
+//! The real daemons as processes: killed, copied, revoked, misled and starved, and the books agree all the same.
+//!
+//! Each test names the fault that it covers by its code. `demo --as NAME` plays every daemon, as in the demo, so that one
+//! build serves all. Nobody sleeps: what is awaited is looked for until a deadline, and the deadline says what was seen.
+
+#![cfg(test)]
+
+mod copies;
+mod crash;
+mod dark;
+mod rig;
