@@ -32,6 +32,8 @@ use crate::home::{HomeError, StoreFolder};
 use crate::publish;
 use crate::serve::with_causes;
 
+/// How long a newcomer may take to read our last word.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long a command waits for a store that is joining: its statement is on its way.
 const JOINING: Duration = Duration::from_secs(10);
 /// Newcomers that are talked to at once.
@@ -236,7 +238,7 @@ impl Tenant {
             "store": self.name,
             "node": self.node.to_string(),
             "currency": self.currency.code(),
-            "state": self.word().word(),
+            "state": Word::Waiting.word(),
             "store_id": null,
             "links": [],
             "last_contact_s": null,
@@ -247,8 +249,14 @@ impl Tenant {
             "parked": 0,
             "catalogue": null,
         });
-        let Some(books) = self.books() else { return Ok((row, Vec::new())) };
-        let status = books.status().await?;
+        let books = self.books();
+        let status = match &books {
+            Some(books) => Some(books.status().await?),
+            None => None,
+        };
+        // After the status, so that books which are shown complete are not shown as still joining.
+        row["state"] = json!(self.word().word());
+        let (Some(books), Some(status)) = (books, status) else { return Ok((row, Vec::new())) };
         books.show(&status, &mut row);
         row["catalogue"] = json!(books.read(|kv| publish::shown(kv, self.node))?);
         let alert = |alert: &toko_mesh::node::Alert| {
@@ -317,7 +325,10 @@ impl Tenant {
     /// One newcomer. Whether it joined.
     async fn meet(&self, arrival: &Arrival) -> bool {
         let from = arrival.connection.remote_address();
-        match take_in(arrival, &self.desk, |joining| self.join(joining)).await {
+        let taken = take_in(arrival, &self.desk, |joining| self.join(joining)).await;
+        // Our last word has arrived, but a connection that goes now takes it along unread: the hub hangs up.
+        let _ = tokio::time::timeout(LAST_WORD, arrival.connection.closed()).await;
+        match taken {
             Ok(joining) => {
                 let hub = NodeId::of(&joining.hub);
                 info!(store = %self.name, %from, hub = %hub.short(), "the store joined");
