@@ -251,7 +251,8 @@ async fn a_copied_directory_is_seen_and_both_go_on() {
     copy(&shop.path("Till 1"), &shop.path("copy"));
     let one = shop.restart("Till 1").await;
     let copy = start(shop.path("copy"), Role::Terminal, here()).await;
-    let sales = [sell(&one, "milk").await, sell(&copy, "bread").await];
+    // Only when the first goes on after the second began are they known to live side by side.
+    let sales = [sell(&one, "milk").await, sell(&copy, "bread").await, sell(&one, "honey").await];
     for sale in &sales {
         until_seen(&shop.hub, sale).await;
     }
