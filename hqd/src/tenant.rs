@@ -300,7 +300,14 @@ impl Tenant {
     /// longer good, the books are opened as they are.
     async fn wait_for_hub(self: &Arc<Self>, stop: &CancellationToken) {
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut door = door.unwrap_or_else(|| self.new_door());
+        let Some(mut door) = door else {
+            // The books are being closed; whoever does that opens the door, and then says so.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.closed.notified() => {}
+            }
+            return;
+        };
         let mut talks: JoinSet<bool> = JoinSet::new();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -379,11 +386,8 @@ impl Tenant {
     }
 
     fn open_door(&self) {
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.new_door());
-    }
-
-    fn new_door(&self) -> Door {
-        Door::open(&self.common.endpoint, &self.tls, &self.desk)
+        let door = Door::open(&self.common.endpoint, &self.tls, &self.desk);
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
     }
 
     fn site(&self) -> Site {
