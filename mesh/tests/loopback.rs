@@ -10,6 +10,7 @@ use toko_crdt::member::StatementError;
 use toko_crdt::sign::SecretKey;
 use toko_mesh::endpoint::Endpoint;
 use toko_mesh::enrol::{EnrolError, Refusal, SecretError};
+use toko_mesh::find::Ladder;
 use toko_mesh::identity::Role;
 use toko_mesh::node::NodeConfig;
 use toko_mesh::node::setup::{PendingStore, SetupError, enrol_terminal, take_in_store};
@@ -204,6 +205,10 @@ async fn headquarters_gets_the_books_and_nothing_of_the_floor() {
     });
     let node = shop.hub.join_headquarters(&code, &[addr], &shop.recovery).await.unwrap();
     assert_eq!(node, key.node());
+    let mut kept = Ladder::default();
+    kept.load(&std::fs::read(shop.path("hub").join("addresses")).unwrap()).unwrap();
+    let kept = kept.candidates(&node).first().map(|candidate| candidate.addr);
+    assert_eq!(kept, Some(addr), "the hub finds headquarters even if it loses power now");
     taken.await.unwrap();
     let means = meaning();
     let mut config = NodeConfig::new(path, Role::Headquarters, here());

@@ -4,9 +4,12 @@ use crate::endpoint::{Arrival, Endpoint};
 use crate::enrol::{self, Code, EnrolError, HostError, JoiningStore, OpenError as NoCode, RecoveryCode};
 use crate::find::Rung;
 use crate::node::Node;
+use crate::node::open::{ADDRESSES_FILE, save_ladder};
 use crate::node::shared::Shared;
 use crate::store::{Append, Appended, SaveError, Wait};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -53,6 +56,9 @@ pub enum AdminError {
     /// No address of headquarters was given.
     #[error("no address of headquarters is known")]
     NoAddress,
+    /// The address of headquarters was not kept; without it the store would not find headquarters again.
+    #[error("the address of headquarters was not kept")]
+    AddressNotKept(#[source] io::Error),
     /// The statement was not saved.
     #[error("the statement was not saved")]
     NotSaved(#[from] SaveError),
@@ -122,7 +128,7 @@ impl Node {
                 Ok(key) => {
                     let claim = Claim::Headquarters { key };
                     let node = NodeId::of(&key);
-                    shared.board().ladder.worked(node, *addr, Rung::Configured);
+                    keep_address(shared, node, *addr).map_err(AdminError::AddressNotKept)?;
                     let statement = Statement::sign(&shared.store_id, &recovery.0, claim);
                     self.add_statement(statement).await?;
                     info!(peer = %node.short(), %addr, "joined headquarters");
@@ -172,6 +178,17 @@ async fn admit(shared: &Shared, key: PublicKey, name: String) -> Result<(), Admi
     let claim = Claim::Terminal { term, key, number, name };
     declare(shared, Statement::sign(&shared.store_id, shared.key(), claim)).await?;
     Ok(())
+}
+
+/// Keeps where headquarters is before it is named: no neighbour tells it, and a hub that loses power now must find it again.
+fn keep_address(shared: &Shared, node: NodeId, addr: SocketAddr) -> io::Result<()> {
+    let bytes = {
+        let mut board = shared.board();
+        board.ladder.worked(node, addr, Rung::Configured);
+        board.ladder.encode()
+    };
+    save_ladder(&shared.config.dir, &bytes)?;
+    File::open(shared.config.dir.join(ADDRESSES_FILE))?.sync_all()
 }
 
 async fn declare(shared: &Shared, statement: Statement) -> Result<Appended, AdminError> {
