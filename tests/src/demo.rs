@@ -160,7 +160,9 @@ fn publish(args: &Args, stage: &Stage, report: &Report, started: Instant) -> Res
     let path = stage.dir().join("report.json");
     let written = std::fs::write(&path, report.to_json());
     written.map_err(Trouble::system(format!("cannot write {}", path.display())))?;
-    let took = format!("{} s in all; {}", started.elapsed().as_secs(), path.display());
+    let stays = args.dir.is_some() || args.keep || !report.holds();
+    let fate = if stays { "" } else { " (removed with its directory; --dir DIR keeps it)" };
+    let took = format!("{} s in all; {}{fate}", started.elapsed().as_secs(), path.display());
     let mut out = io::stdout().lock();
     let printed = if args.json {
         say(&format!("{}\n{took}", report.table()));

@@ -12,11 +12,9 @@ use super::replay::{Cashier, Sale};
 use super::script::{KILL_AT, KILL_BY, PARK_AT};
 use super::stage::PATIENCE;
 use super::trouble::Trouble;
-use crate::day::Work;
+use crate::day::{Invoice, Work};
 use crate::process::LOOK_EVERY;
 
-/// About so many lines has the cart that is parked: two halves that take little of the time in which the hub is dead.
-const PARKED_LINES: usize = 8;
 /// How often the other terminal looks whether a parked cart has come.
 const LOOK_FOR_CART_EVERY: Duration = Duration::from_millis(20);
 /// Lines that are in a cart at least when the power is cut.
@@ -25,8 +23,8 @@ const LINES_BEFORE_DARK: usize = 3;
 /// What one cashier has to do beside the queue.
 #[derive(Debug, Default)]
 pub struct Errands<'a> {
-    /// To whom a parked cart is handed over.
-    pub park: Option<Sender<Handover<'a>>>,
+    /// Which sale is parked, and to whom it is handed over.
+    pub park: Option<(&'a Invoice, Sender<Handover<'a>>)>,
     /// From whom parked carts come.
     pub finish: Option<Receiver<Handover<'a>>>,
     /// Whether this terminal loses power in the middle of a cart.
@@ -46,7 +44,7 @@ pub struct Handover<'a> {
 impl<'a> Cashier<'a> {
     /// Called before each scan.
     pub(super) fn between_scans(&mut self) -> Result<(), Trouble> {
-        if self.errands.park.is_some() && self.floor.percent() >= PARK_AT {
+        if self.floor.percent() >= PARK_AT {
             self.park()?;
         }
         if self.errands.finish.is_some() {
@@ -55,10 +53,19 @@ impl<'a> Cashier<'a> {
         Ok(())
     }
 
+    /// Called with the queue in hand: the last sale is kept for when the power goes, so that it goes in one.
+    pub(super) fn before_the_last(&mut self) -> Result<(), Trouble> {
+        if self.errands.power_cut && !self.queue.iter().any(|piece| matches!(piece, Work::Sale(_))) {
+            self.floor.wait_for(KILL_AT)?;
+        }
+        Ok(())
+    }
+
     /// Called when the queue is empty: nothing may be left undone.
     pub(super) fn before_going_home(&mut self) -> Result<(), Trouble> {
-        if self.errands.park.take().is_some() {
-            self.tell(News::Broken(format!("{} never parked a cart", self.counter.name())));
+        if self.errands.park.is_some() {
+            self.floor.wait_for(PARK_AT)?;
+            self.park()?;
         }
         let started = Instant::now();
         while self.errands.finish.is_some() && started.elapsed() < PATIENCE {
@@ -67,6 +74,7 @@ impl<'a> Cashier<'a> {
             std::thread::sleep(LOOK_EVERY);
         }
         if self.errands.waiting.is_some() {
+            self.floor.handed_over.store(true, Ordering::Relaxed);
             self.tell(News::Broken(format!("{} never saw the parked cart", self.counter.name())));
         }
         if self.errands.power_cut {
@@ -75,19 +83,9 @@ impl<'a> Cashier<'a> {
         Ok(())
     }
 
-    /// Lets the next customer with a handful of lines go first, and parks that cart half-way.
+    /// Parks a cart half-way, while whoever is at this till waits.
     fn park(&mut self) -> Result<(), Trouble> {
-        let odd_size = |piece: &Work| match piece {
-            Work::Sale(invoice) if invoice.lines.len() > 1 => {
-                Some(invoice.lines.len().abs_diff(PARKED_LINES))
-            }
-            _ => None,
-        };
-        let sizes = self.queue.iter().enumerate().filter_map(|(at, piece)| Some((odd_size(piece)?, at)));
-        let Some((_, at)) = sizes.min() else { return Ok(()) };
-        let (Some(Work::Sale(invoice)), Some(to)) = (self.queue.remove(at), self.errands.park.take()) else {
-            return Ok(());
-        };
+        let Some((invoice, to)) = self.errands.park.take() else { return Ok(()) };
         let mut sale = Sale::new(invoice);
         while !(self.ring_up(&mut sale, invoice.lines.len() / 2, false)? && self.lay_aside(&sale)?) {
             self.is_back()?;
@@ -143,6 +141,7 @@ impl<'a> Cashier<'a> {
         while !(self.ring_up(&mut sale, all, false)? && self.close(&mut sale)?) {
             self.is_back()?;
         }
+        self.floor.handed_over.store(true, Ordering::Relaxed);
         let (here, number) = (self.counter.name(), &sale.invoice.number);
         if self.floor.hub_dark.load(Ordering::Relaxed) {
             self.tell(News::Said(format!("{here} finishes the cart of {number} that {from} parked")));

@@ -11,6 +11,9 @@ use super::stop::StopSign;
 use super::trouble::Trouble;
 use crate::process::LOOK_EVERY;
 
+/// When nothing was rung up for so long, whoever waits for others waits in vain.
+const STANDSTILL: Duration = Duration::from_secs(3);
+
 /// What a terminal acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -82,14 +85,16 @@ pub struct Floor {
     pub hq_dark: AtomicBool,
     /// Whether one terminal is cut from all others.
     pub cut: AtomicBool,
+    /// Whether the parked cart is finished, or given up.
+    pub handed_over: AtomicBool,
 }
 
 impl Floor {
     /// Opens the floor for a day of `lines`, which lasts at least `lasts`.
     pub fn open(lines: u64, lasts: Duration, stop: StopSign) -> Self {
         let (begun, done) = Default::default();
-        let (hub_dark, hq_dark, cut) = Default::default();
-        Self { lines, lasts, opened: Instant::now(), begun, done, stop, hub_dark, hq_dark, cut }
+        let (hub_dark, hq_dark, cut, handed_over) = Default::default();
+        Self { lines, lasts, opened: Instant::now(), begun, done, stop, hub_dark, hq_dark, cut, handed_over }
     }
 
     /// How much of the day is done, in percent.
@@ -112,6 +117,21 @@ impl Floor {
         while let Some(early) = due.checked_sub(self.opened.elapsed()) {
             self.check()?;
             std::thread::sleep(early.min(LOOK_EVERY));
+        }
+        self.check()
+    }
+
+    /// Waits until so much of the day is done, or until nothing more is done for a moment.
+    ///
+    /// Errors: the stop sign.
+    pub fn wait_for(&self, percent: u64) -> Result<(), Trouble> {
+        let mut last = (self.percent(), Instant::now());
+        while self.percent() < percent && last.1.elapsed() < STANDSTILL {
+            self.check()?;
+            std::thread::sleep(LOOK_EVERY);
+            if self.percent() != last.0 {
+                last = (self.percent(), Instant::now());
+            }
         }
         self.check()
     }

@@ -20,13 +20,15 @@ use std::time::{Duration, Instant};
 use super::counter::Counter;
 use super::errand::Errands;
 use super::floor::{Acknowledged, Floor, Kind, News};
-use super::replay::{Cashier, Prices, deal};
+use super::replay::{Cashier, Hands, Prices, deal};
 use super::stage::{HQ, HUB, Stage, TILLS};
 use super::trouble::Trouble;
 use crate::day::Day;
 use crate::process::{LOOK_EVERY, ProcessError};
 use crate::progress::Progress;
 
+/// What was sold so long after the cut was not on its way before.
+const ALONE_AFTER: Duration = Duration::from_millis(500);
 /// Who parks a cart.
 const PARKS: &str = TILLS[0];
 /// Who finishes it, and is killed later.
@@ -92,10 +94,12 @@ pub fn perform(
     let (to, from) = channel();
     let (mut to, mut from) = (Some(to), Some(from));
     std::thread::scope(|scope| {
-        for (counter, queue) in counters.iter().zip(deal(&day.work)) {
+        let Hands { queues, parked } = deal(&day.work);
+        floor.handed_over.store(parked.is_none(), Relaxed);
+        for (counter, queue) in counters.iter().zip(queues) {
             let mut errands = Errands::default();
             if counter.name() == PARKS {
-                errands.park = to.take();
+                errands.park = parked.zip(to.take());
             }
             if counter.name() == FINISHES {
                 errands.finish = from.take();
@@ -107,7 +111,11 @@ pub fn perform(
         }
         drop(news);
         let stop = stage.stop_sign().clone();
-        let played = Director::new(stage, &floor, Progress::new(lines)).direct(&heard);
+        let mut director = Director::new(stage, counters, &floor, Progress::new(lines));
+        if parked.is_none() {
+            director.played.broken.push("no sale of the day has two lines, so no cart was parked".into());
+        }
+        let played = director.direct(&heard);
         if played.is_err() {
             // So that no cashier waits for a terminal that nobody starts any more.
             stop.raise();
@@ -119,6 +127,7 @@ pub fn perform(
 
 struct Director<'a> {
     stage: &'a mut Stage,
+    counters: &'a [Counter],
     floor: &'a Floor,
     progress: Progress,
     acts: VecDeque<(u64, Act)>,
@@ -126,14 +135,27 @@ struct Director<'a> {
     returning: Vec<(&'static str, Instant)>,
     last_back: Option<Instant>,
     last_done: Option<Instant>,
+    cut_since: Option<Instant>,
+    sold_alone: Option<String>,
     played: Played,
 }
 
 impl<'a> Director<'a> {
-    fn new(stage: &'a mut Stage, floor: &'a Floor, progress: Progress) -> Self {
-        let (stopping, returning, last_back, last_done, played) = Default::default();
-        let acts = ACTS.into();
-        Self { stage, floor, progress, acts, stopping, returning, last_back, last_done, played }
+    fn new(stage: &'a mut Stage, counters: &'a [Counter], floor: &'a Floor, progress: Progress) -> Self {
+        Self {
+            stage,
+            counters,
+            floor,
+            progress,
+            acts: ACTS.into(),
+            stopping: None,
+            returning: Vec::new(),
+            last_back: None,
+            last_done: None,
+            cut_since: None,
+            sold_alone: None,
+            played: Played::default(),
+        }
     }
 
     fn direct(mut self, heard: &Receiver<News>) -> Result<Played, Trouble> {
@@ -149,8 +171,8 @@ impl<'a> Director<'a> {
             }
             self.floor.check()?;
             self.stage.all_run()?;
-            while let Some(act) = self.acts.pop_front_if(|(at, _)| *at <= self.floor.percent()) {
-                self.act(act.1)?;
+            while let Some(act) = self.next_act(day_is_over) {
+                self.act(act)?;
             }
             self.look_who_is_back();
             self.look_who_has_stopped()?;
@@ -163,6 +185,15 @@ impl<'a> Director<'a> {
         Ok(self.played)
     }
 
+    /// The next act, if its time has come. The hub stays dead until the parked cart is finished.
+    fn next_act(&mut self, day_is_over: bool) -> Option<Act> {
+        let (percent, handed_over) = (self.floor.percent(), self.floor.handed_over.load(Relaxed));
+        let is_due = |(at, act): &mut (u64, Act)| {
+            day_is_over || (percent >= *at && (handed_over || !matches!(act, Act::StartHub)))
+        };
+        self.acts.pop_front_if(is_due).map(|(_, act)| act)
+    }
+
     fn hear(&mut self, news: News) -> Result<(), Trouble> {
         match news {
             News::Lines(lines) => {
@@ -170,6 +201,10 @@ impl<'a> Director<'a> {
                 self.last_done = Some(Instant::now());
             }
             News::Acknowledged(done) => {
+                let long_enough = |since: Instant| since.elapsed() >= ALONE_AFTER;
+                if done.cut && done.kind == Kind::Sale && self.cut_since.is_some_and(long_enough) {
+                    self.sold_alone = Some(done.id.clone());
+                }
                 self.played.acknowledged.push(done);
                 self.last_done = Some(Instant::now());
             }
@@ -204,14 +239,15 @@ impl<'a> Director<'a> {
             }
             Act::Cut => {
                 self.stage.lan.cut(CUT);
+                self.cut_since = Some(Instant::now());
                 self.floor.cut.store(true, Relaxed);
                 self.progress.say(&format!("{CUT} is cut from everybody"));
             }
             Act::Heal => {
                 self.floor.cut.store(false, Relaxed);
+                self.was_alone()?;
                 self.stage.lan.heal(CUT);
                 self.progress.say(&format!("{CUT} is plugged in again"));
-                self.was_alone();
             }
             Act::StartHub => {
                 self.floor.hub_dark.store(false, Relaxed);
@@ -236,12 +272,16 @@ impl<'a> Director<'a> {
         Ok(())
     }
 
-    /// A cut that nothing ran into proves nothing.
-    fn was_alone(&mut self) {
-        let dropped = self.stage.lan.counts(CUT).map_or(0, |counts| counts.dropped);
-        if dropped == 0 {
-            self.played.broken.push(format!("nobody missed {CUT} while it was cut"));
+    /// A cut that lets a sale through proves nothing.
+    fn was_alone(&mut self) -> Result<(), Trouble> {
+        let Some(sale) = self.sold_alone.take() else { return Ok(()) };
+        for counter in self.counters.iter().filter(|counter| counter.name() == PARKS) {
+            if counter.look(&format!("/v1/sales/{sale}"))?.status != 404 {
+                let here = counter.name();
+                self.played.broken.push(format!("{here} knew a sale of {CUT} while that was cut"));
+            }
         }
+        Ok(())
     }
 
     fn look_who_is_back(&mut self) {
