@@ -178,6 +178,11 @@ impl Daemon {
         self.child.take().map(|child| child.id())
     }
 
+    /// The file that it writes to.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The last lines that it wrote.
     pub fn log_tail(&self) -> String {
         tail_of(&self.log)

@@ -21,7 +21,8 @@ mod run_alone {
             till.scan(&cart, &format!("line-{at}"));
         }
         // Money waits for its sync, and takes the lines before it along. The last line is answered from memory.
-        till.post(&format!("{path}/tenders"), "money", &json!({ "kind": "cash", "amount": "10.00" })).unwrap();
+        till.post(&format!("{path}/tenders"), "money", &json!({ "kind": "cash", "amount": "10.00" }))
+            .unwrap();
         till.scan(&cart, "line-3");
         till.kill();
 
@@ -29,7 +30,10 @@ mod run_alone {
         let seen = till.get(&path);
         let lines = seen["lines"].as_array().unwrap().len();
         assert!((3..=4).contains(&lines) && seen["tendered"] == "10.00", "{seen}");
-        assert_eq!(till.get(&format!("/v1/sales/{}", first["sale"].as_str().unwrap()))["number"], "1-1-000001");
+        assert_eq!(
+            till.get(&format!("/v1/sales/{}", first["sale"].as_str().unwrap()))["number"],
+            "1-1-000001"
+        );
         // Whoever got no answer asks again: a line that is there already is not added twice.
         till.scan(&cart, "line-3");
         assert_eq!(till.get(&path)["lines"].as_array().unwrap().len(), 4);

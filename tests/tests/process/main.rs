@@ -8,4 +8,7 @@
 mod copies;
 mod crash;
 mod dark;
+mod door;
+mod enrol;
 mod rig;
+mod service;

@@ -31,8 +31,14 @@ impl Till {
 
     /// Likewise, in a directory of its own choice. Its log goes to `dir`.
     pub(crate) fn enrol_in(dir: &Path, data: &Path, hub: &Hub, name: &str) -> Self {
-        let (code, at) = (hub.code(name), hub.listen.to_string());
-        order(&["terminal-agent", "enrol", &code, "--hub", &at, "--data", text(data)]);
+        Self::enrol_with(dir, data, hub, name, &hub.code(name))
+    }
+
+    /// Likewise, with a code that was asked for before.
+    pub(crate) fn enrol_with(dir: &Path, data: &Path, hub: &Hub, name: &str, code: &str) -> Self {
+        let at = hub.listen.to_string();
+        let said = order(&["terminal-agent", "enrol", code, "--hub", &at, "--data", text(data)]);
+        assert!(said.contains(name), "{said}");
         Self::over(dir, data, hub.listen, name)
     }
 
