@@ -15,7 +15,6 @@
 //!
 //! Absent on purpose, so far: a SQL database, a feed of events, online orders. Nothing here is on a store's selling path.
 
-pub mod ask;
 mod books;
 pub mod cli;
 pub mod config;
@@ -29,7 +28,6 @@ pub mod serve;
 pub mod show;
 mod tenant;
 
-use ask::{Ask, AskError, with_query};
 use clap::Parser;
 use cli::{AskArgs, By, Cli, Command, ConfigCommand, Place};
 use home::{Home, HomeError};
@@ -38,6 +36,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use toko_daemon::ask::{Ask, AskError, with_query};
 use toko_daemon::exit;
 use toko_daemon::settings::Problems;
 
@@ -158,7 +157,7 @@ fn socket(ask: &AskArgs) -> Result<Ask, Failure> {
         let place = &ask.place;
         config::load(&place.data(), place.config.as_deref(), &place.flags).map(|config| config.socket)
     };
-    Ok(Ask::new(ask.socket.clone().map_or_else(from_settings, Ok)?))
+    Ok(Ask::new("hqd", ask.socket.clone().map_or_else(from_settings, Ok)?))
 }
 
 fn text_of(file: &Path) -> Result<String, Failure> {

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use std::fmt::Write;
+use toko_daemon::table::{cell, list, table};
 
 use crate::cli::By;
 
 /// A column: its heading, and where in a row its cell is.
-type Column = (&'static str, &'static str);
+type Column = toko_daemon::table::Column<'static>;
 
 const DAYS: [Column; 9] = [
     ("STORE", "/store"),
@@ -161,39 +162,6 @@ fn age(seconds: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {
-    answer.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "-".into(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// A table with a heading; "none" for no rows.
-fn table(rows: &[Value], columns: &[Column]) -> String {
-    if rows.is_empty() {
-        return "none\n".into();
-    }
-    let mut lines: Vec<Vec<String>> =
-        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
-    let cells = |row: &Value| columns.iter().map(|(_, pointer)| cell(row.pointer(pointer))).collect();
-    lines.extend(rows.iter().map(cells));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let mut out = String::new();
-    for line in &lines {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
 
-mod ask;
 mod show;
 
 use crate::config;
-use ask::{Ask, AskError};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use thiserror::Error;
+use toko_daemon::ask::{Ask, AskError, with_query};
 use toko_daemon::exit;
 
 /// Administers a Toko hub.
@@ -103,6 +103,12 @@ enum Catalogue {
     Show,
 }
 
+/// The command line of `hubctl`, for its manual page.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
+
 /// Runs `hubctl` with these arguments.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
@@ -113,7 +119,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         }
     };
     let socket = args.socket.clone().unwrap_or_else(|| args.data.join("hubctl.sock"));
-    match command(&Ask::new(socket), &args.command) {
+    match ask_hub(&Ask::new("hubd", socket), &args.command) {
         Ok((answer, show)) => {
             let text = if args.json { format!("{answer:#}\n") } else { show(&answer) };
             match io::stdout().write_all(text.as_bytes()) {
@@ -128,10 +134,39 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
     }
 }
 
+/// Why a command came to nothing.
+#[derive(Debug, Error)]
+enum CtlError {
+    /// The hub is silent, or said no.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// A file of the person's could not be read.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// The command line lacks something.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CtlError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Ask(problem) => problem.exit_code(),
+            Self::File { .. } => exit::STORE,
+            Self::Usage(_) => exit::USAGE,
+        }
+    }
+}
+
 /// How an answer looks to a person.
 type Show = fn(&Value) -> String;
 
-fn command(ask: &Ask, command: &Command) -> Result<(Value, Show), AskError> {
+fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
     Ok(match command {
         Command::Status => (ask.get("/status")?, show::status),
         Command::Terminals => (ask.get("/terminals")?, show::terminals),
@@ -152,8 +187,10 @@ fn command(ask: &Ask, command: &Command) -> Result<(Value, Show), AskError> {
         }
         Command::Day { date: Some(date) } => (ask.post("/day", &json!({ "date": date }))?, show::day),
         Command::Day { date: None } => (ask.get("/day")?, show::day),
-        Command::Stock { code } => (ask.get(&with_query("/stock", "code", code.as_deref()))?, show::stock),
-        Command::Sales { day } => (ask.get(&with_query("/sales", "day", day.as_deref()))?, show::sales),
+        Command::Stock { code } => {
+            (ask.get(&with_query("/stock", &[("code", code.as_deref())]))?, show::stock)
+        }
+        Command::Sales { day } => (ask.get(&with_query("/sales", &[("day", day.as_deref())]))?, show::sales),
         Command::Parked => (ask.get("/parked")?, show::parked),
         Command::Jobs => (ask.get("/jobs")?, show::jobs),
         Command::JoinHq { code, hq, recovery_code } => {
@@ -164,26 +201,8 @@ fn command(ask: &Ask, command: &Command) -> Result<(Value, Show), AskError> {
     })
 }
 
-fn with_query(path: &str, name: &str, value: Option<&str>) -> String {
-    match value {
-        None => path.to_owned(),
-        Some(value) => {
-            let escaped: String = value
-                .bytes()
-                .map(|byte| match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                        char::from(byte).to_string()
-                    }
-                    _ => format!("%{byte:02X}"),
-                })
-                .collect();
-            format!("{path}?{name}={escaped}")
-        }
-    }
-}
-
-fn read(file: &Path) -> Result<String, AskError> {
-    let unread = |problem: &dyn std::fmt::Display| AskError::File {
+fn read(file: &Path) -> Result<String, CtlError> {
+    let unread = |problem: &dyn std::fmt::Display| CtlError::File {
         path: file.display().to_string(),
         problem: problem.to_string(),
     };
@@ -192,19 +211,19 @@ fn read(file: &Path) -> Result<String, AskError> {
 }
 
 /// The recovery code: from a file, or one line that a person types. It goes to the hub over the socket and is kept nowhere.
-fn recovery(file: Option<&Path>) -> Result<String, AskError> {
+fn recovery(file: Option<&Path>) -> Result<String, CtlError> {
     let text = match file {
         Some(path) if path != Path::new("-") => read(path)?,
         given => {
             if given.is_none() && io::stdin().is_terminal() {
                 let _ = write!(io::stderr(), "Recovery code of this store: ");
             } else if given.is_none() {
-                return Err(AskError::Usage(
+                return Err(CtlError::Usage(
                     "name the recovery code's file with --recovery-code FILE".into(),
                 ));
             }
             let mut line = String::new();
-            let unread = |problem: io::Error| AskError::File {
+            let unread = |problem: io::Error| CtlError::File {
                 path: "standard input".into(),
                 problem: problem.to_string(),
             };
@@ -217,17 +236,8 @@ fn recovery(file: Option<&Path>) -> Result<String, AskError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_goes_into_a_query_whole() {
-        assert_eq!(with_query("/stock", "code", Some("A&B 1")), "/stock?code=A%26B%201");
-        assert_eq!(with_query("/stock", "code", None), "/stock");
-    }
-
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
-        Args::command().debug_assert();
+        super::command().debug_assert();
     }
 }

@@ -237,7 +237,8 @@ impl Paper {
         level: u8,
         detail: String,
     ) -> Result<(), String> {
-        let end = paper::end(job.job, attempt, outcome, level, &detail).map_err(|problem| problem.to_string())?;
+        let end =
+            paper::end(job.job, attempt, outcome, level, &detail).map_err(|problem| problem.to_string())?;
         self.append(What::PrintOutcome(end)).await
     }
 

@@ -1,11 +1,9 @@
 //! A headquarters in a temporary directory, running in this process.
 
 use crate::store::SOON;
-use hqd::ask::{Ask, AskError};
 use hqd::config::{Config, File};
 use hqd::home::Home;
 use hqd::serve::{RunError, Server};
-use hyper::Method;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +11,8 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use toko_daemon::ask::Method;
+use toko_daemon::ask::{Ask, AskError};
 
 /// A running headquarters.
 pub(crate) struct Office {
@@ -63,7 +63,7 @@ impl Office {
     }
 
     fn ask(&self) -> Ask {
-        Ask::new(self.data().join("hqd.sock"))
+        Ask::new("hqd", self.data().join("hqd.sock"))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

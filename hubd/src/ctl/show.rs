@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::fmt::Write;
+use toko_daemon::table::{cell, list, table};
 
 pub(super) fn status(answer: &Value) -> String {
     let mut out = String::new();
@@ -120,53 +121,4 @@ pub(super) fn jobs(answer: &Value) -> String {
 
 pub(super) fn joined(answer: &Value) -> String {
     format!("joined headquarters {}\n", cell(answer.pointer("/headquarters")))
-}
-
-fn list<'a>(answer: &'a Value, pointer: &str) -> &'a [Value] {
-    answer.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "-".into(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// A table with a heading; "none" for no rows.
-fn table(rows: &[Value], columns: &[(&str, &str)]) -> String {
-    if rows.is_empty() {
-        return "none\n".into();
-    }
-    let mut lines: Vec<Vec<String>> =
-        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
-    lines.extend(
-        rows.iter().map(|row| columns.iter().map(|(_, pointer)| cell(row.pointer(pointer))).collect()),
-    );
-    let widths: Vec<usize> = (0..columns.len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut out = String::new();
-    for line in lines {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_table_lines_up_and_an_empty_one_says_none() {
-        let answer =
-            json!({ "stock": [{ "code": "A", "qty": "1.000" }, { "code": "LONGER", "qty": "-2.000" }] });
-        assert_eq!(stock(&answer), "CODE    QUANTITY\nA       1.000\nLONGER  -2.000\n");
-        assert_eq!(stock(&json!({})), "none\n");
-    }
 }

@@ -1,8 +1,12 @@
-//! One question to the running `hqd`: HTTP/1.1 with JSON over its Unix socket.
+//! One question to a running daemon: HTTP/1.1 with JSON over its Unix control socket.
+//!
+//! A refusal is JSON too: `{"error":{"code","screen","log"}}`, what to do and what happened.
 
+use crate::exit;
 use http_body_util::{BodyExt, Full, Limited};
+pub use hyper::Method;
 use hyper::body::Bytes;
-use hyper::{Method, Request, header};
+use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::fmt;
@@ -10,7 +14,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixStream;
-use toko_daemon::exit;
 
 /// The largest answer that is read: a year of items of many stores.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -23,9 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum AskError {
     /// Nobody listens on the socket.
     #[error(
-        "hqd does not answer at {socket}: {problem}. Is `hqd run` running, and is this its data directory (--data)?"
+        "{daemon} does not answer at {socket}: {problem}. Is `{daemon} run` running, and is this its data directory (--data)?"
     )]
     Silent {
+        /// The daemon.
+        daemon: &'static str,
         /// The socket.
         socket: String,
         /// What the system says.
@@ -55,14 +60,15 @@ impl AskError {
 /// A socket to ask at.
 #[derive(Debug)]
 pub struct Ask {
+    daemon: &'static str,
     socket: PathBuf,
 }
 
 impl Ask {
-    /// The socket of the running `hqd`.
+    /// The socket of a running daemon, which errors call by its name.
     #[must_use]
-    pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub fn new(daemon: &'static str, socket: PathBuf) -> Self {
+        Self { daemon, socket }
     }
 
     /// Asks for something.
@@ -106,7 +112,7 @@ impl Ask {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, "hqd")
+            .header(header::HOST, self.daemon)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))
             .map_err(|problem| self.silent(&problem))?;
@@ -127,7 +133,11 @@ impl Ask {
     }
 
     fn silent(&self, problem: &dyn fmt::Display) -> AskError {
-        AskError::Silent { socket: self.socket.display().to_string(), problem: problem.to_string() }
+        AskError::Silent {
+            daemon: self.daemon,
+            socket: self.socket.display().to_string(),
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -165,7 +175,7 @@ mod tests {
 
     #[test]
     fn nobody_at_the_socket_is_said_with_its_path() {
-        let problem = Ask::new("/nowhere/hqd.sock".into()).get("/status").unwrap_err();
+        let problem = Ask::new("hqd", "/nowhere/hqd.sock".into()).get("/status").unwrap_err();
         assert_eq!(problem.exit_code(), exit::PEER);
         assert!(problem.to_string().contains("/nowhere/hqd.sock"), "{problem}");
     }
