@@ -143,7 +143,9 @@ pub enum EnrolError {
     #[error(transparent)]
     Dial(DialError),
     /// Somebody is there and lets no newcomers in.
-    #[error("no code is outstanding there: it expired, was used, or this is not the hub; ask for a new one")]
+    #[error(
+        "no code is outstanding there: it expired, was used, too many wrong ones were tried, or this is not the hub; ask for a new one"
+    )]
     NotEnrolling,
     /// A hub of another store than the code's.
     #[error("that is a hub of another store than the code is for")]

@@ -34,6 +34,8 @@ pub enum AlertCode {
     DiskBroken,
     /// A peer does not let this node in.
     RefusedByPeer,
+    /// Somebody else answers where the hub or headquarters should be.
+    WrongPeer,
     /// This node was revoked.
     Revoked,
     /// No hub is known, or several claim one term.
@@ -50,6 +52,7 @@ impl AlertCode {
             Self::Fork => "fork",
             Self::DiskBroken => "disk-broken",
             Self::RefusedByPeer => "refused-by-peer",
+            Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
             Self::NoHub => "no-hub",
         }
@@ -71,6 +74,9 @@ impl AlertCode {
             Self::DiskBroken => "check the disk of this machine, then start it again",
             Self::RefusedByPeer => {
                 "see on the hub whether this node was revoked; otherwise wait until the peer has caught up"
+            }
+            Self::WrongPeer => {
+                "nothing was exchanged: check the address in the configuration; if this machine moved to another store, enrol it there as a new terminal"
             }
             Self::Revoked => {
                 "this node no longer belongs to the store; enrol it as a new terminal if it should"
@@ -116,17 +122,22 @@ pub(super) fn alerts(
         note(AlertCode::NoHub, None, "no statement names a hub that stands".into());
     }
     let frontier = shared.store.reader().frontier();
-    let (mut clones, mut refused) = (BTreeSet::new(), BTreeMap::new());
+    let (mut clones, mut refused, mut strangers) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
     {
         let board = shared.board();
         clones.extend(board.clones.iter().copied());
         refused.extend(board.refused_by.iter().map(|(node, why)| (*node, why.clone())));
+        strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
     }
     for node in &clones {
         note(AlertCode::CloneSeen, Some(*node), "two processes with its key were linked at one time".into());
     }
     for (node, why) in refused {
         note(AlertCode::RefusedByPeer, Some(node), why);
+    }
+    for (node, addr) in strangers {
+        let whom = if members.roles(&node).headquarters { "headquarters" } else { "hub" };
+        note(AlertCode::WrongPeer, Some(node), format!("who answers at {addr} is not this store's {whom}"));
     }
     for node in members.nodes() {
         for finding in copies(shared, kv, &node, &frontier)? {

@@ -66,6 +66,8 @@ pub(crate) struct Board {
     pub(crate) clones: BTreeSet<NodeId>,
     /// Nodes that do not let our key in, and what they said.
     pub(crate) refused_by: BTreeMap<NodeId, String>,
+    /// Where the hub or headquarters should be and somebody else answers.
+    pub(crate) strangers: BTreeMap<NodeId, SocketAddr>,
 }
 
 /// One link on the board.

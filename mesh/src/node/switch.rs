@@ -200,6 +200,9 @@ impl Switch {
                 for (addr, error) in errors {
                     debug!(peer = %wanted.node.short(), %addr, err = %error, "dial failed");
                     self.shared.board().ladder.failed(wanted.node, addr, &error.to_string());
+                    if matches!(error, DialError::WrongPeer { .. }) {
+                        self.note_stranger(wanted.node, addr);
+                    }
                 }
                 if refused {
                     self.note_refusal(wanted.node, "its door does not know our key");

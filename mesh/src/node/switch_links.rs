@@ -100,6 +100,7 @@ impl Switch {
         line.greeted = Some((incarnation, Instant::now()));
         let (peer, addr, rung, we_dialled) = (line.peer, line.addr, line.rung, line.we_dialled);
         board.refused_by.remove(&peer);
+        board.strangers.remove(&peer);
         let ourselves = peer == own && incarnation == self.shared.incarnation;
         if we_dialled && !ourselves {
             board.ladder.worked(peer, addr, rung);
@@ -226,6 +227,19 @@ impl Switch {
         let news = self.shared.board().refused_by.insert(peer, why.to_owned()).is_none();
         if news {
             warn!(peer = %peer.short(), %why, "a peer does not let this node in");
+        }
+    }
+
+    /// Somebody else answers where the hub or headquarters should be: a wrong address, or another store's. A person must
+    /// know, once. Terminals change addresses among themselves, and the next rung finds them.
+    pub(super) fn note_stranger(&mut self, wanted: NodeId, addr: SocketAddr) {
+        let members = self.shared.members.now();
+        let is_hub = members.hub().is_some_and(|(_, hub)| hub == wanted);
+        if !is_hub && !members.roles(&wanted).headquarters {
+            return;
+        }
+        if self.shared.board().strangers.insert(wanted, addr) != Some(addr) {
+            warn!(peer = %wanted.short(), %addr, "who answers there is not who was expected: another store's, or an old address");
         }
     }
 
