@@ -15,20 +15,28 @@ mod run_alone {
         // No hub anywhere, and an address that nobody can have: it is not even looked at.
         let enrol = |code: &str| {
             let data = dir.path().join("till");
-            let said = refused(&["terminal-agent", "enrol", code, "--hub", "no.such.host", "--data", text(&data)]);
+            let said =
+                refused(&["terminal-agent", "enrol", code, "--hub", "no.such.host", "--data", text(&data)]);
             assert!(!data.exists());
             said
         };
         let code = Code { kind: CodeKind::Enrol, fingerprint: [7; 10], secret: [9; 10] }.to_string();
-        let typed = if code.starts_with('0') { code.replacen('0', "1", 1) } else { format!("0{}", &code[1..]) };
+        let typed =
+            if code.starts_with('0') { code.replacen('0', "1", 1) } else { format!("0{}", &code[1..]) };
         for (code, words) in [
             (typed.as_str(), "the code is mistyped"),
             (&code[..code.len() - 1], "characters where it should have"),
             (&code.replacen('-', "!", 1), "is in no code"),
-            (&Code { kind: CodeKind::JoinHq, fingerprint: [7; 10], secret: [9; 10] }.to_string(), "headquarters"),
+            (
+                &Code { kind: CodeKind::JoinHq, fingerprint: [7; 10], secret: [9; 10] }.to_string(),
+                "headquarters",
+            ),
         ] {
             let (exit, said) = enrol(code);
-            assert!(exit == 64 && said.contains("the code cannot be right") && said.contains(words), "{exit} {said}");
+            assert!(
+                exit == 64 && said.contains("the code cannot be right") && said.contains(words),
+                "{exit} {said}"
+            );
         }
     }
 

@@ -8,6 +8,7 @@
 mod copies;
 mod crash;
 mod dark;
+mod disk;
 mod door;
 mod enrol;
 mod rig;

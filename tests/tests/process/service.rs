@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toko_tests::process::{Daemon, wait_until};
 
-use crate::rig::{Hub, SOON, Till, daemon, order, refused, text, udp};
+use crate::rig::{SOON, Shop, daemon, order, refused, text, udp};
 
 /// What the daemons' stages may take together, as their units allow it, and some more for a busy machine.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
@@ -16,13 +16,14 @@ mod run_alone {
 
     #[test]
     fn sigterm_stops_each_daemon_in_stages_and_systemd_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let systemd = Systemd::listen(dir.path());
-        let mut hub = Hub::found(dir.path(), "hub");
+        let mut shop = Shop::open(1);
+        let dir = shop.dir.path();
+        let systemd = Systemd::listen(dir);
+        let (hub, till) = (&mut shop.hub, &mut shop.tills[0]);
+        till.stop();
         hub.kill();
         hub.start_with(&systemd.env());
         systemd.hears("READY=1");
-        let mut till = Till::enrol(dir.path(), &hub, "Till 1");
         till.start_with(&systemd.env());
         systemd.hears("READY=1");
         systemd.hears("STATUS=");
@@ -31,11 +32,11 @@ mod run_alone {
         systemd.sees_off(hub.take());
         assert!(!hub.data.join("hubctl.sock").exists());
 
-        let data = dir.path().join("hq");
+        let data = dir.join("hq");
         order(&["hqd", "init", "--name", "Head office", "--data", text(&data)]);
         let listen = format!("links.listen={}", udp());
         let run = ["hqd", "run", "--data", text(&data), "--set", &listen];
-        let hq = daemon(dir.path(), "hq", &run, &systemd.env());
+        let hq = daemon(dir, "hq", &run, &systemd.env());
         systemd.hears("READY=1");
         systemd.sees_off(hq);
 
@@ -47,10 +48,8 @@ mod run_alone {
 
     #[test]
     fn a_second_process_on_a_directory_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let hub = Hub::found(dir.path(), "hub");
-        let mut till = Till::enrol(dir.path(), &hub, "Till 1");
-        till.start();
+        let shop = Shop::open(1);
+        let (hub, till) = (&shop.hub, &shop.tills[0]);
         for (daemon, data) in [("hubd", &hub.data), ("terminal-agent", &till.data)] {
             let run = [daemon, "run", "--data", text(data), "--set", "links.listen=127.0.0.1:0"];
             let (exit, said) = refused(&run);

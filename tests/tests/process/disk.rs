@@ -1,0 +1,243 @@
+//! Disks that are full, directories that are empty, foreign or half there.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use toko_tests::door::Answer;
+
+use crate::rig::till::paid;
+use crate::rig::{LANTERN, Shop, Till, agree, copy, refused, text};
+
+mod run_alone {
+    use super::*;
+
+    /// F07.
+    #[test]
+    fn an_empty_foreign_or_damaged_directory_is_never_taken_for_a_new_node() {
+        let mut shop = Shop::open(1);
+        shop.tills[0].sell("a");
+        shop.agrees(1, LANTERN);
+        shop.hub.kill();
+        let (hub, till) = (shop.hub.data.clone(), shop.tills[0].data.clone());
+        let spoilt = shop.dir.path().join("spoilt");
+        let refuses = |daemon: &str, words: &str| {
+            let before = listing(&spoilt);
+            let (exit, said) = refused(&[daemon, "run", "--data", text(&spoilt)]);
+            assert!(exit == 74 && said.contains(words), "{exit} {said}");
+            assert!(said.contains(text(&spoilt)), "{said}");
+            assert_eq!(listing(&spoilt), before, "nothing was changed");
+        };
+        let spoil = |how: &dyn Fn(&Path)| {
+            drop(fs::remove_dir_all(&spoilt));
+            copy(&hub, &spoilt);
+            // A power cut leaves no socket that anybody listens on.
+            drop(fs::remove_file(spoilt.join("hubctl.sock")));
+            how(&spoilt);
+        };
+        for daemon in ["hubd", "terminal-agent"] {
+            drop(fs::remove_dir_all(&spoilt));
+            refuses(daemon, "is missing; this node keeps its data there, so either the disk is not mounted");
+            fs::create_dir(&spoilt).unwrap();
+            refuses(daemon, "is empty; this node keeps its data there, so either the disk is not mounted");
+            fs::write(spoilt.join("holiday.jpg"), "x").unwrap();
+            refuses(daemon, "holds \"holiday.jpg\" and no file STORE, so it is not a node's directory");
+        }
+        spoil(&|dir| {
+            fs::remove_file(dir.join("STORE")).unwrap();
+            fs::remove_file(dir.join("hubd.toml")).unwrap();
+            fs::remove_dir_all(dir.join("journal")).unwrap();
+            fs::create_dir(dir.join("journal")).unwrap();
+        });
+        refuses("hubd", "was being set up when that was cut short");
+        spoil(&|dir| fs::remove_file(dir.join("STORE")).unwrap());
+        refuses("hubd", "its file STORE is gone, and its journal is not empty");
+        spoil(&|dir| fs::remove_file(dir.join("node.key")).unwrap());
+        refuses("hubd", "its key file node.key is gone");
+        spoil(&|dir| assert!(fs::copy(till.join("node.key"), dir.join("node.key")).is_ok()));
+        refuses("hubd", "its key file node.key is another node's");
+        spoil(&|dir| fs::remove_dir_all(dir.join("journal")).unwrap());
+        refuses("hubd", "its journal is gone");
+        spoil(&|dir| fs::write(dir.join("STORE"), "toko-store 9\n").unwrap());
+        refuses("hubd", "was made by a newer build");
+        spoil(&|_| ());
+        refuses("terminal-agent", "is a hub's directory, this is a terminal");
+
+        // Meanwhile the till sells, and the hub is whole.
+        shop.tills[0].sell("b");
+        shop.hub.start();
+        shop.agrees(2, 2 * LANTERN);
+    }
+
+    /// F07.
+    #[test]
+    fn views_that_are_gone_are_made_again_from_the_log() {
+        let mut shop = Shop::open(1);
+        (0..5).for_each(|at| drop(shop.tills[0].sell(&format!("a{at}"))));
+        let before = shop.agrees(5, 5 * LANTERN);
+        shop.hub.kill();
+        shop.tills[0].stop();
+        for journal in [shop.hub.data.join("journal"), shop.tills[0].data.join("journal")] {
+            let views: Vec<PathBuf> =
+                files(&journal).into_iter().filter(|file| file.ends_with("views.redb")).collect();
+            assert_eq!(views.len(), 1, "{:?}", listing(&journal));
+            fs::remove_file(&views[0]).unwrap();
+        }
+        shop.hub.start();
+        shop.tills[0].start();
+        assert_eq!(shop.agrees(5, 5 * LANTERN).digests[0], before.digests[0]);
+        assert_eq!(shop.tills[0].sell("b")["number"], "1-1-000006");
+    }
+
+    /// F04.
+    #[test]
+    fn a_full_disk_refuses_clearly_loses_nothing_and_sells_again_once_there_is_room() {
+        let mut shop = Shop::open(1);
+        let mount = shop.dir.path().join("small disk");
+        let Some(disk) = SmallDisk::mount(&mount, 48) else {
+            eprintln!(
+                "skipped: no tmpfs can be mounted here, so there is no small disk to fill (run it as root)"
+            );
+            return;
+        };
+        let mut till = Till::enrol_in(shop.dir.path(), &mount.join("till"), &shop.hub, "Till 2");
+        till.start();
+        till.until("the catalogue", |status| status["catalogue"]["items"] == 2);
+        till.sell("a");
+        agree(&shop.hub, &[&till], 1, LANTERN);
+        // Nobody else needs to hear what fills this disk.
+        shop.hub.kill();
+        disk.fill();
+
+        // Large things are refused first; what still fits still sells.
+        let mut kept = 0;
+        let mut refused = Vec::new();
+        for lines in [4_000, 400, 40, 4] {
+            let (goods, answer) = (0..500)
+                .find_map(|at| {
+                    let goods = (format!("delivery-{lines}-{at}"), delivery(lines));
+                    let answer = till.try_post("/v1/stock-movements", &goods.0, &goods.1);
+                    kept += if answer.status == 201 { lines } else { 0 };
+                    (answer.status != 201).then_some((goods, answer))
+                })
+                .expect("the disk fills");
+            assert_full(&answer);
+            refused.push((goods, lines));
+        }
+        let log = till.log();
+        assert!(log.contains("the last reserve is in use: make room"), "{log}");
+        let mut sold = 1;
+        let refused_sale = loop {
+            assert!(sold < 500, "the disk fills");
+            match try_sell(&till, &format!("full-{sold}")) {
+                Ok(_) => sold += 1,
+                Err(answer) => break answer,
+            }
+        };
+        assert_full(&refused_sale);
+        // What is known can be looked at, and nothing of what was refused is in it.
+        let seen = |till: &Till| {
+            let stock = till.get(&format!("/v1/stock/{BULKY}"))["qty"].clone();
+            (stock, till.get("/v1/totals")["sales"].as_i64())
+        };
+        let expected = |kept: usize, sold: i64| (json!(format!("{kept}.000")), Some(sold));
+        assert_eq!(seen(&till), expected(kept, sold));
+
+        disk.make_room();
+        // Without a restart; and what was refused can be asked for again under its key.
+        let sale = try_sell(&till, &format!("full-{sold}")).unwrap();
+        sold += 1;
+        assert_eq!(sale["number"], format!("2-1-{sold:06}"));
+        for ((key, goods), lines) in refused {
+            assert_eq!(till.try_post("/v1/stock-movements", &key, &goods).status, 201);
+            kept += lines;
+        }
+        assert_eq!(seen(&till), expected(kept, sold));
+        till.kill();
+        till.start();
+        assert_eq!(seen(&till), expected(kept, sold), "all that was acknowledged is there");
+        till.stop();
+    }
+}
+
+/// A code as long as codes are, so that few requests fill a disk.
+const BULKY: &str = "CRATE-OF-TOMATO-TINS-400G-FROM-THE-OTHER-STORE-1";
+
+/// A movement of some 50 bytes a line.
+fn delivery(lines: usize) -> Value {
+    let lines: Vec<Value> = (0..lines).map(|_| json!({ "code": BULKY, "qty": "1" })).collect();
+    json!({ "reason": "receipt", "lines": lines })
+}
+
+fn assert_full(answer: &Answer) {
+    let error = &answer.body["error"];
+    let code = error["code"].as_str().unwrap();
+    assert!(answer.status == 503 && ["not-saved", "lines-not-saved"].contains(&code), "{}", answer.body);
+    assert!(error["log"].as_str().unwrap().contains("the disk is full; make room"), "{error}");
+}
+
+/// Sells a lantern, or says which step was refused.
+fn try_sell(till: &Till, key: &str) -> Result<Value, Answer> {
+    let post = |path: &str, step: &str, body: Value| {
+        let answer = till.try_post(path, &format!("{key}-{step}"), &body);
+        if answer.status == 201 { Ok(answer.body) } else { Err(answer) }
+    };
+    let cart = post("/v1/carts", "cart", json!({}))?;
+    let path = format!("/v1/carts/{}", cart["cart"].as_str().unwrap());
+    post(&format!("{path}/lines"), "line", json!({ "code": "71053", "qty": "1" }))?;
+    post(&format!("{path}/sale"), "sale", paid("3.39"))
+}
+
+/// A file system in memory that ends with this value.
+struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Nothing where the machine does not let us.
+    fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
+        fs::create_dir(path).unwrap();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self { path: path.to_owned() })
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let ballast = self.path.join("ballast");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).unwrap();
+        let block = [0_u8; 4_096];
+        while file.write_all(&block).is_ok() {}
+    }
+
+    /// Gives it all back.
+    fn make_room(&self) {
+        fs::remove_file(self.path.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily, so that a process which is about to die does not keep it.
+        drop(Command::new("umount").arg("-l").arg(&self.path).status());
+    }
+}
+
+/// Every file below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut all: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Every file below a directory, with its length.
+fn listing(dir: &Path) -> Vec<(PathBuf, u64)> {
+    files(dir).into_iter().map(|path| (path.clone(), fs::metadata(&path).unwrap().len())).collect()
+}
