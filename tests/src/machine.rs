@@ -6,10 +6,11 @@
 //! Absent on purpose: verdicts. A figure is printed, never asserted: a slow machine is no fault.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use redb::{Database, TableDefinition};
@@ -93,32 +94,60 @@ pub enum Room {
     Reserved,
 }
 
-/// Appends `bytes` and calls `fdatasync`, `rounds` times; each round is one sample.
-pub fn append_and_sync(dir: &Path, bytes: usize, rounds: usize, room: Room) -> Result<Spread, MachineError> {
-    let path = dir.join("raw-append");
-    let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
-    if room == Room::Reserved {
-        reserve(&mut file, bytes, rounds)?;
-    }
-    let record = vec![0xa5; bytes];
-    let (mut samples, mut at) = (Vec::with_capacity(rounds), 0);
-    for _ in 0..rounds {
-        let started = Instant::now();
-        file.write_all_at(&record, at)?;
-        file.sync_data()?;
-        samples.push(started.elapsed());
-        at += record.len() as u64;
-    }
-    std::fs::remove_file(&path)?;
-    Spread::of(samples).ok_or(MachineError::NoRounds)
+/// A file that is written to and synced, one record a round. It goes with this value.
+#[derive(Debug)]
+pub struct RawLog {
+    path: PathBuf,
+    file: File,
+    record: Vec<u8>,
+    at: u64,
+    /// Where to begin again; nothing for a file that grows.
+    end: Option<u64>,
 }
 
-fn reserve(file: &mut File, bytes: usize, rounds: usize) -> io::Result<()> {
+/// Records that a reserved file holds before it is written over from its beginning.
+const RESERVED_ROUNDS: usize = 4_096;
+
+impl RawLog {
+    /// A file in `dir` for records of `bytes`.
+    pub fn create(dir: &Path, bytes: usize, room: Room) -> Result<Self, MachineError> {
+        let path = dir.join(format!("raw-{room:?}"));
+        let mut file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&path)?;
+        let end = match room {
+            Room::Growing => None,
+            Room::Reserved => Some(reserve(&mut file, bytes)?),
+        };
+        Ok(Self { path, file, record: vec![0xa5; bytes], at: 0, end })
+    }
+
+    /// Writes the next record and calls `fdatasync`.
+    pub fn round(&mut self) -> Result<Duration, MachineError> {
+        if self.end.is_some_and(|end| self.at >= end) {
+            self.at = 0;
+        }
+        let started = Instant::now();
+        self.file.write_all_at(&self.record, self.at)?;
+        self.file.sync_data()?;
+        let took = started.elapsed();
+        self.at += self.record.len() as u64;
+        Ok(took)
+    }
+}
+
+impl Drop for RawLog {
+    fn drop(&mut self) {
+        // It lies in a directory that is removed as a whole.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn reserve(file: &mut File, bytes: usize) -> io::Result<u64> {
     let zeroes = vec![0; bytes];
-    for _ in 0..rounds {
+    for _ in 0..RESERVED_ROUNDS {
         file.write_all(&zeroes)?;
     }
-    file.sync_all()
+    file.sync_all()?;
+    Ok((bytes * RESERVED_ROUNDS) as u64)
 }
 
 /// Inserts rows of `row_bytes` under ascending keys, `per_commit` rows a durable commit.
@@ -180,6 +209,53 @@ pub fn udp_echo(bytes: usize, rounds: usize) -> Result<Spread, MachineError> {
     Spread::of(samples).ok_or(MachineError::NoRounds)
 }
 
+/// Somebody on the loopback who answers each question over TCP at once, on one connection.
+#[derive(Debug)]
+pub struct TcpEcho {
+    stream: TcpStream,
+    ask: Vec<u8>,
+    answer: Vec<u8>,
+    far: Option<JoinHandle<()>>,
+}
+
+impl TcpEcho {
+    /// Questions of `ask` bytes, answers of `answer` bytes.
+    pub fn start(ask: usize, answer: usize) -> Result<Self, MachineError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let (mut theirs, _) = listener.accept()?;
+        for end in [&stream, &theirs] {
+            end.set_nodelay(true)?;
+        }
+        stream.set_read_timeout(Some(ECHO_WAIT))?;
+        let (ask, answer) = (vec![0x3c; ask.max(1)], vec![0x3e; answer.max(1)]);
+        let (mut heard, said) = (ask.clone(), answer.clone());
+        let far = std::thread::spawn(move || {
+            // It ends with the connection.
+            while theirs.read_exact(&mut heard).and_then(|()| theirs.write_all(&said)).is_ok() {}
+        });
+        Ok(Self { stream, ask, answer, far: Some(far) })
+    }
+
+    /// One question, until its whole answer is here.
+    pub fn round(&mut self) -> Result<Duration, MachineError> {
+        let started = Instant::now();
+        self.stream.write_all(&self.ask)?;
+        self.stream.read_exact(&mut self.answer)?;
+        Ok(started.elapsed())
+    }
+}
+
+impl Drop for TcpEcho {
+    fn drop(&mut self) {
+        // Whether it was open still or not, it is closed now, and the other thread sees that.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        if let Some(far) = self.far.take() {
+            let _ = far.join();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +285,14 @@ mod tests {
     fn every_measurement_leaves_the_directory_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         for room in [Room::Growing, Room::Reserved] {
-            assert_eq!(append_and_sync(dir.path(), 900, 5, room).unwrap().rounds, 5);
+            let mut log = RawLog::create(dir.path(), 900, room).unwrap();
+            assert!((0..5).all(|_| log.round().is_ok()));
         }
         assert_eq!(redb_insert(dir.path(), 25, 100, 10).unwrap().bytes, 2_500);
         assert_eq!(udp_echo(64, 5).unwrap().rounds, 5);
+        let mut echo = TcpEcho::start(300, 500).unwrap();
+        assert!((0..5).all(|_| echo.round().is_ok()));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert!(matches!(append_and_sync(dir.path(), 9, 0, Room::Growing), Err(MachineError::NoRounds)));
+        assert!(matches!(udp_echo(64, 0), Err(MachineError::NoRounds)));
     }
 }

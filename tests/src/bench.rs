@@ -1,0 +1,339 @@
+//! The bench: how fast Toko is on this machine, beside what the machine does bare, in one run.
+//!
+//! In reading order: [`goods`] is what is sold; [`turns`] lets product and bare machine take turns; [`store`] sells at the
+//! store alone, [`till`] through a terminal's API in a [`shop`] of real processes, over a [`wire`]; [`lookup`] finds items;
+//! [`catch_up`] is a terminal that was away; [`upkeep`] is what all that costs; [`table`] shows it, [`place`] says where.
+//!
+//! Invariants: nothing is asserted, because a slow machine is no fault: a row that misses its target is marked. Only ratios
+//! travel between machines. The whole run has a known length, whatever the machine does.
+
+pub mod catch_up;
+pub mod goods;
+pub mod lookup;
+pub mod place;
+pub mod shop;
+pub mod slow_disk;
+pub mod store;
+pub mod table;
+pub mod till;
+pub mod trouble;
+pub mod turns;
+pub mod upkeep;
+pub mod wire;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::json;
+
+use crate::demo::cast;
+use goods::Goods;
+use place::Place;
+use shop::Shop;
+use table::{Figure, Row};
+use till::Cashier;
+use trouble::Trouble;
+use upkeep::Written;
+
+/// A sale at the store.
+pub const STORE: &str = "store";
+/// Many sales at the store at once.
+pub const GROUP: &str = "group";
+/// An item by its code.
+pub const LOOKUP: &str = "lookup";
+/// A sale at the hub.
+pub const NEWS: &str = "news";
+/// A terminal that was away.
+pub const CATCH_UP: &str = "catch-up";
+/// A sale through the API.
+pub const SALE: &str = "sale";
+/// A line through the API.
+pub const SCAN: &str = "scan";
+/// A catalogue on its way to every terminal.
+pub const CATALOGUE: &str = "catalogue";
+/// Memory after a day.
+pub const MEMORY: &str = "memory";
+/// Processor time at rest.
+pub const IDLE: &str = "idle";
+/// Bytes written.
+pub const WRITTEN: &str = "written";
+/// Selling again after a power cut.
+pub const RESTART: &str = "restart";
+
+const ALL: [&str; 12] =
+    [STORE, GROUP, LOOKUP, NEWS, CATCH_UP, CATALOGUE, SALE, SCAN, MEMORY, IDLE, WRITTEN, RESTART];
+const USAGE: u8 = 64;
+const EXAMPLES: &str = "\
+Examples:
+  bench                          everything, under two minutes
+  bench --quick --only sale      one figure, roughly
+  bench --json > figures.json    for programs; the words go to standard error
+  bench --dir /var/lib/toko      on the disk that the shop will use
+
+Each figure stands beside what this machine does bare in the same run; only the ratios mean anything elsewhere. Percentiles
+are those of the median stretch. Exit codes: 0 it ran, whatever the figures; 1 a figure did not come about; 64 usage.";
+
+/// Measures Toko beside the bare machine: sales, scans, catching up, memory, processor time.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, after_help = EXAMPLES)]
+struct Args {
+    /// Write to the disk that this directory is on [default: where this executable is]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// A short run, for a look
+    #[arg(long)]
+    quick: bool,
+    /// Only this measurement; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(ALL))]
+    only: Vec<String>,
+    /// Print JSON on standard output, and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Turns that product and bare machine take.
+    pub turns: usize,
+    /// How long the product's turn is.
+    pub stretch: Duration,
+    /// How long nothing counts.
+    pub warm_up: Duration,
+    /// Until a terminal's views have moved.
+    pub rest: Duration,
+    /// Sales whose way to the hub is timed.
+    pub news: usize,
+    /// Sales to catch up on.
+    pub catch_up: u64,
+    /// Sales of the day, and the longest that it may take to make them.
+    pub day: u64,
+    /// See [`Pace::day`].
+    pub rush: Duration,
+    /// How long rest is watched.
+    pub idle: Duration,
+    /// Power cuts.
+    pub restarts: usize,
+    /// Sales at one a second.
+    pub paced: u64,
+}
+
+impl Pace {
+    fn of(quick: bool) -> Self {
+        let (millis, seconds) = (Duration::from_millis, Duration::from_secs);
+        let full = Self {
+            turns: 5,
+            stretch: millis(1_300),
+            warm_up: millis(700),
+            rest: millis(1_100),
+            news: 500,
+            catch_up: 20_000,
+            day: 5_000,
+            rush: seconds(12),
+            idle: seconds(20),
+            restarts: 5,
+            paced: 8,
+        };
+        if !quick {
+            return full;
+        }
+        Self {
+            turns: 3,
+            news: 150,
+            catch_up: 4_000,
+            day: 600,
+            rush: seconds(4),
+            idle: seconds(5),
+            restarts: 3,
+            paced: 4,
+            ..full
+        }
+    }
+}
+
+/// What every measurement needs.
+#[derive(Debug)]
+pub struct Bench {
+    /// What is sold.
+    pub goods: Arc<Goods>,
+    /// How long and how often.
+    pub pace: Pace,
+    dir: PathBuf,
+    only: Vec<String>,
+}
+
+impl Bench {
+    /// A new directory on the disk that is measured.
+    pub fn fresh(&self, name: &str) -> io::Result<PathBuf> {
+        let dir = self.dir.join(name);
+        std::fs::create_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// Whether a measurement was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    fn wants_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wants(name))
+    }
+}
+
+/// Runs the bench, or the daemon that `--as` names.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = cast::play(&args) {
+        return code;
+    }
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(asked) => {
+            // Nobody is left to tell if this fails.
+            let _ = asked.print();
+            return ExitCode::from(if asked.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match measure(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => {
+            say(&trouble.in_full());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures and prints. True if every figure came about.
+fn measure(args: &Args) -> Result<bool, Trouble> {
+    let beside = crate::process::this_binary()?;
+    let disk = args.dir.as_deref().or(beside.parent()).unwrap_or(Path::new("."));
+    let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(disk)?;
+    end_with_ctrl_c(dir.path().to_owned())?;
+    let place = Place::of(dir.path());
+    say(&format!("in {}", dir.path().display()));
+    let bench = Bench {
+        goods: Arc::new(Goods::make()?),
+        pace: Pace::of(args.quick),
+        dir: dir.path().to_owned(),
+        only: args.only.clone(),
+    };
+    let mut found = Found::default();
+    found.take(&bench, &[LOOKUP], "finding items", lookup::lookup);
+    found.take(&bench, &[STORE], "sales at the store", store::durable);
+    found.take(&bench, &[GROUP], "a group of writers", store::group);
+    found.take(&bench, &[NEWS, CATCH_UP], "a terminal that was away", catch_up::catch_up);
+    found.take(
+        &bench,
+        &[CATALOGUE, SALE, SCAN, MEMORY, IDLE, WRITTEN, RESTART],
+        "a shop of real processes",
+        processes,
+    );
+    let text = if args.json {
+        format!(
+            "{:#}\n",
+            json!({ "machine": place.json(), "quick": args.quick, "rows": table::json(&found.rows) })
+        )
+    } else {
+        format!("{}\n{}", place.words(), table::text(&found.rows))
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    dir.close()?;
+    Ok(found.whole)
+}
+
+/// Rows so far, and whether all came about.
+#[derive(Debug)]
+struct Found {
+    rows: Vec<Row>,
+    whole: bool,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { rows: Vec::new(), whole: true }
+    }
+}
+
+impl Found {
+    fn take(
+        &mut self,
+        bench: &Bench,
+        names: &[&str],
+        what: &str,
+        measure: impl FnOnce(&Bench) -> Result<Vec<Row>, Trouble>,
+    ) {
+        if !bench.wants_any(names) {
+            return;
+        }
+        say(what);
+        match measure(bench) {
+            Ok(rows) => self.rows.extend(rows),
+            Err(trouble) => {
+                say(&format!("{what} did not come about: {}", trouble.in_full()));
+                self.whole = false;
+            }
+        }
+    }
+}
+
+/// Everything that needs daemons, in one shop: each figure with what the ones before left behind, as in a real day.
+fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
+    let mut shop = Shop::open(bench)?;
+    let what = "100 000 items: from hubctl catalogue import until 3 terminals price from them";
+    let mut rows = vec![Row::new(CATALOGUE, what, vec![("took", Figure::Took(shop.stocked))])];
+    let mut cashier = Cashier::at(&shop, 0, "first")?;
+    if bench.wants_any(&[SALE, SCAN]) {
+        say("sales and scans through the API");
+        rows.extend(till::till(bench, &mut cashier)?);
+    }
+    let mut written = Written::default();
+    if bench.wants(WRITTEN) {
+        say("bytes written");
+        written.sell(&shop, 200, None)?;
+        written.sell(&shop, bench.pace.paced, Some(Duration::from_secs(1)))?;
+    }
+    if bench.wants_any(&[MEMORY, IDLE]) {
+        say("a day's sales on three terminals");
+        let sold = upkeep::rush(bench, &shop, cashier.sold)?;
+        upkeep::calm(&mut shop)?;
+        rows.extend(upkeep::memory(&shop, sold)?);
+    }
+    if bench.wants(IDLE) {
+        say("a rest");
+        rows.extend(upkeep::idle(bench, &shop)?);
+    }
+    if bench.wants(RESTART) {
+        say("power cuts");
+        rows.extend(upkeep::restart(bench, &mut shop)?);
+    }
+    if bench.wants(WRITTEN) {
+        rows.extend(written.rows(&mut shop)?);
+    }
+    rows.retain(|row| bench.wants(row.of));
+    Ok(rows)
+}
+
+/// An interrupted run leaves nothing behind; its daemons end with it.
+fn end_with_ctrl_c(dir: PathBuf) -> io::Result<()> {
+    const INTERRUPTED: i32 = 130;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("ctrl-c".into()).spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            // What a daemon writes meanwhile stays; it lies where the build's files lie.
+            let _ = std::fs::remove_dir_all(dir);
+            std::process::exit(INTERRUPTED);
+        }
+    })?;
+    Ok(())
+}
+
+fn say(words: &str) {
+    // Progress is a courtesy: a closed standard error stops nothing.
+    let _ = writeln!(io::stderr(), "bench: {words}");
+}

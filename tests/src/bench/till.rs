@@ -1,0 +1,88 @@
+//! A cashier at a terminal's API: each line timed from scan to price, each sale from the cash to the answer that it is safe.
+
+use std::time::Duration;
+
+use super::goods::{NOTE, basket, gtin};
+use super::shop::Shop;
+use super::store::Bare;
+use super::table::{Figure, Row, percentiles_to_p999, ratio};
+use super::trouble::Trouble;
+use super::turns::Turns;
+use super::wire::Wire;
+use super::{Bench, SALE, SCAN};
+use crate::machine::{Spread, TcpEcho};
+
+/// The slowest line of a thousand may take.
+const LINE_MAX: Duration = Duration::from_millis(10);
+
+/// Someone who rings up carts, one after another.
+#[derive(Debug)]
+pub struct Cashier {
+    wire: Wire,
+    name: String,
+    /// Carts sold.
+    pub sold: u64,
+    first: u64,
+    /// How long each line took.
+    pub lines: Vec<Duration>,
+    /// Bytes of a line's question and answer.
+    pub line_bytes: (usize, usize),
+}
+
+impl Cashier {
+    /// At terminal `at`; `shift` keeps keys and goods apart from those of others.
+    pub fn at(shop: &Shop, at: usize, shift: &str) -> Result<Self, Trouble> {
+        let first = (at as u64 + 1) << 32;
+        let name = format!("{shift}-{at}");
+        Ok(Self { wire: shop.wire(at)?, name, sold: 0, first, lines: Vec::new(), line_bytes: (0, 0) })
+    }
+
+    /// Opens a cart, scans eight items, takes the money; returns how long the sale took.
+    pub fn sell(&mut self) -> Result<Duration, Trouble> {
+        let (nth, name) = (self.sold, &self.name);
+        let (cart, _) = self.wire.post("/v1/carts", &format!("{name}-{nth}-c"), "{}")?;
+        let cart = format!("/v1/carts/{}", cart["cart"].as_str().unwrap_or_default());
+        let lines = format!("{cart}/lines");
+        for (place, scan) in basket(self.first + nth).enumerate() {
+            let body = format!(r#"{{"code":"{}","qty":"{}"}}"#, gtin(scan.item), scan.pieces);
+            let (_, took) = self.wire.post(&lines, &format!("{name}-{nth}-{place}"), &body)?;
+            self.lines.push(took);
+        }
+        self.line_bytes = self.wire.last;
+        let cash = format!(r#"{{"tenders":[{{"kind":"cash","amount":"{NOTE}"}}]}}"#);
+        let (_, took) = self.wire.post(&format!("{cart}/sale"), &format!("{name}-{nth}-s"), &cash)?;
+        self.sold += 1;
+        Ok(took)
+    }
+}
+
+/// Sales and scans through one terminal while hub and the other terminals follow.
+pub fn till(bench: &Bench, cashier: &mut Cashier) -> Result<Vec<Row>, Trouble> {
+    let pace = &bench.pace;
+    let mut raw = Bare::beside(&bench.fresh("beside-the-till")?, &bench.goods)?;
+    let (mut sales, mut lines, mut echoes) = (Turns::default(), Turns::default(), Turns::default());
+    Turns::default().stretch(pace.warm_up, || cashier.sell())?;
+    let mut echo = TcpEcho::start(cashier.line_bytes.0, cashier.line_bytes.1)?;
+    for _ in 0..pace.turns {
+        cashier.lines.clear();
+        sales.stretch(pace.stretch, || cashier.sell())?;
+        lines.add(std::mem::take(&mut cashier.lines));
+        // The second after which views move, so that the bare machine is measured without them.
+        std::thread::sleep(pace.rest);
+        raw.stretch(pace.stretch / 4)?;
+        echoes.stretch(pace.stretch / 4, || Ok(echo.round()?))?;
+    }
+    let mut rows = Vec::new();
+    if bench.wants(SALE) {
+        rows.extend(raw.rows(SALE, "durable sale through the API, 8 lines", &sales));
+    }
+    if let (Some(ours), Some(raw), true) = (lines.pooled(), echoes.pooled(), bench.wants(SCAN)) {
+        let times = |of: fn(&Spread) -> Duration| ratio(Figure::Took(of(&ours)), Figure::Took(of(&raw)));
+        rows.push(
+            Row::new(SCAN, "scan → priced line, 100 000 items, API; TCP echo", percentiles_to_p999(&ours))
+                .beside(percentiles_to_p999(&raw), Some(times(|spread| spread.p50)))
+                .to_reach("p99.9 ≤ 10 ms", ours.p999 <= LINE_MAX),
+        );
+    }
+    Ok(rows)
+}
