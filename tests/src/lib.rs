@@ -8,7 +8,7 @@
 //!   between two of them, [`lan`] all cables of a shop;
 //! * what a person sees: [`progress`] while it runs, [`report`] at the end;
 //! * the play itself: [`demo`];
-//! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`bench`];
+//! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
