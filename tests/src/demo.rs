@@ -115,14 +115,18 @@ fn play(args: &Args) -> Result<bool, Trouble> {
     let said = |words: &str| say(&format!("demo: {words}"));
     said(&format!("{}, {} lines, in {}", sheet.day.date, sheet.day.lines(), stage.dir().display()));
     let played = perform(args, &mut stage, &sheet, &said);
-    match &played {
-        Ok(report) if report.holds() => place.done(),
-        Err(Trouble::Interrupted) => place.done(),
-        _ => {
-            // Before they are gone: what did they say last?
-            say(&stage.tails());
-            said(&format!("look into {}", place.leave().display()));
-        }
+    let is_fine = match &played {
+        Ok(report) => report.holds(),
+        Err(trouble) => matches!(trouble, Trouble::Interrupted),
+    };
+    // What they said last, if somebody has to know; then all are dead, and nobody writes into the directory any more.
+    let tails = if is_fine { String::new() } else { stage.tails() };
+    drop(stage);
+    if is_fine {
+        place.done();
+    } else {
+        say(&tails);
+        said(&format!("look into {}", place.leave().display()));
     }
     played.map(|report| report.holds())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::counter::Counter;
 use super::opening::STORE;
-use super::stage::{HQ, HUB, Stage, list, text};
+use super::stage::{HQ, HUB, Stage, list, number, text};
 use super::trouble::Trouble;
 use crate::process::wait_until;
 
@@ -22,6 +22,8 @@ pub struct Agreement {
     pub hq: String,
     /// Jobs that are neither printed nor given up, by id, with what became of them.
     pub jobs: BTreeMap<String, String>,
+    /// How many of them the hub leaves to a person.
+    pub held: u64,
     /// From when the day was over until all agreed.
     pub after_ms: Option<u64>,
     /// What was waited for in vain, in words.
@@ -46,7 +48,7 @@ impl Agreement {
     }
 
     fn quiet(&self) -> bool {
-        self.in_doubt().count() == self.jobs.len()
+        u64::try_from(self.jobs.len()) == Ok(self.held)
     }
 
     fn in_words(&self) -> String {
@@ -87,8 +89,9 @@ pub fn look(stage: &Stage, counters: &[Counter]) -> Result<Agreement, Trouble> {
         let state = job["state"].as_str().unwrap_or_default();
         seen.jobs.insert(text("hubctl jobs", job, "/job")?.to_owned(), state.to_owned());
     }
-    let digest = |who: &str, status: &Value| text(who, status, "/digests/books").map(str::to_owned);
     let hub = stage.hubctl(&["status"])?;
+    seen.held = number("hubctl status", &hub, "/printer/held")?;
+    let digest = |who: &str, status: &Value| text(who, status, "/digests/books").map(str::to_owned);
     seen.digests.insert(HUB.into(), digest("hubctl status", &hub)?);
     for counter in counters {
         let status = counter.ask("/v1/status")?;

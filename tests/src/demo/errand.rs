@@ -44,7 +44,7 @@ pub struct Handover<'a> {
 impl<'a> Cashier<'a> {
     /// Called before each scan.
     pub(super) fn between_scans(&mut self) -> Result<(), Trouble> {
-        if self.floor.percent() >= PARK_AT {
+        if self.floor.percent() >= PARK_AT && self.floor.hub_dark.load(Ordering::Relaxed) {
             self.park()?;
         }
         if self.errands.finish.is_some() {
@@ -146,7 +146,7 @@ impl<'a> Cashier<'a> {
         if self.floor.hub_dark.load(Ordering::Relaxed) {
             self.tell(News::Said(format!("{here} finishes the cart of {number} that {from} parked")));
         } else {
-            self.tell(News::Broken(format!("the cart of {number} was finished only after the hub was back")));
+            self.tell(News::Broken(format!("the cart of {number} was finished while the hub was alive")));
         }
         Ok(())
     }

@@ -44,10 +44,6 @@ pub fn judge(
     let paper = copies_by_job(&stage.data(PRINTER));
     let paper = paper.map_err(Trouble::system("cannot read what the printer printed"))?;
     let receipts = Receipts::count(&played.acknowledged, &paper);
-    let store = || nodes.iter().filter(|(name, _)| *name != HQ);
-    if store().any(|(_, books)| books.sales != hub.sales) {
-        broken.push("hub and terminals count different sales".into());
-    }
     Ok(Report {
         sales: hub.sales,
         returns: hub.returns,
