@@ -101,6 +101,10 @@ impl Node {
             let sizes = config.store;
             tokio::task::spawn_blocking(move || {
                 let store = open_store(&dir, sizes, meaning)?;
+                if store.reader().members().statements().next().is_none() {
+                    let why = "its journal knows of no member, not even of this node".to_owned();
+                    return Err(OpenDirError::Damaged { path: dir.path().to_owned(), why }.into());
+                }
                 Ok::<_, OpenError>((dir, store))
             })
             .await??

@@ -11,6 +11,7 @@ use crate::identity::{CreateDirError, DataDir, Role};
 use crate::node::open::{OpenError, open_store, save_ladder, wall};
 use crate::store::{Reply, Request, SaveError, StoreConfig};
 use crate::tls::{self, Gate, Tenant, TlsError, TlsKey};
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -227,7 +228,16 @@ fn begin(
     meaning: &Meaning,
 ) -> Result<(), SetupError> {
     let data = DataDir::create(dir, root, key, role, wall())?;
-    let mut store = open_store(&data, StoreConfig::default(), meaning.clone())?;
+    let begun = write_first(&data, statements, meaning);
+    drop(data);
+    if begun.is_err() {
+        clear(dir);
+    }
+    begun
+}
+
+fn write_first(data: &DataDir, statements: Vec<Statement>, meaning: &Meaning) -> Result<(), SetupError> {
+    let mut store = open_store(data, StoreConfig::default(), meaning.clone())?;
     for reply in store.step(wall(), vec![Request::Statements(statements)]) {
         if let Reply::Statements(answers) = reply {
             answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;
@@ -235,6 +245,19 @@ fn begin(
     }
     store.checkpoint()?;
     Ok(())
+}
+
+/// Empties a directory that was empty before, so that setting up can be tried again.
+fn clear(dir: &Path) {
+    let remove = |path: &Path| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let cleared = fs::read_dir(dir).and_then(|entries| {
+        let ours =
+            entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != "lost+found"));
+        ours.into_iter().try_for_each(|entry| remove(&entry?.path()))
+    });
+    if let Err(err) = cleared {
+        warn!(%err, dir = %dir.display(), "what was made so far could not be removed; remove it and try again");
+    }
 }
 
 /// Headquarters waits for a store whose hub was given a code.
