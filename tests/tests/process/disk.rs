@@ -128,22 +128,24 @@ mod run_alone {
         agree(&shop.hub, &[&till], 1, LANTERN);
         // Nobody else needs to hear what fills this disk.
         shop.hub.kill();
+        shop.tills[0].kill();
         disk.fill();
 
         // Large things are refused first; what still fits still sells.
-        let mut kept = 0;
-        let mut refused = Vec::new();
-        for lines in [4_000, 400, 40, 4] {
-            let (goods, answer) = (0..500)
-                .find_map(|at| {
-                    let goods = (format!("delivery-{lines}-{at}"), delivery(lines));
-                    let answer = till.try_post("/v1/stock-movements", &goods.0, &goods.1);
-                    kept += if answer.status == 201 { lines } else { 0 };
-                    (answer.status != 201).then_some((goods, answer))
-                })
-                .expect("the disk fills");
+        let (mut kept, mut papers, mut refused) = (0, 1, Vec::new());
+        for lines in [2_400, 240, 24, 2] {
+            let fills = (0..500).find_map(|at| {
+                let (key, goods) = (format!("back-{lines}-{at}"), taken_back(lines));
+                let answer = till.try_post("/v1/returns", &key, &goods);
+                if answer.status != 201 {
+                    return Some((key, goods, answer));
+                }
+                (kept, papers) = (kept + lines, papers + 1);
+                None
+            });
+            let (key, goods, answer) = fills.expect("the disk fills");
             assert_full(&answer);
-            refused.push((goods, lines));
+            refused.push((key, goods, lines));
         }
         let log = till.log();
         assert!(log.contains("the last reserve is in use: make room"), "{log}");
@@ -151,7 +153,7 @@ mod run_alone {
         let refused_sale = loop {
             assert!(sold < 500, "the disk fills");
             match try_sell(&till, &format!("full-{sold}")) {
-                Ok(_) => sold += 1,
+                Ok(_) => (sold, papers) = (sold + 1, papers + 1),
                 Err(answer) => break answer,
             }
         };
@@ -168,9 +170,9 @@ mod run_alone {
         // Without a restart; and what was refused can be asked for again under its key.
         let sale = try_sell(&till, &format!("full-{sold}")).unwrap();
         sold += 1;
-        assert_eq!(sale["number"], format!("2-1-{sold:06}"));
-        for ((key, goods), lines) in refused {
-            assert_eq!(till.try_post("/v1/stock-movements", &key, &goods).status, 201);
+        assert_eq!(sale["number"], format!("2-1-{:06}", papers + 1), "no number was lost to a refusal");
+        for (key, goods, lines) in refused {
+            assert_eq!(till.try_post("/v1/returns", &key, &goods).status, 201);
             kept += lines;
         }
         assert_eq!(seen(&till), expected(kept, sold));
@@ -184,10 +186,12 @@ mod run_alone {
 /// A code as long as codes are, so that few requests fill a disk.
 const BULKY: &str = "CRATE-OF-TOMATO-TINS-400G-FROM-THE-OTHER-STORE-1";
 
-/// A movement of some 50 bytes a line.
-fn delivery(lines: usize) -> Value {
-    let lines: Vec<Value> = (0..lines).map(|_| json!({ "code": BULKY, "qty": "1" })).collect();
-    json!({ "reason": "receipt", "lines": lines })
+/// A return of some 300 bytes a line.
+fn taken_back(lines: usize) -> Value {
+    let (name, memo) = ("n".repeat(120), "m".repeat(120));
+    let line = json!({ "code": BULKY, "qty": "1", "unit_price": "0.01", "name": name, "memo": memo });
+    let money = format!("{}.{:02}", lines / 100, lines % 100);
+    json!({ "lines": vec![line; lines], "tenders": [{ "kind": "cash", "amount": money }] })
 }
 
 fn assert_full(answer: &Answer) {
