@@ -147,8 +147,8 @@ pub(super) fn continues(kv: &mut dyn Kv, entry: &Entry, before: Option<&Continue
     kv.put(&key(continues_table(lane), &[&node.0, &run.0.to_be_bytes(), &entry.hash().0]), &value)
 }
 
-/// Each run of a node in a lane, with what it continued. Two that continue one head are a clone; one that continues below
-/// what others hold of the previous run is a restore.
+/// Each run of a node in a lane, with what it continued. Two that continue one head were made from one state: a clone if both
+/// lived side by side, a restore if one had ended. One that continues below what others hold of the run before is a restore.
 pub fn continuations(
     kv: &dyn KvRead,
     node: &NodeId,
