@@ -17,6 +17,8 @@ use crate::process::LOOK_EVERY;
 
 /// How often the other terminal looks whether a parked cart has come.
 const LOOK_FOR_CART_EVERY: Duration = Duration::from_millis(20);
+/// How old a cart is at least when the power is cut; a disk that takes longer has trouble of its own.
+const DURABLE_AFTER: Duration = Duration::from_secs(1);
 /// Lines that are in a cart at least when the power is cut.
 const LINES_BEFORE_DARK: usize = 3;
 
@@ -168,6 +170,11 @@ impl<'a> Cashier<'a> {
             return Ok(false);
         }
         self.errands.power_cut = false;
+        // A cart answers from memory and is durable with the next group: one that was opened just now may rightly be gone.
+        while sale.opened.is_some_and(|opened| opened.elapsed() < DURABLE_AFTER) {
+            self.floor.check()?;
+            std::thread::sleep(LOOK_EVERY);
+        }
         let (gone, is_gone) = channel();
         let cart = format!("the cart of {}, {} of {all} lines", sale.invoice.number, sale.rung);
         self.tell(News::InTheMiddle { till: self.counter.name(), cart, gone });

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -70,17 +71,19 @@ pub(super) struct Sale<'a> {
     pub(super) rung: usize,
     /// The cart, once it is known; before, for one that another terminal parked.
     pub(super) cart: Option<String>,
+    /// When this terminal first knew it.
+    pub(super) opened: Option<Instant>,
     tenders: Option<Value>,
 }
 
 impl<'a> Sale<'a> {
     pub(super) fn new(invoice: &'a Invoice) -> Self {
-        Self { invoice, from: 0, rung: 0, cart: None, tenders: None }
+        Self { invoice, from: 0, rung: 0, cart: None, opened: None, tenders: None }
     }
 
     /// The other terminal goes on where this one stopped.
     pub(super) fn handed_over(self) -> Self {
-        Self { from: self.rung, ..self }
+        Self { from: self.rung, opened: None, ..self }
     }
 
     /// A key for one of its commands.
@@ -184,6 +187,7 @@ impl<'a> Cashier<'a> {
             _ => {}
         }
         sale.cart = Some(cart);
+        sale.opened.get_or_insert_with(Instant::now);
         Ok(true)
     }
 
