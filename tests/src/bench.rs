@@ -36,7 +36,7 @@ use goods::Goods;
 use place::Place;
 use shop::Shop;
 use table::{Figure, Row};
-use till::Cashier;
+use till::{Cashier, Company};
 use trouble::Trouble;
 use upkeep::Written;
 
@@ -287,10 +287,15 @@ fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     let mut shop = Shop::open(bench)?;
     let what = "100 000 items: from hubctl catalogue import until 3 terminals price from them";
     let mut rows = vec![Row::new(CATALOGUE, what, vec![("took", Figure::Took(shop.stocked))])];
-    let mut cashier = Cashier::at(&shop, 0, "first")?;
+    let mut sold = 0;
     if bench.wants_any(&[SALE, SCAN]) {
         say("sales and scans through the API");
-        rows.extend(till::till(bench, &mut cashier)?);
+        for company in [Company::Alone, Company::Followed] {
+            shop.others(company == Company::Followed)?;
+            let mut cashier = Cashier::at(&shop, 0, &format!("{company:?}"))?;
+            rows.extend(till::till(bench, &mut cashier, company)?);
+            sold += cashier.sold;
+        }
     }
     let mut written = Written::default();
     if bench.wants(WRITTEN) {
@@ -300,7 +305,7 @@ fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     }
     if bench.wants_any(&[MEMORY, IDLE]) {
         say("a day's sales on three terminals");
-        let sold = upkeep::rush(bench, &shop, cashier.sold)?;
+        let sold = upkeep::rush(bench, &shop, sold)?;
         upkeep::calm(&mut shop)?;
         rows.extend(upkeep::memory(&shop, sold)?);
     }

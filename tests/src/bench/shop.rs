@@ -14,7 +14,9 @@ use super::trouble::Trouble;
 use super::wire::Wire;
 use crate::demo::cast::PARENT;
 use crate::door::{Api, ask_command, run_command};
-use crate::process::{Daemon, ProcessError, Program, free_tcp_port, free_udp_port, this_binary, wait_until};
+use crate::process::{
+    Cost, Daemon, ProcessError, Program, free_tcp_port, free_udp_port, this_binary, wait_until,
+};
 
 /// Terminals.
 pub const TILLS: usize = 3;
@@ -40,6 +42,8 @@ pub struct Shop {
     pub tills: Vec<(Node, SocketAddr)>,
     /// How long it took from importing the catalogue until every terminal priced from it.
     pub stocked: Duration,
+    /// What the hub, then each terminal cost once the catalogue was loaded.
+    pub loaded: Vec<Cost>,
 }
 
 impl Shop {
@@ -64,6 +68,7 @@ impl Shop {
             exe,
             tills: Vec::new(),
             stocked: Duration::ZERO,
+            loaded: Vec::new(),
         };
         shop.hub.start()?;
         let socket = shop.hub.data.join("hubctl.sock");
@@ -109,6 +114,26 @@ impl Shop {
         self.hubctl(&["catalogue", "import", &file.display().to_string()])?;
         self.until("the catalogue on every terminal", |status| status["catalogue"]["items"] == ITEMS)?;
         self.stocked = started.elapsed();
+        self.until_linked()?;
+        let nodes = std::iter::once(&self.hub).chain(self.tills.iter().map(|(till, _)| till));
+        self.loaded = nodes.map(Node::cost).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Stops everybody but the first terminal, or starts them again and waits until all are linked.
+    pub fn others(&mut self, run: bool) -> Result<(), Trouble> {
+        let tills = self.tills.iter_mut().skip(1).map(|(till, _)| till);
+        for node in tills.chain([&mut self.hub]) {
+            match run {
+                true if node.daemon.is_none() => node.start()?,
+                true => {}
+                false => node.stop()?,
+            }
+        }
+        if run { self.until_linked() } else { Ok(()) }
+    }
+
+    fn until_linked(&mut self) -> Result<(), Trouble> {
         self.until("all links", |status| {
             let links = status["links"].as_array().map_or(&[][..], Vec::as_slice);
             links.iter().filter(|link| link["settled"] == true).count() == TILLS
@@ -203,6 +228,11 @@ impl Node {
     pub fn daemon(&self) -> Result<&Daemon, Trouble> {
         let gone = || Trouble::product("looking at a process")(format!("{} does not run", self.program.name));
         self.daemon.as_ref().ok_or_else(gone)
+    }
+
+    /// What it costs now.
+    pub fn cost(&self) -> Result<Cost, Trouble> {
+        self.daemon()?.cost().ok_or_else(|| Trouble::product("looking at a process")("it is gone"))
     }
 
     fn token(&self) -> Result<String, Trouble> {

@@ -57,13 +57,18 @@ pub fn rush(bench: &Bench, shop: &Shop, sold: u64) -> Result<u64, Trouble> {
 
 /// Resident memory of hub and agents, now and at most.
 pub fn memory(shop: &Shop, sold: u64) -> Result<Vec<Row>, Trouble> {
-    let figures = |cost: Cost| {
-        let [now, most] = [cost.resident_kib, cost.resident_kib_max].map(|kib| kib << 10);
-        (now, vec![("now", Figure::Bytes(now)), ("peak", Figure::Bytes(most))])
+    // A node that was started again since has forgotten its peak.
+    let figures = |at: usize, cost: Cost| {
+        let loaded = shop.loaded[at];
+        let most = cost.resident_kib_max.max(loaded.resident_kib_max);
+        let [loaded, now, most] = [loaded.resident_kib, cost.resident_kib, most].map(|kib| kib << 10);
+        let named = [("loaded", loaded), ("after the day", now), ("peak", most)];
+        (now, named.map(|(name, bytes)| (name, Figure::Bytes(bytes))).to_vec())
     };
-    let hub = figures(cost(shop, None)?);
-    let agents =
-        (0..TILLS).map(|at| Ok(figures(cost(shop, Some(at))?))).collect::<Result<Vec<_>, Trouble>>()?;
+    let hub = figures(0, cost(shop, None)?);
+    let agents = (0..TILLS)
+        .map(|at| Ok(figures(at + 1, cost(shop, Some(at))?)))
+        .collect::<Result<Vec<_>, Trouble>>()?;
     let Some(agent) = agents.into_iter().max_by_key(|(now, _)| *now) else { return Ok(Vec::new()) };
     let what = |who: &str| format!("memory of {who}, 100 000 items, {sold} sales of 8 lines");
     Ok(vec![
@@ -92,8 +97,7 @@ pub fn idle(bench: &Bench, shop: &Shop) -> Result<Vec<Row>, Trouble> {
 }
 
 fn cost(shop: &Shop, till: Option<usize>) -> Result<Cost, Trouble> {
-    let node = till.map_or(&shop.hub, |at| &shop.tills[at].0);
-    node.daemon()?.cost().ok_or_else(|| Trouble::product("looking at a process")("it is gone"))
+    till.map_or(&shop.hub, |at| &shop.tills[at].0).cost()
 }
 
 /// From `exec` after a SIGKILL until the next sale is safe.
