@@ -50,7 +50,8 @@ Examples:
   demo --keep                                     then ring up a sale by curl, as it says
 
 Columns of a sheet: line_no,invoice_no,stock_code,description,quantity,invoice_datetime,unit_price,customer_id,country
-(others are left alone). DIR/report.json is the report, DIR/logs what each daemon said, DIR/printer/paper the receipts.
+(others are left alone). A day of less than a dozen sales may be too short for all that has to die, and is told so.
+DIR/report.json is the report, DIR/logs what each daemon said, DIR/printer/paper the receipts.
 
 Exit codes: 0 everything holds, 1 it does not, or something failed (the directory is kept), 64 usage, 130 interrupted.";
 
