@@ -88,6 +88,9 @@ struct Args {
     /// A short run, for a look
     #[arg(long)]
     quick: bool,
+    /// Begin a sale every so many milliseconds at most, and the bare machine's writes too [default: one after another]
+    #[arg(long, value_name = "MS", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    every: u64,
     /// Only this measurement; may be repeated
     #[arg(long, value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(ALL))]
     only: Vec<String>,
@@ -103,6 +106,8 @@ pub struct Pace {
     pub turns: usize,
     /// How long the product's turn is.
     pub stretch: Duration,
+    /// How far apart sales begin at least.
+    pub every: Duration,
     /// How long nothing counts.
     pub warm_up: Duration,
     /// Until a terminal's views have moved.
@@ -124,11 +129,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    fn of(quick: bool) -> Self {
+    fn of(quick: bool, every: Duration) -> Self {
         let (millis, seconds) = (Duration::from_millis, Duration::from_secs);
         let full = Self {
             turns: 5,
             stretch: millis(1_300),
+            every,
             warm_up: millis(700),
             rest: millis(1_100),
             news: 500,
@@ -219,7 +225,7 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     say(&format!("in {}", dir.path().display()));
     let bench = Bench {
         goods: Arc::new(Goods::make()?),
-        pace: Pace::of(args.quick),
+        pace: Pace::of(args.quick, Duration::from_millis(args.every)),
         dir: dir.path().to_owned(),
         only: args.only.clone(),
     };

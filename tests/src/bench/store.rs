@@ -29,7 +29,7 @@ const WRITERS: u64 = 64;
 pub fn durable(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     let (goods, dir, pace) = (&bench.goods, bench.fresh("store")?, &bench.pace);
     let shop = Lone::open(Arc::new(RealDisk::open(&dir)?))?;
-    let (mut sales, mut raw) = (Turns::default(), Bare::beside(&dir, goods)?);
+    let (mut sales, mut raw) = (Turns::every(pace.every), Bare::beside(&dir, goods, pace.every)?);
     let mut nth = 0;
     let mut sell = || {
         nth += 1;
@@ -115,12 +115,15 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Beside the product's files in `dir`, with records as long as a sale's.
-    pub fn beside(dir: &Path, goods: &Goods) -> Result<Self, Trouble> {
+    /// Beside the product's files in `dir`, with records as long as a sale's, so far apart at least.
+    pub fn beside(dir: &Path, goods: &Goods, every: Duration) -> Result<Self, Trouble> {
         let bytes = goods.record_bytes()?;
         let log = |room| RawLog::create(dir, bytes, room);
-        let mut bare =
-            Self { bytes, logs: [log(Room::Growing)?, log(Room::Reserved)?], turns: Default::default() };
+        let mut bare = Self {
+            bytes,
+            logs: [log(Room::Growing)?, log(Room::Reserved)?],
+            turns: [Turns::every(every), Turns::every(every)],
+        };
         for log in &mut bare.logs {
             Turns::default().stretch(Duration::from_millis(50), || Ok(log.round()?))?;
         }

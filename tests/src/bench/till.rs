@@ -68,8 +68,8 @@ pub enum Company {
 /// Sales and scans through one terminal.
 pub fn till(bench: &Bench, cashier: &mut Cashier, company: Company) -> Result<Vec<Row>, Trouble> {
     let (pace, alone) = (&bench.pace, company == Company::Alone);
-    let mut raw = Bare::beside(&bench.fresh(&format!("beside-{company:?}"))?, &bench.goods)?;
-    let (mut sales, mut lines, mut echoes) = (Turns::default(), Turns::default(), Turns::default());
+    let mut raw = Bare::beside(&bench.fresh(&format!("beside-{company:?}"))?, &bench.goods, pace.every)?;
+    let (mut sales, mut lines, mut echoes) = (Turns::every(pace.every), Turns::default(), Turns::default());
     Turns::default().stretch(pace.warm_up, || cashier.sell())?;
     let mut echo = TcpEcho::start(cashier.line_bytes.0, cashier.line_bytes.1)?;
     for _ in 0..if alone { pace.turns } else { pace.turns.div_ceil(2) } {

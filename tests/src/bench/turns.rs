@@ -12,9 +12,15 @@ use crate::machine::Spread;
 #[derive(Debug, Default)]
 pub struct Turns {
     stretches: Vec<Vec<Duration>>,
+    every: Duration,
 }
 
 impl Turns {
+    /// Rounds that begin so far apart at least.
+    pub fn every(every: Duration) -> Self {
+        Self { stretches: Vec::new(), every }
+    }
+
     /// Samples for `lasting`: ten at least.
     pub fn stretch(
         &mut self,
@@ -23,7 +29,11 @@ impl Turns {
     ) -> Result<(), Trouble> {
         let (started, mut samples) = (Instant::now(), Vec::new());
         while started.elapsed() < lasting || samples.len() < 10 {
+            let began = Instant::now();
             samples.push(round()?);
+            if !self.every.is_zero() {
+                std::thread::sleep(self.every.saturating_sub(began.elapsed()));
+            }
         }
         self.stretches.push(samples);
         Ok(())
