@@ -16,6 +16,7 @@ use toko_daemon::life;
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::Meaning;
 use toko_mesh::node::{Node, NodeConfig, OpenError};
+use toko_mesh::store::StoreConfig;
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 use tracing::{info, warn};
@@ -204,12 +205,16 @@ pub fn meaning() -> Meaning {
     Meaning { fold: Arc::new(ShopFold), scope: Arc::new(ShopScope) }
 }
 
+/// A till has little memory, and reads few old rows: its own carts, today's sales, one item at a time.
+const VIEWS_CACHE_BYTES: usize = 6 << 20;
+
 fn node_config(data: &Path, config: &Config) -> NodeConfig {
     NodeConfig {
         advertise: config.advertise.clone(),
         hub: config.hub.clone(),
         peers: config.peers.clone(),
         mdns: config.mdns,
+        store: StoreConfig { views_cache_bytes: VIEWS_CACHE_BYTES, ..StoreConfig::default() },
         ..NodeConfig::new(data.to_owned(), Role::Terminal, config.listen)
     }
 }
