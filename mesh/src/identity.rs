@@ -70,7 +70,7 @@ pub struct DataDir {
     path: PathBuf,
     sentinel: Sentinel,
     key: SecretKey,
-    _lock: File,
+    lock: File,
 }
 
 /// Why a directory stayed closed. Nothing in it was changed.
@@ -192,7 +192,7 @@ impl DataDir {
         }
         let sentinel = Sentinel { root, node: key.node(), role, created };
         let lock = Self::fill(path, &sentinel, &key).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), sentinel, key, _lock: lock })
+        Ok(Self { path: path.to_owned(), sentinel, key, lock })
     }
 
     fn fill(path: &Path, sentinel: &Sentinel, key: &SecretKey) -> io::Result<File> {
@@ -247,7 +247,7 @@ impl DataDir {
         if !path.join(JOURNAL_DIR).is_dir() {
             return Err(damaged("its journal is gone"));
         }
-        Ok(Self { path: path.to_owned(), sentinel, key, _lock: lock })
+        Ok(Self { path: path.to_owned(), sentinel, key, lock })
     }
 
     /// What the directory says that it is.
@@ -273,6 +273,16 @@ impl DataDir {
     /// Where blobs lie.
     pub fn blobs_path(&self) -> PathBuf {
         self.path.join(BLOBS_DIR)
+    }
+}
+
+impl Drop for DataDir {
+    /// Unlocks by word: closing alone would leave the lock with a child that was just forked and has not yet begun its own
+    /// program, since it shares our open file until then.
+    fn drop(&mut self) {
+        if let Err(err) = self.lock.unlock() {
+            tracing::warn!(path = %self.path.display(), %err, "the directory's lock goes only when this process ends");
+        }
     }
 }
 

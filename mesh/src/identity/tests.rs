@@ -53,6 +53,18 @@ fn two_processes_never_open_one_directory() {
 }
 
 #[test]
+fn a_directory_that_was_closed_is_free_although_a_forked_child_still_has_its_lock_open() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("till");
+    let made = create(&path).unwrap();
+    // What a child has between its fork and its own program: the same open file.
+    let inherited = made.lock.try_clone().unwrap();
+    drop(made);
+    assert!(DataDir::open(&path, Role::Terminal).is_ok());
+    drop(inherited);
+}
+
+#[test]
 fn a_missing_an_empty_and_a_foreign_directory_are_refused_and_named() {
     let tmp = tempfile::tempdir().unwrap();
     let path = tmp.path().join("till");
