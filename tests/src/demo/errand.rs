@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::floor::News;
 use super::replay::{Cashier, Sale};
-use super::script::{KILL_AT, KILL_BY, PARK_AT};
+use super::script::{HOLD_AT, KILL_AT, KILL_BY, PARK_AT};
 use super::stage::PATIENCE;
 use super::trouble::Trouble;
 use crate::day::{Invoice, Work};
@@ -165,12 +165,14 @@ impl<'a> Cashier<'a> {
         let is_own = sale.from == 0;
         // A day of small carts has no better one.
         let is_some = percent >= KILL_BY && sale.rung > 0;
-        let is_good = percent >= KILL_AT && (LINES_BEFORE_DARK..all).contains(&sale.rung);
+        let is_good = percent >= HOLD_AT && (LINES_BEFORE_DARK..all).contains(&sale.rung);
         if !(self.errands.power_cut && is_own && (is_good || is_some)) {
             return Ok(false);
         }
         self.errands.power_cut = false;
         // A cart answers from memory and is durable with the next group: one that was opened just now may rightly be gone.
+        // So the customer looks for a purse until the time has come.
+        self.floor.wait_for(KILL_AT)?;
         while sale.opened.is_some_and(|opened| opened.elapsed() < DURABLE_AFTER) {
             self.floor.check()?;
             std::thread::sleep(LOOK_EVERY);

@@ -37,9 +37,11 @@ const FINISHES: &str = TILLS[1];
 pub const CUT: &str = TILLS[2];
 /// From when on a cart is parked, in percent.
 pub const PARK_AT: u64 = 38;
-/// From when on a terminal is killed in the middle of a cart, in percent.
+/// From when on a cart is held for the power to be cut in, in percent.
+pub const HOLD_AT: u64 = 50;
+/// When the terminal that holds it is killed.
 pub const KILL_AT: u64 = 55;
-/// From when on it is killed in any cart that has a line.
+/// From when on any cart that has a line will do.
 pub const KILL_BY: u64 = 62;
 
 const ACTS: [(u64, Act); 6] = [
