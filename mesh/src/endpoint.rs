@@ -11,6 +11,7 @@
 use crate::tls::verify::Door;
 use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
 use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 use std::io;
 use std::net::SocketAddr;
@@ -87,7 +88,11 @@ impl Endpoint {
     pub fn bind_again(listen: SocketAddr, key: &SecretKey) -> Result<Self, BindError> {
         let secret = Hash::of("toko/reset/1", &[key.seed()]);
         let reset = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
-        Self::bind_with(listen, quinn::EndpointConfig::new(Arc::new(reset)))
+        let mut config = quinn::EndpointConfig::new(Arc::new(reset));
+        // Connection ids of the dead process must look like ours, or they are dropped before a reset is thought of.
+        let ids = connection_ids(key);
+        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+        Self::bind_with(listen, config)
     }
 
     fn bind_with(listen: SocketAddr, config: quinn::EndpointConfig) -> Result<Self, BindError> {
@@ -271,4 +276,30 @@ fn transport(distance: Distance) -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .enable_segmentation_offload(false);
     config
+}
+
+/// What connection ids of a node have in common, over all its runs.
+fn connection_ids(key: &SecretKey) -> u64 {
+    let Hash([a, b, c, d, e, f, g, h, ..]) = Hash::of("toko/connection-ids/1", &[key.seed()]);
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quinn_proto::ConnectionIdGenerator;
+
+    #[tokio::test]
+    async fn a_peer_of_a_killed_process_is_told_by_the_next_one_with_its_key() {
+        let key = SecretKey::from_seed([7; 32]);
+        let next = Endpoint::bind_again("127.0.0.1:0".parse().unwrap(), &key).unwrap();
+        let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let id = HashedConnectionIdGenerator::from_key(connection_ids(&key)).generate_cid();
+        // A short header, the id of a connection of the dead process, and what nobody can decrypt any more.
+        let packet = [&[0x40], &id[..], &[0; 100]].concat();
+        peer.send_to(&packet, next.local_addr().unwrap()).await.unwrap();
+        let mut reset = [0; 1_500];
+        let heard = tokio::time::timeout(Duration::from_secs(10), peer.recv(&mut reset)).await;
+        assert!(heard.unwrap().unwrap() > 20, "a reset ends with a token of 16 bytes");
+    }
 }
