@@ -125,6 +125,30 @@ impl Body {
         }
     }
 
+    /// The shop's op inside the bytes of a body, where they are one.
+    #[must_use]
+    pub fn op_of(bytes: &[u8]) -> Option<&[u8]> {
+        bytes.strip_prefix(&[family::OP])
+    }
+
+    /// What the bytes of a body claim to be, in a word for people. Nothing is decoded.
+    #[must_use]
+    pub fn family_word(bytes: &[u8]) -> &'static str {
+        match bytes {
+            [] => "nothing",
+            [family::OP, ..] => "op",
+            [_, version, ..] if *version != 1 => "a body of another version",
+            [family::CONTINUES, ..] => "run",
+            [family::CARRIED, ..] => "carried entry",
+            [family::FORK, ..] => "fork proof",
+            [family::MEMBER, ..] => "member statement",
+            [family::WATERMARK, ..] => "watermark",
+            [family::SEAL, ..] => "seal",
+            [family::CART, ..] => "cart change",
+            _ => "a body of an unknown kind",
+        }
+    }
+
     /// Reads a body of an entry of `store`. What this build does not know is [`Body::Unknown`], which is no error.
     ///
     /// Errors: a known family and version whose bytes are not what they should be.

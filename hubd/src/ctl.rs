@@ -1,5 +1,6 @@
 //! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
 
+mod quarantine;
 mod show;
 
 use crate::config;
@@ -71,6 +72,9 @@ enum Command {
     },
     /// Parked carts, and entries that were set aside with a code.
     Parked,
+    /// Entries that are kept and not in the books: what they are, why, and what a person may do.
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Receipts on their way to paper.
     Jobs,
     /// Joins a headquarters by the code of `hqd add-store`. Asks for the store's recovery code.
@@ -192,6 +196,7 @@ fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
         }
         Command::Sales { day } => (ask.get(&with_query("/sales", &[("day", day.as_deref())]))?, show::sales),
         Command::Parked => (ask.get("/parked")?, show::parked),
+        Command::Quarantine(what) => what.ask(ask)?,
         Command::Jobs => (ask.get("/jobs")?, show::jobs),
         Command::JoinHq { code, hq, recovery_code } => {
             let recovery = recovery(recovery_code.as_deref())?;

@@ -5,6 +5,7 @@
 use crate::answers;
 use crate::config::Config;
 use crate::paper::SharedState;
+use crate::quarantine;
 use crate::shelf::{self, Goods, ShelfError};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -35,8 +36,8 @@ pub(crate) struct Desk {
     pub(crate) printer: SharedState,
 }
 
-type Shared = State<Arc<Desk>>;
-type Answer = Result<Json<Value>, Refusal>;
+pub(crate) type Shared = State<Arc<Desk>>;
+pub(crate) type Answer = Result<Json<Value>, Refusal>;
 
 /// A refusal, on its way to JSON.
 #[derive(Debug)]
@@ -48,11 +49,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn bad(code: &'static str, screen: impl std::fmt::Display) -> Self {
+    pub(crate) fn bad(code: &'static str, screen: impl std::fmt::Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, screen: screen.to_string(), log: String::new() }
     }
 
-    fn store(problem: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn store(problem: &dyn std::fmt::Display) -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "store",
@@ -61,7 +62,7 @@ impl Refusal {
         }
     }
 
-    fn because(mut self, log: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn because(mut self, log: &dyn std::fmt::Display) -> Self {
         self.log = log.to_string();
         self
     }
@@ -108,6 +109,7 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/parked", get(parked))
         .route("/jobs", get(jobs))
         .route("/join-hq", post(join_hq))
+        .merge(quarantine::routes())
         .fallback(|| async {
             Refusal::bad("no-such-command", "this hub knows no such command; is hubctl of the same version?")
         })
@@ -143,6 +145,7 @@ async fn status(State(desk): Shared) -> Answer {
         "books_frontier": status.books_root.to_string(),
         "entries": status.entries,
         "parked": status.parked.len(),
+        "parked_codes": quarantine::counts(&status.parked),
         "links": status.links.iter().map(link_card).collect::<Vec<_>>(),
         "alerts": status.alerts.iter().map(alert_card).collect::<Vec<_>>(),
     })))

@@ -2,7 +2,8 @@
 //!
 //! Two programs share this library: `hubd`, the daemon, and `hubctl`, the hand on its control socket. In reading order:
 //! [`config`] is every knob; `begin` makes a store where there was none; `hub` is the daemon from start to stop;
-//! `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and activates catalogues;
+//! `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and activates catalogues; `quarantine`
+//! shows what is parked;
 //! `paper` prints; [`ctl`] is `hubctl`.
 //!
 //! ```
@@ -19,6 +20,7 @@ pub mod ctl;
 mod desk;
 mod hub;
 mod paper;
+mod quarantine;
 mod receipt;
 mod shelf;
 

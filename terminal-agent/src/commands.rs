@@ -208,6 +208,12 @@ fn in_words(status: &Value) -> String {
     let links = status["links"]
         .as_array()
         .map_or(0, |links| links.iter().filter(|link| link["settled"] == true).count());
+    let codes: String = status["parked_codes"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(code, count)| format!(", {count} {code}"))
+        .collect();
     let mut out = format!(
         "{} (terminal {}, series {})\n\
          business day  {}\n\
@@ -215,7 +221,7 @@ fn in_words(status: &Value) -> String {
          carts         {} open here, {} parked\n\
          hub           {}\n\
          links         {links} alive\n\
-         parked        {} entries\n\
+         parked        {} entries{}\n\
          books         {}\n\
          floor         {}\n\
          API           {}\n",
@@ -229,6 +235,7 @@ fn in_words(status: &Value) -> String {
         text("/carts/parked"),
         linked("/hub/linked"),
         text("/parked"),
+        codes,
         text("/digests/books"),
         text("/digests/floor"),
         text("/api"),

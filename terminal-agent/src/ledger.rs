@@ -1,5 +1,6 @@
 //! The till's side of the node: writing entries, reading views, and what others hold.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use toko_crdt::body::Body;
@@ -68,6 +69,8 @@ pub struct Condition {
     pub entries: u64,
     /// Entries that are kept and not applied.
     pub parked: usize,
+    /// The same by code.
+    pub parked_codes: BTreeMap<&'static str, usize>,
     /// What a person should know: a stable word, and a sentence.
     pub alerts: Vec<(String, String)>,
 }
@@ -268,6 +271,10 @@ impl Ledger {
             root: status.frontier_root,
             entries: status.entries,
             parked: status.parked.len(),
+            parked_codes: status.parked.iter().fold(BTreeMap::new(), |mut counts, parked| {
+                *counts.entry(parked.code.word()).or_default() += 1;
+                counts
+            }),
             alerts: status.alerts.iter().map(alert).collect(),
         })
     }

@@ -40,6 +40,8 @@ pub enum AlertCode {
     Revoked,
     /// No hub is known, or several claim one term.
     NoHub,
+    /// Entries are kept and not in the books.
+    Parked,
 }
 
 impl AlertCode {
@@ -55,6 +57,7 @@ impl AlertCode {
             Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
             Self::NoHub => "no-hub",
+            Self::Parked => "parked-entries",
         }
     }
 
@@ -82,6 +85,9 @@ impl AlertCode {
                 "this node no longer belongs to the store; enrol it as a new terminal if it should"
             }
             Self::NoHub => "start the hub, or make another machine the hub with the recovery code",
+            Self::Parked => {
+                "nothing is lost and nothing waits for them: look at hubctl quarantine list on the hub"
+            }
         }
     }
 }
@@ -158,9 +164,19 @@ pub(super) fn alerts(
         let what = format!("journal {:?} has two continuations after entry {}", closed.journal, closed.at);
         note(AlertCode::Fork, Some(closed.journal.node), what);
     }
+    let parked = parked_words(&rows::parked_all(kv)?);
+    out.extend(parked.map(|what| Alert { code: AlertCode::Parked, node: None, what }));
     out.sort_by_key(|alert| (alert.code, alert.node));
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));
     Ok(out)
+}
+
+/// How many entries are parked with which code.
+fn parked_words(parked: &[rows::Parked]) -> Option<String> {
+    let mut counts = BTreeMap::<_, usize>::new();
+    parked.iter().for_each(|parked| *counts.entry(parked.code).or_default() += 1);
+    let each: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
+    (!each.is_empty()).then(|| format!("kept, and not in the books: {}", each.join(", ")))
 }
 
 /// What the runs of a node say about copies of its directory.

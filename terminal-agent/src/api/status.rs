@@ -54,6 +54,7 @@ impl Api {
             "frontier": node.root.to_string(),
             "entries": node.entries,
             "parked": node.parked,
+            "parked_codes": node.parked_codes,
             "alerts": alerts,
             "carts": { "open": open, "parked": carts.len() - open },
             "api": setup.address.to_string(),

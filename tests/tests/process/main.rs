@@ -11,5 +11,6 @@ mod dark;
 mod disk;
 mod door;
 mod enrol;
+mod quarantine;
 mod rig;
 mod service;
