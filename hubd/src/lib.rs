@@ -22,7 +22,7 @@ mod hub;
 mod paper;
 mod quarantine;
 mod receipt;
-mod shelf;
+pub mod shelf;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;

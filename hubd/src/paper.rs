@@ -8,7 +8,7 @@ use crate::config::PrinterConfig;
 use crate::receipt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
@@ -97,7 +97,7 @@ impl Paper {
     async fn work(&mut self) -> Result<Duration, String> {
         let mut pause = LOOK_EVERY;
         loop {
-            let now = wall();
+            let now = self.node.machine().wall();
             let (mut held, mut step) = (0, None);
             let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
             self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
@@ -177,7 +177,7 @@ impl Paper {
                     .await;
             }
         };
-        self.started.insert(job.job, wall());
+        self.started.insert(job.job, self.node.machine().wall());
         let start = paper::start(job, &self.config.name).map_err(|problem| problem.to_string())?;
         self.append(What::PrintStarted(start)).await?;
         let outcome = self.printer.print(&page, &self.stop).await;
@@ -251,12 +251,6 @@ impl Paper {
     fn say(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// What the wall clock says: prints have a time to live, and pauses between attempts.
-fn wall() -> UnixMicros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn level_number(level: Level) -> u8 {

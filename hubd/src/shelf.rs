@@ -23,7 +23,8 @@ const KIND: BundleKind = BundleKind::Catalogue;
 
 /// Why a catalogue does not count. The one before still does.
 #[derive(Debug, Error)]
-pub(crate) enum ShelfError {
+#[non_exhaustive]
+pub enum ShelfError {
     /// The file is wrong.
     #[error("nothing was imported:\n{0}")]
     Import(#[from] ImportProblems),
@@ -40,19 +41,19 @@ pub(crate) enum ShelfError {
 
 /// What a person brings to [`import`].
 #[derive(Debug)]
-pub(crate) struct Goods<'a> {
+pub struct Goods<'a> {
     /// What to call it.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Items.
-    pub(crate) csv: &'a [u8],
+    pub csv: &'a [u8],
     /// Tax codes, where items name some.
-    pub(crate) taxes: Option<&'a [u8]>,
+    pub taxes: Option<&'a [u8]>,
     /// The currency of the prices.
-    pub(crate) currency: Currency,
+    pub currency: Currency,
 }
 
 /// Imports a CSV, publishes it and makes it count.
-pub(crate) async fn import(node: &Node, goods: &Goods<'_>) -> Result<PublishedBundle, ShelfError> {
+pub async fn import(node: &Node, goods: &Goods<'_>) -> Result<PublishedBundle, ShelfError> {
     if !node.members().headquarters().is_empty() {
         return Err(ShelfError::FollowsHeadquarters);
     }
@@ -71,14 +72,14 @@ pub(crate) async fn import(node: &Node, goods: &Goods<'_>) -> Result<PublishedBu
 }
 
 /// The bundle that counts, with what was said when it was published.
-pub(crate) fn shown(kv: &dyn KvRead) -> Result<Option<PublishedBundle>, KvError> {
+pub fn shown(kv: &dyn KvRead) -> Result<Option<PublishedBundle>, KvError> {
     let Some(active) = views::bundle_active(kv, KIND)? else { return Ok(None) };
     let published = views::bundles_published(kv, KIND)?;
     Ok(published.into_iter().find(|bundle| bundle.blob == active.blob))
 }
 
 /// Follows what is published, until it is told to stop.
-pub(crate) async fn follow(node: Node, stop: CancellationToken) {
+pub async fn follow(node: Node, stop: CancellationToken) {
     let mut changed = node.changed();
     let mut told = None;
     while !stop.is_cancelled() {

@@ -5,14 +5,17 @@
 //! when it may go.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use thiserror::Error;
 use toko_crdt::{Hash, book::blob_hash};
+
+use crate::disk::{Disk, read_whole, remove_if_there};
 
 /// The largest blob: a catalogue of 100 000 items several times over.
 pub const BLOB_BYTES_MAX: u64 = 64 << 20;
@@ -23,7 +26,7 @@ static WRITES: AtomicU64 = AtomicU64::new(0);
 /// A directory of blobs.
 #[derive(Clone, Debug)]
 pub struct Blobs {
-    dir: PathBuf,
+    disk: Arc<dyn Disk>,
     bytes_max: u64,
 }
 
@@ -43,28 +46,17 @@ pub enum BlobError {
     #[error("the bytes are not those of blob {}", .0.short())]
     Mismatch(Hash),
     /// The disk did not answer.
-    #[error("blobs in {}", path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// The disk's own words.
-        #[source]
-        source: io::Error,
-    },
+    #[error("the disk of the blobs")]
+    Io(#[from] io::Error),
 }
 
 impl Blobs {
-    /// The blobs in `dir`, which is made where it is missing. What a power cut left half-written is removed.
-    pub fn open(dir: &Path, bytes_max: u64) -> Result<Self, BlobError> {
-        let blobs = Self { dir: dir.to_owned(), bytes_max: bytes_max.min(BLOB_BYTES_MAX) };
-        std::fs::create_dir_all(dir).map_err(blobs.failed())?;
-        for entry in std::fs::read_dir(dir).map_err(blobs.failed())? {
-            let path = entry.map_err(blobs.failed())?.path();
-            if path.extension().is_some_and(|extension| extension == "new") {
-                std::fs::remove_file(path).map_err(blobs.failed())?;
-            }
+    /// The blobs on a disk of their own. What a power cut left half-written is removed.
+    pub fn open(disk: Arc<dyn Disk>, bytes_max: u64) -> Result<Self, BlobError> {
+        for name in disk.list()?.into_iter().filter(|name| name.ends_with(".new")) {
+            disk.remove(&name)?;
         }
-        Ok(blobs)
+        Ok(Self { disk, bytes_max: bytes_max.min(BLOB_BYTES_MAX) })
     }
 
     /// Keeps bytes, durably. Keeping them again changes nothing.
@@ -86,70 +78,68 @@ impl Blobs {
         if self.get(hash)?.is_some() {
             return Ok(());
         }
-        self.write(hash, bytes).map_err(self.failed())
+        Ok(self.write(&hash.to_string(), bytes)?)
     }
 
-    fn write(&self, hash: Hash, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(hash);
-        let new = path.with_extension(format!("{}.new", WRITES.fetch_add(1, Ordering::Relaxed)));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        if let Err(error) = written {
-            std::fs::remove_file(&new)?;
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = format!("{name}.{}.new", WRITES.fetch_add(1, Ordering::Relaxed));
+        self.disk.create(&new, 0)?;
+        if let Err(error) = self.disk.write_at(&new, 0, bytes).and_then(|()| self.disk.sync(&new)) {
+            self.disk.remove(&new)?;
             return Err(error);
         }
-        std::fs::rename(&new, &path)?;
-        File::open(&self.dir)?.sync_all()
+        self.disk.rename(&new, name)?;
+        self.disk.close(name);
+        self.disk.sync_dir()
     }
 
     /// The bytes with this name, verified; `None` where they are not here (any more).
     pub fn get(&self, hash: Hash) -> Result<Option<Vec<u8>>, BlobError> {
-        let path = self.path(hash);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.failed()(error)),
+        let name = hash.to_string();
+        let read = match read_whole(&*self.disk, &name, self.bytes_max) {
+            // One that has grown is no longer what it was either.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Vec::new())),
+            read => read,
         };
-        let mut bytes = Vec::new();
-        file.take(self.bytes_max + 1).read_to_end(&mut bytes).map_err(self.failed())?;
-        if blob_hash(&bytes) == hash {
-            return Ok(Some(bytes));
+        self.disk.close(&name);
+        match read? {
+            Some(bytes) if blob_hash(&bytes) == hash => return Ok(Some(bytes)),
+            Some(_) => {}
+            None => return Ok(None),
         }
         tracing::error!(blob = %hash.short(), "a blob is no longer what it was; it is removed and fetched again");
-        std::fs::remove_file(&path).map_err(self.failed())?;
+        self.disk.remove(&name)?;
         Ok(None)
     }
 
     /// Whether a file with this name is here. It is verified when it is read.
     pub fn has(&self, hash: Hash) -> bool {
-        self.path(hash).is_file()
+        let name = hash.to_string();
+        let has = self.disk.size(&name).is_ok();
+        self.disk.close(&name);
+        has
     }
 
     /// Removes a blob; one that is not there is as good as removed.
     pub fn remove(&self, hash: Hash) -> Result<(), BlobError> {
-        match std::fs::remove_file(self.path(hash)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed()(error)),
-            _ => Ok(()),
-        }
-    }
-
-    fn path(&self, hash: Hash) -> PathBuf {
-        self.dir.join(hash.to_string())
-    }
-
-    fn failed(&self) -> impl Fn(io::Error) -> BlobError {
-        move |source| BlobError::Io { path: self.dir.clone(), source }
+        Ok(remove_if_there(&*self.disk, &hash.to_string())?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::RealDisk;
+    use std::path::Path;
+
+    fn open(dir: &Path, bytes_max: u64) -> Blobs {
+        Blobs::open(Arc::new(RealDisk::open(dir).unwrap()), bytes_max).unwrap()
+    }
 
     #[test]
     fn a_blob_is_kept_once_read_back_and_removed() {
         let tmp = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(&tmp.path().join("blobs"), 1000).unwrap();
+        let blobs = open(tmp.path(), 1000);
         let hash = blobs.put(b"catalogue").unwrap();
         assert_eq!(blobs.put(b"catalogue").unwrap(), hash);
         assert!(blobs.has(hash));
@@ -162,7 +152,7 @@ mod tests {
     #[test]
     fn wrong_and_oversized_bytes_are_refused() {
         let tmp = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(tmp.path(), 10).unwrap();
+        let blobs = open(tmp.path(), 10);
         assert!(matches!(blobs.put_as(Hash([1; 32]), b"x"), Err(BlobError::Mismatch(_))));
         assert!(matches!(blobs.put(&[0; 11]), Err(BlobError::TooLarge { bytes: 11, bytes_max: 10 })));
         assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0);
@@ -171,7 +161,7 @@ mod tests {
     #[test]
     fn a_rotten_blob_is_not_served_and_is_kept_anew() {
         let tmp = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(tmp.path(), 1000).unwrap();
+        let blobs = open(tmp.path(), 1000);
         let hash = blobs.put(b"catalogue").unwrap();
         std::fs::write(tmp.path().join(hash.to_string()), b"catalog!e").unwrap();
         assert_eq!(blobs.get(hash).unwrap(), None);
@@ -183,7 +173,7 @@ mod tests {
     fn what_a_power_cut_left_half_written_is_removed() {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::write(tmp.path().join("abc.17.new"), b"half").unwrap();
-        Blobs::open(tmp.path(), 1000).unwrap();
+        open(tmp.path(), 1000);
         assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0);
     }
 }

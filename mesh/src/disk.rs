@@ -61,6 +61,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// Bytes that new files may still take.
     fn free(&self) -> io::Result<u64>;
+
+    /// Nobody asks for this file soon: what is kept open for it may go.
+    fn close(&self, _name: &str) {}
 }
 
 /// Reads a whole file of at most `bytes_max`; `None` where there is none.
@@ -145,6 +148,17 @@ impl RealDisk {
         Ok(file)
     }
 
+    /// For reading, on a disk too that takes no writes any more.
+    fn file_to_read(&self, name: &str) -> io::Result<Arc<File>> {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self.file(name) {
+            Err(error) if matches!(error.kind(), ReadOnlyFilesystem | PermissionDenied) => {
+                Ok(Arc::new(File::open(self.path(name)?)?))
+            }
+            other => other,
+        }
+    }
+
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Arc<File>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,11 +190,11 @@ impl Disk for RealDisk {
     }
 
     fn size(&self, name: &str) -> io::Result<u64> {
-        Ok(self.file(name)?.metadata()?.len())
+        Ok(self.file_to_read(name)?.metadata()?.len())
     }
 
     fn read_at(&self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.file(name)?.read_exact_at(buf, offset)
+        self.file_to_read(name)?.read_exact_at(buf, offset)
     }
 
     fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -218,6 +232,10 @@ impl Disk for RealDisk {
     fn free(&self) -> io::Result<u64> {
         let space = statvfs(&self.dir)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn close(&self, name: &str) {
+        self.handles().remove(name);
     }
 }
 

@@ -86,13 +86,18 @@ impl Endpoint {
     /// Binds a socket of the machine for a node that was perhaps killed a moment ago: peers that still talk to the dead
     /// process are told at once that it is gone (stateless reset, RFC 9000, section 10.3), with a token from the node's key.
     pub fn bind_again(listen: SocketAddr, key: &SecretKey) -> Result<Self, BindError> {
+        Self::bind_with(listen, Self::config_again(key))
+    }
+
+    /// What makes that so: reset tokens and connection ids that follow from the node's key.
+    pub(crate) fn config_again(key: &SecretKey) -> quinn::EndpointConfig {
         let secret = Hash::of("toko/reset/1", &[key.seed()]);
         let reset = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
         let mut config = quinn::EndpointConfig::new(Arc::new(reset));
         // Connection ids of the dead process must look like ours, or they are dropped before a reset is thought of.
         let ids = connection_ids(key);
         config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
-        Self::bind_with(listen, config)
+        config
     }
 
     fn bind_with(listen: SocketAddr, config: quinn::EndpointConfig) -> Result<Self, BindError> {

@@ -11,8 +11,8 @@
 //! after a lost answer gives the same answer. Absent on purpose: internet, certificates, names that must resolve.
 
 use crate::endpoint::DialError;
+use crate::machine::Machine;
 use crate::tls::Gate;
-use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
@@ -38,6 +38,7 @@ const TALK: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct FrontDesk {
     desk: Mutex<Desk>,
+    machine: Machine,
     started: Instant,
 }
 
@@ -45,12 +46,18 @@ impl FrontDesk {
     /// Opens for business; no code is outstanding.
     #[must_use]
     pub fn new(desk: Desk) -> Self {
-        Self { desk: Mutex::new(desk), started: Instant::now() }
+        Self::on(&Machine::real(), desk)
+    }
+
+    /// The same, with secrets that this machine draws.
+    #[must_use]
+    pub fn on(machine: &Machine, desk: Desk) -> Self {
+        Self { desk: Mutex::new(desk), machine: machine.clone(), started: Instant::now() }
     }
 
     /// Gives out a code: 15 minutes, 5 tries, one use. `name` is what the newcomer will be called, where that is decided here.
     pub fn open(&self, name: Option<String>) -> Result<Code, OpenError> {
-        let secret = random().map_err(|NoRandomness| OpenError::NoRandomness)?;
+        let secret = self.machine.random().map_err(|NoRandomness| OpenError::NoRandomness)?;
         self.lock().open(name, secret, self.started.elapsed())
     }
 
@@ -80,9 +87,7 @@ pub struct NoRandomness;
 
 /// Fresh random bytes of the machine.
 pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut out = [0; N];
-    SystemRandom::new().fill(&mut out).map_err(|_| NoRandomness)?;
-    Ok(out)
+    Machine::real().random()
 }
 
 /// Why the other side said no. It travels as one byte.

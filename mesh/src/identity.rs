@@ -20,6 +20,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use thiserror::Error;
@@ -30,7 +31,8 @@ use toko_crdt::{
     sign::{PublicKey, SecretKey},
 };
 
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
+use crate::machine::Disks;
 
 const STORE_FILE: &str = "STORE";
 const KEY_FILE: &str = "node.key";
@@ -64,13 +66,35 @@ pub enum Role {
     Headquarters,
 }
 
+/// What the directory of a new node is to say.
+#[derive(Clone, Debug)]
+pub struct NewDir {
+    /// The store's root key.
+    pub root: PublicKey,
+    /// The node's key.
+    pub key: SecretKey,
+    /// What the node is made as.
+    pub role: Role,
+    /// When, by the clock of this moment.
+    pub created: UnixMicros,
+}
+
 /// An open data directory. It stays locked until this is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
     sentinel: Sentinel,
     key: SecretKey,
-    lock: File,
+    held: Held,
+}
+
+/// How a directory is held.
+#[derive(Debug)]
+enum Held {
+    /// By the lock in it.
+    Locked(File),
+    /// By whoever lends its disks, who lends them once.
+    Lent(Disks),
 }
 
 /// Why a directory stayed closed. Nothing in it was changed.
@@ -192,7 +216,7 @@ impl DataDir {
         }
         let sentinel = Sentinel { root, node: key.node(), role, created };
         let lock = Self::fill(path, &sentinel, &key).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), sentinel, key, lock })
+        Ok(Self { path: path.to_owned(), sentinel, key, held: Held::Locked(lock) })
     }
 
     fn fill(path: &Path, sentinel: &Sentinel, key: &SecretKey) -> io::Result<File> {
@@ -247,7 +271,14 @@ impl DataDir {
         if !path.join(JOURNAL_DIR).is_dir() {
             return Err(damaged("its journal is gone"));
         }
-        Ok(Self { path: path.to_owned(), sentinel, key, lock })
+        Ok(Self { path: path.to_owned(), sentinel, key, held: Held::Locked(lock) })
+    }
+
+    /// A directory on disks that somebody lends, who also knows whose it is.
+    pub fn lent(path: &Path, new: NewDir, disks: Disks) -> Self {
+        let NewDir { root, key, role, created } = new;
+        let sentinel = Sentinel { root, node: key.node(), role, created };
+        Self { path: path.to_owned(), sentinel, key, held: Held::Lent(disks) }
     }
 
     /// What the directory says that it is.
@@ -266,13 +297,31 @@ impl DataDir {
     }
 
     /// The disk for log and views.
-    pub fn journal_disk(&self) -> io::Result<RealDisk> {
-        RealDisk::open(&self.path.join(JOURNAL_DIR))
+    pub fn journal_disk(&self) -> io::Result<Arc<dyn Disk>> {
+        match &self.held {
+            Held::Locked(_) => Ok(Arc::new(RealDisk::open(&self.path.join(JOURNAL_DIR))?)),
+            Held::Lent(disks) => Ok(Arc::clone(&disks.journal)),
+        }
     }
 
-    /// Where blobs lie.
-    pub fn blobs_path(&self) -> PathBuf {
-        self.path.join(BLOBS_DIR)
+    /// The disk for blobs.
+    pub fn blobs_disk(&self) -> io::Result<Arc<dyn Disk>> {
+        match &self.held {
+            Held::Locked(_) => {
+                let path = self.path.join(BLOBS_DIR);
+                std::fs::create_dir_all(&path)?;
+                Ok(Arc::new(RealDisk::open(&path)?))
+            }
+            Held::Lent(disks) => Ok(Arc::clone(&disks.blobs)),
+        }
+    }
+
+    /// The disk for small files beside them.
+    pub fn own_disk(&self) -> io::Result<Arc<dyn Disk>> {
+        match &self.held {
+            Held::Locked(_) => Ok(Arc::new(RealDisk::open(&self.path)?)),
+            Held::Lent(disks) => Ok(Arc::clone(&disks.own)),
+        }
     }
 }
 
@@ -280,7 +329,9 @@ impl Drop for DataDir {
     /// Unlocks by word: closing alone would leave the lock with a child that was just forked and has not yet begun its own
     /// program, since it shares our open file until then.
     fn drop(&mut self) {
-        if let Err(err) = self.lock.unlock() {
+        if let Held::Locked(lock) = &self.held
+            && let Err(err) = lock.unlock()
+        {
             tracing::warn!(path = %self.path.display(), %err, "the directory's lock goes only when this process ends");
         }
     }

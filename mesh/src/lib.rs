@@ -5,7 +5,9 @@ pub mod blobs;
 pub mod disk;
 pub mod identity;
 pub mod log;
+pub mod machine;
 pub mod sim_disk;
+pub mod sim_net;
 pub mod store;
 pub mod views;
 

@@ -27,11 +27,14 @@
 //! Absent on purpose: what entries mean, and any order between nodes.
 
 use crate::blobs::{BlobError, Blobs};
+use crate::disk::Disk;
 use crate::endpoint::{CloseCode, Endpoint};
+use crate::machine::Machine;
 use crate::node::shared::Shared;
 use crate::store::{Append, Appended, ReadStoreError, SaveError, StoreHandle, StoreThread, Wait};
 use crate::tls::tenants::Registration;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +177,17 @@ impl Node {
     #[must_use]
     pub fn store_id(&self) -> StoreId {
         self.shared.store_id
+    }
+
+    /// What it runs on.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.shared.config.machine
+    }
+
+    /// The disk for small files of the daemon's own, beside log and blobs.
+    pub fn own_disk(&self) -> io::Result<Arc<dyn Disk>> {
+        self.shared.dir.own_disk()
     }
 
     /// Where it listens.

@@ -16,6 +16,12 @@ use std::{
 
 use crate::disk::{Disk, check_name};
 
+mod dice;
+mod file;
+
+pub use dice::Dice;
+use file::{Change, NameChange, SimFile};
+
 /// A simulated disk. Clones are handles of one disk.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
@@ -51,26 +57,6 @@ struct State {
     ops: u64,
     syncs: u64,
     bytes_written: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct SimFile {
-    visible: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Len(usize),
-}
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Make(String, u64),
-    Rename(String, String),
-    Remove(String),
 }
 
 impl SimDisk {
@@ -336,69 +322,6 @@ impl Disk for SimDisk {
     }
 }
 
-impl SimFile {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.visible);
-        self.unsynced.push(change);
-    }
-
-    fn after_power_cut(&self, dice: &mut Dice) -> SimFile {
-        let mut image = self.durable.clone();
-        let sector = if dice.below(2) == 0 { 512 } else { 4096 };
-        let kept_in_16 = [0, 2, 8, 14, 16][index(dice.below(5))];
-        for change in &self.unsynced {
-            match change {
-                Change::Len(_) => change.apply(&mut image),
-                Change::Write(at, bytes) => {
-                    let mut done = 0;
-                    while done < bytes.len() {
-                        let from = at + done;
-                        let end = ((from / sector + 1) * sector - at).min(bytes.len());
-                        if dice.below(16) < kept_in_16 {
-                            Change::Write(from, bytes[done..end].to_vec()).apply(&mut image);
-                        }
-                        done = end;
-                    }
-                }
-            }
-        }
-        SimFile { visible: image.clone(), durable: image, unsynced: Vec::new() }
-    }
-}
-
-impl Change {
-    fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Change::Len(len) => image.resize(*len, 0),
-            Change::Write(at, bytes) => {
-                let end = at + bytes.len();
-                if image.len() < end {
-                    image.resize(end, 0);
-                }
-                image[*at..end].copy_from_slice(bytes);
-            }
-        }
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
-        match self {
-            NameChange::Make(name, id) => {
-                names.insert(name.clone(), *id);
-            }
-            NameChange::Rename(from, to) => {
-                if let Some(id) = names.remove(from) {
-                    names.insert(to.clone(), id);
-                }
-            }
-            NameChange::Remove(name) => {
-                names.remove(name);
-            }
-        }
-    }
-}
-
 /// Counts a planned fault down; true when it is due.
 fn count_down(plan: &mut Option<u64>) -> bool {
     match plan {
@@ -418,111 +341,5 @@ fn index(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-/// SplitMix64: small, seeded, and the same on every machine.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n.max(1)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(disk: &SimDisk, name: &str) -> Vec<u8> {
-        let mut bytes = vec![0; index(disk.size(name).unwrap())];
-        disk.read_at(name, 0, &mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn what_was_synced_survives_every_power_cut_and_the_rest_only_sometimes() {
-        let (mut kept, mut lost, mut torn) = (0, 0, 0);
-        for seed in 0..200 {
-            let disk = SimDisk::new();
-            disk.create("a", 0).unwrap();
-            disk.write_at("a", 0, &[1; 2000]).unwrap();
-            disk.sync("a").unwrap();
-            disk.sync_dir().unwrap();
-            disk.write_at("a", 2000, &[2; 2000]).unwrap();
-            let after = disk.power_cut(seed);
-            assert!(disk.size("a").is_err(), "the old handle is dead");
-            let bytes = read(&after, "a");
-            assert_eq!(bytes[..2000], [1; 2000]);
-            match bytes[2000..].iter().filter(|b| **b == 2).count() {
-                0 => lost += 1,
-                2000 => kept += 1,
-                _ => torn += 1,
-            }
-        }
-        assert!(kept > 0 && lost > 0 && torn > 0, "kept {kept}, lost {lost}, torn {torn}");
-    }
-
-    #[test]
-    fn a_name_that_was_not_synced_may_be_gone() {
-        let outcomes: Vec<bool> = (0..50)
-            .map(|seed| {
-                let disk = SimDisk::new();
-                disk.create("a", 0).unwrap();
-                disk.sync("a").unwrap();
-                !disk.power_cut(seed).list().unwrap().is_empty()
-            })
-            .collect();
-        assert!(outcomes.contains(&true) && outcomes.contains(&false));
-    }
-
-    #[test]
-    fn a_killed_process_loses_nothing_and_a_power_cut_after_it_still_may() {
-        let disk = SimDisk::new();
-        disk.create("a", 0).unwrap();
-        disk.write_at("a", 0, b"tin").unwrap();
-        let next = disk.process_killed();
-        assert_eq!(read(&next, "a"), b"tin");
-        assert!((0..50).any(|seed| next.process_killed().power_cut(seed).list().unwrap().is_empty()));
-    }
-
-    #[test]
-    fn the_machine_dies_at_the_chosen_operation_and_stays_dead() {
-        let disk = SimDisk::new();
-        disk.set_faults(Faults { die_at_op: Some(1), ..Faults::default() });
-        disk.create("a", 0).unwrap();
-        assert!(disk.write_at("a", 0, b"tin").is_err());
-        assert!(disk.is_dead() && disk.list().is_err());
-    }
-
-    #[test]
-    fn a_full_disk_takes_what_fits_and_says_so() {
-        let disk = SimDisk::new();
-        disk.create("a", 10).unwrap();
-        disk.set_faults(Faults { capacity: Some(12), ..Faults::default() });
-        assert_eq!(disk.write_at("a", 8, b"12345").unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(disk.size("a").unwrap(), 12);
-        disk.write_at("a", 0, b"inside is fine").unwrap_err();
-        disk.write_at("a", 0, b"inside").unwrap();
-        assert_eq!(disk.create("b", 1).unwrap_err().kind(), io::ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn a_failed_sync_loses_what_it_should_have_kept_though_reads_show_it() {
-        let disk = SimDisk::new();
-        disk.create("a", 0).unwrap();
-        disk.sync_dir().unwrap();
-        disk.set_faults(Faults { fail_sync: Some(0), ..Faults::default() });
-        disk.write_at("a", 0, b"tin").unwrap();
-        disk.sync("a").unwrap_err();
-        disk.sync("a").unwrap();
-        assert_eq!(read(&disk, "a"), b"tin");
-        assert_ne!(read(&disk.power_cut(1), "a"), b"tin", "the second sync was a lie, as on Linux");
-    }
-}
+mod tests;

@@ -7,8 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toko_crdt::Run;
 use toko_crdt::hash::hex;
+use toko_mesh::disk::{self, Disk};
 
 use crate::draw::Draw;
 
@@ -19,10 +21,14 @@ pub const ADDRESS: &str = "api-addr";
 /// File of the series that receipts are numbered in.
 pub const SERIES: &str = "receipt-series";
 
+/// The most that such a file holds.
+const TEXT_BYTES_MAX: u64 = 4_096;
+
 /// The terminal's own files in its data directory.
 #[derive(Debug, Clone)]
 pub struct Desk {
     data: PathBuf,
+    lent: Option<Arc<dyn Disk>>,
 }
 
 /// The series that receipts are numbered in, and why.
@@ -38,7 +44,13 @@ impl Desk {
     /// The files in `data`.
     #[must_use]
     pub fn new(data: &Path) -> Self {
-        Self { data: data.to_path_buf() }
+        Self { data: data.to_path_buf(), lent: None }
+    }
+
+    /// The same files on a disk that somebody lends, where there is no directory.
+    #[must_use]
+    pub fn lent(disk: Arc<dyn Disk>) -> Self {
+        Self { data: PathBuf::new(), lent: Some(disk) }
     }
 
     /// The token; drawn and written at the first call.
@@ -92,9 +104,13 @@ impl Desk {
     }
 
     fn read(&self, name: &str) -> io::Result<Option<String>> {
+        if let Some(disk) = &self.lent {
+            let bytes = disk::read_whole(&**disk, name, TEXT_BYTES_MAX)?;
+            return Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()));
+        }
         let mut text = String::new();
         match File::open(self.data.join(name)) {
-            Ok(file) => file.take(4_096).read_to_string(&mut text)?,
+            Ok(file) => file.take(TEXT_BYTES_MAX).read_to_string(&mut text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -102,6 +118,9 @@ impl Desk {
     }
 
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        if let Some(disk) = &self.lent {
+            return disk::replace(&**disk, name, format!("{text}\n").as_bytes());
+        }
         let fresh = self.data.join(format!("{name}.new"));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::open(&fresh, flags, Mode::RUSR | Mode::WUSR)?);

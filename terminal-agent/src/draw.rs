@@ -3,7 +3,8 @@
 //! Thirty-two bytes of the operating system, stretched by hashing with a counter. Nothing is drawn twice in one process run.
 
 use toko_crdt::Hash;
-use toko_mesh::enrol::{NoRandomness, random};
+use toko_mesh::enrol::NoRandomness;
+use toko_mesh::machine::Machine;
 
 /// A source of random ids.
 pub struct Draw {
@@ -16,7 +17,14 @@ impl Draw {
     ///
     /// Errors: there is none to be had.
     pub fn new() -> Result<Self, NoRandomness> {
-        Ok(Self { seed: random()?, drawn: 0 })
+        Self::on(&Machine::real())
+    }
+
+    /// Takes its seed from this machine.
+    ///
+    /// Errors: there is none to be had.
+    pub fn on(machine: &Machine) -> Result<Self, NoRandomness> {
+        Ok(Self { seed: machine.random()?, drawn: 0 })
     }
 
     /// 32 bytes that nobody has seen.

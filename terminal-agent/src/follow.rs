@@ -39,7 +39,7 @@ pub async fn stock(ledger: &Ledger, shelf: &Shelf) -> Result<Stocking, Refusal> 
         None => Ok(Stocking::Done),
         Some(wanted) => match ledger.blob(wanted.blob).await {
             None => Ok(Stocking::Missing),
-            Some(bytes) => Ok(take_in(shelf, wanted, bytes).await),
+            Some(bytes) => Ok(take_in(ledger, shelf, wanted, bytes).await),
         },
     }
 }
@@ -51,9 +51,9 @@ fn wanted(ledger: &Ledger, shelf: &Shelf) -> Result<Option<ActiveBundle>, Refusa
     Ok(active.filter(|active| now.is_none_or(|now| now.bundle != active.blob)))
 }
 
-async fn take_in(shelf: &Shelf, active: ActiveBundle, bytes: Vec<u8>) -> Stocking {
+async fn take_in(ledger: &Ledger, shelf: &Shelf, active: ActiveBundle, bytes: Vec<u8>) -> Stocking {
     let bundle = active.blob.short();
-    let read = tokio::task::spawn_blocking(move || Catalogue::decode(&bytes)).await;
+    let read = ledger.machine().aside(move || Catalogue::decode(&bytes)).await;
     let catalogue = match read {
         Ok(Ok(catalogue)) => catalogue,
         Ok(Err(err)) => {
@@ -89,6 +89,7 @@ pub async fn keep_stocked(ledger: Ledger, shelf: Shelf, stop: CancellationToken)
             }
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = again => {}
             more = changed.changed(), if wait.is_none() => if more.is_err() {

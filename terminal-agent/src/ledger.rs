@@ -10,6 +10,7 @@ use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
 use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
+use toko_mesh::machine::Machine;
 use toko_mesh::node::{Alert, LinkStatus, Node};
 use toko_mesh::store::{SaveError, Wait};
 use toko_retail::ops::{OpV1, What};
@@ -103,6 +104,12 @@ impl Ledger {
     #[must_use]
     pub fn me(&self) -> NodeId {
         self.node.id()
+    }
+
+    /// What the node runs on.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        self.node.machine()
     }
 
     /// Who belongs to the store.

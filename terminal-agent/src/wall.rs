@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::time::{SystemTime, UNIX_EPOCH};
 use toko_crdt::clock::UnixMicros;
+use toko_mesh::machine::Machine;
 use toko_retail::day::Day;
 
 /// When this code was last looked at: no terminal that runs it can be earlier. 2026-11-22T00:00:00Z.
@@ -16,6 +16,7 @@ const BUILT: UnixMicros = UnixMicros(1_795_305_600_000_000);
 #[derive(Debug, Clone)]
 pub struct Wall {
     zone: TimeZone,
+    machine: Machine,
 }
 
 /// A look at the clock.
@@ -37,21 +38,23 @@ impl Wall {
     /// Errors: a name that the machine's time zone database does not have, in words.
     pub fn in_zone(name: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Ok(Self { zone: TimeZone::system() });
+            return Ok(Self { zone: TimeZone::system(), machine: Machine::real() });
         }
         let zone = TimeZone::get(name)
             .map_err(|_| format!("\"{name}\" is no time zone of this machine, such as Europe/London"))?;
-        Ok(Self { zone })
+        Ok(Self { zone, machine: Machine::real() })
+    }
+
+    /// The same zone, by the clock of this machine.
+    #[must_use]
+    pub fn on(self, machine: &Machine) -> Self {
+        Self { machine: machine.clone(), ..self }
     }
 
     /// Looks at the clock. `known` is the latest time at which something is known to have happened.
     #[must_use]
     pub fn look(&self, known: UnixMicros) -> Reading {
-        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
-        };
-        self.read(UnixMicros(micros), known)
+        self.read(self.machine.wall(), known)
     }
 
     fn read(&self, at: UnixMicros, known: UnixMicros) -> Reading {
@@ -84,7 +87,8 @@ mod tests {
     use super::*;
 
     fn london() -> Wall {
-        Wall { zone: TimeZone::posix("GMT0BST,M3.5.0/1,M10.5.0").unwrap() }
+        let zone = TimeZone::posix("GMT0BST,M3.5.0/1,M10.5.0").unwrap();
+        Wall { zone, machine: Machine::real() }
     }
 
     #[test]

@@ -58,7 +58,8 @@ fn a_directory_that_was_closed_is_free_although_a_forked_child_still_has_its_loc
     let path = tmp.path().join("till");
     let made = create(&path).unwrap();
     // What a child has between its fork and its own program: the same open file.
-    let inherited = made.lock.try_clone().unwrap();
+    let Held::Locked(lock) = &made.held else { panic!("it is a directory of this machine") };
+    let inherited = lock.try_clone().unwrap();
     drop(made);
     assert!(DataDir::open(&path, Role::Terminal).is_ok());
     drop(inherited);

@@ -68,7 +68,7 @@ impl Link {
     async fn slice(&mut self, hash: Hash, offset: u64, bytes_max: usize) -> Slice {
         if self.serving.as_ref().is_none_or(|(held, _)| *held != hash) {
             let blobs = self.shared.blobs.clone();
-            let read = tokio::task::spawn_blocking(move || blobs.get(hash)).await;
+            let read = self.shared.config.machine.aside(move || blobs.get(hash)).await;
             let bytes = match read {
                 Ok(Ok(bytes)) => bytes?,
                 Ok(Err(err)) => {

@@ -1,6 +1,6 @@
 //! Who belongs to the store, as the hub decides it: codes, newcomers, revocations, headquarters.
 
-use crate::endpoint::{Arrival, Endpoint};
+use crate::endpoint::Arrival;
 use crate::enrol::{self, Code, EnrolError, HostError, JoiningStore, OpenError as NoCode, RecoveryCode};
 use crate::find::Rung;
 use crate::node::Node;
@@ -8,7 +8,6 @@ use crate::node::open::{ADDRESSES_FILE, save_ladder};
 use crate::node::shared::Shared;
 use crate::store::{Append, Appended, SaveError, Wait};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,7 +118,7 @@ impl Node {
             JoiningStore { root: *members.root(), statements: members.statements().cloned().collect() };
         // A socket of its own: this conversation is over in a second, and nobody answers on it.
         let listen = SocketAddr::new(unspecified(shared.listen), 0);
-        let endpoint = Endpoint::bind(listen).map_err(|error| {
+        let endpoint = shared.config.machine.bind(listen, None).map_err(|error| {
             AdminError::Headquarters(EnrolError::Talk(enrol::TalkError::Broken(error.to_string())))
         })?;
         let mut last = AdminError::NoAddress;
@@ -187,8 +186,10 @@ fn keep_address(shared: &Shared, node: NodeId, addr: SocketAddr) -> io::Result<(
         board.ladder.worked(node, addr, Rung::Configured);
         board.ladder.encode()
     };
-    save_ladder(&shared.config.dir, &bytes)?;
-    File::open(shared.config.dir.join(ADDRESSES_FILE))?.sync_all()
+    let disk = shared.dir.own_disk()?;
+    save_ladder(&*disk, &bytes)?;
+    disk.sync(ADDRESSES_FILE)?;
+    disk.sync_dir()
 }
 
 async fn declare(shared: &Shared, statement: Statement) -> Result<Appended, AdminError> {

@@ -80,7 +80,7 @@ async fn on_disk<T: Send + 'static>(
     work: impl FnOnce(&Blobs) -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
     let blobs = shared.blobs.clone();
-    match tokio::task::spawn_blocking(move || work(&blobs)).await {
+    match shared.config.machine.aside(move || work(&blobs)).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::Role;
+use crate::machine::Machine;
 use crate::store::StoreConfig;
 
 /// Settings of one node. *Shape*: addresses are parsed, paths are as the daemon gives them.
@@ -32,6 +33,8 @@ pub struct NodeConfig {
     pub blob_bytes_max: u64,
     /// Sizes of the store.
     pub store: StoreConfig,
+    /// What it runs on.
+    pub machine: Machine,
 }
 
 impl NodeConfig {
@@ -50,6 +53,7 @@ impl NodeConfig {
             watermark_every: Duration::from_secs(10),
             blob_bytes_max: crate::blobs::BLOB_BYTES_MAX,
             store: StoreConfig::default(),
+            machine: Machine::real(),
         }
     }
 }

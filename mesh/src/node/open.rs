@@ -1,10 +1,12 @@
 //! How a node starts: directory, store, socket, tasks.
 
 use crate::blobs::{BlobError, Blobs};
+use crate::disk::{Disk, read_whole, remove_if_there};
 use crate::endpoint::{BindError, Endpoint};
-use crate::enrol::{CodeKind, Desk, FrontDesk, NoRandomness, random};
+use crate::enrol::{CodeKind, Desk, FrontDesk, NoRandomness};
 use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{DataDir, OpenDirError, Role};
+use crate::machine::Machine;
 use crate::node::news::Newsroom;
 use crate::node::setup::Meaning;
 use crate::node::shared::{Board, Shared};
@@ -15,15 +17,12 @@ use crate::store::{OpenStoreError, Store, StoreConfig, StoreSetup, StoreThread};
 use crate::tls::{self, Gate, LiveMembers, Tenant, TlsError, TlsKey};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use toko_crdt::clock::UnixMicros;
 use toko_crdt::{Fold, Hash, Run, Scope};
 use tracing::{info, warn};
 
@@ -34,6 +33,8 @@ const HEARD_MAX: usize = 32;
 
 /// The file of remembered addresses in a node's directory.
 pub(super) const ADDRESSES_FILE: &str = "addresses";
+/// The most bytes that are read of it.
+const ADDRESSES_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a node did not start. Nothing was changed, unless the store says so.
 #[derive(Debug, Error)]
@@ -72,8 +73,8 @@ impl Node {
         fold: Arc<dyn Fold>,
         scope: Arc<dyn Scope>,
     ) -> Result<Self, OpenError> {
-        let dir = DataDir::open(&config.dir, config.role)?;
-        let endpoint = Endpoint::bind_again(config.listen, dir.key())?;
+        let dir = config.machine.open_dir(&config.dir, config.role)?;
+        let endpoint = config.machine.bind(config.listen, Some(dir.key()))?;
         Self::start(config, dir, Socket { endpoint, ours: true }, Meaning { fold, scope }).await
     }
 
@@ -84,7 +85,7 @@ impl Node {
         fold: Arc<dyn Fold>,
         scope: Arc<dyn Scope>,
     ) -> Result<Self, OpenError> {
-        let dir = DataDir::open(&config.dir, config.role)?;
+        let dir = config.machine.open_dir(&config.dir, config.role)?;
         let socket = Socket { endpoint: endpoint.clone(), ours: false };
         Self::start(config, dir, socket, Meaning { fold, scope }).await
     }
@@ -96,20 +97,21 @@ impl Node {
         meaning: Meaning,
     ) -> Result<Self, OpenError> {
         let Socket { endpoint, ours } = socket;
-        let blobs = Blobs::open(&dir.blobs_path(), config.blob_bytes_max)?;
+        let machine = config.machine.clone();
+        let blobs = Blobs::open(dir.blobs_disk()?, config.blob_bytes_max)?;
         let (dir, store) = {
-            let sizes = config.store;
-            tokio::task::spawn_blocking(move || {
-                let store = open_store(&dir, sizes, meaning)?;
+            let (sizes, on) = (config.store, machine.clone());
+            let open = move || {
+                let store = open_store(&on, &dir, sizes, meaning)?;
                 if store.reader().members().statements().next().is_none() {
                     let why = "its journal knows of no member, not even of this node".to_owned();
                     return Err(OpenDirError::Damaged { path: dir.path().to_owned(), why }.into());
                 }
                 Ok::<_, OpenError>((dir, store))
-            })
-            .await??
+            };
+            machine.aside(open).await??
         };
-        let thread = StoreThread::start(store, Arc::new(wall))?;
+        let thread = StoreThread::start_on(&machine, store)?;
         let listen = endpoint.local_addr()?;
         let shared = share(Parts { config, dir, blobs, listen, thread: &thread })?;
         info!(node = %shared.node.short(), store = %shared.store_id.short(), role = %shared.role, %listen, "node open");
@@ -163,18 +165,19 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
     let (store_id, node) = (dir.sentinel().store(), dir.key().node());
     let is_hub = config.role == Role::Hub && members.hub().is_some_and(|(_, hub)| hub == node);
     let desk = (config.role == Role::Hub)
-        .then(|| Arc::new(FrontDesk::new(Desk::new(CodeKind::Enrol, tls::store_fingerprint(&store_id)))));
+        .then(|| Desk::new(CodeKind::Enrol, tls::store_fingerprint(&store_id)))
+        .map(|desk| Arc::new(FrontDesk::on(&config.machine, desk)));
     let addrs = match config.advertise.as_slice() {
         [] if listen.ip().is_unspecified() => Vec::new(),
         [] => vec![listen],
         told => told.to_vec(),
     };
-    let board = Board { ladder: load_ladder(&config.dir), ..Board::default() };
+    let board = Board { ladder: load_ladder(&dir), ..Board::default() };
     Ok(Arc::new(Shared {
         role: config.role,
         node,
         store_id,
-        incarnation: u64::from_le_bytes(random()?),
+        incarnation: u64::from_le_bytes(config.machine.random()?),
         tls: TlsKey::new(dir.key())?,
         blobs,
         newsroom: Newsroom::new(frontier, &members, is_hub),
@@ -195,53 +198,53 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
 }
 
 /// Opens the store of a directory, on the thread that calls.
-pub(super) fn open_store(dir: &DataDir, config: StoreConfig, meaning: Meaning) -> Result<Store, OpenError> {
+pub(super) fn open_store(
+    machine: &Machine,
+    dir: &DataDir,
+    config: StoreConfig,
+    meaning: Meaning,
+) -> Result<Store, OpenError> {
     let Meaning { fold, scope } = meaning;
-    let disk = Arc::new(dir.journal_disk()?);
+    let disk = dir.journal_disk()?;
     let (root, key) = (dir.sentinel().root, dir.key().clone());
-    let mint_run = Box::new(mint_run);
+    let machine = machine.clone();
+    let mint_run = Box::new(move || mint_run(&machine));
     Ok(Store::open(StoreSetup { disk, root, key, mint_run, fold, scope, config })?)
 }
 
 /// Draws a run. A machine without randomness still never repeats one, as long as its clock moves.
-fn mint_run() -> Run {
-    let drawn = random().unwrap_or_else(|_| {
-        let now = wall().0.to_be_bytes();
+fn mint_run(machine: &Machine) -> Run {
+    let drawn = machine.random().unwrap_or_else(|_| {
+        let now = machine.wall().0.to_be_bytes();
         let hash = Hash::of("toko/run/1", &[&now, &std::process::id().to_be_bytes()]);
         hash.0.first_chunk::<8>().copied().unwrap_or_default()
     });
     Run(u64::from_le_bytes(drawn))
 }
 
-/// The machine's wall clock, as good as it is.
-pub(super) fn wall() -> UnixMicros {
-    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => UnixMicros(micros(since)),
-        Err(before) => UnixMicros(-micros(before.duration())),
-    }
-}
-
 /// Addresses that worked before. A file that does not read is as good as none: other rungs are there.
-fn load_ladder(dir: &Path) -> Ladder {
+fn load_ladder(dir: &DataDir) -> Ladder {
     let mut ladder = Ladder::default();
-    match std::fs::read(dir.join(ADDRESSES_FILE)) {
-        Ok(bytes) => {
+    let read = dir.own_disk().and_then(|disk| read_whole(&*disk, ADDRESSES_FILE, ADDRESSES_BYTES_MAX));
+    match read {
+        Ok(Some(bytes)) => {
             if let Err(err) = ladder.load(&bytes) {
                 warn!(%err, "remembered addresses do not read; they are found again");
             }
         }
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+        Ok(None) => {}
         Err(err) => warn!(%err, "remembered addresses are not to be had"),
     }
     ladder
 }
 
 /// Keeps addresses for the next start. They are hints, so a power cut in between costs nothing but a search.
-pub(super) fn save_ladder(dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = dir.join(format!("{ADDRESSES_FILE}.new"));
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(new, dir.join(ADDRESSES_FILE))
+pub(super) fn save_ladder(disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
+    let new = format!("{ADDRESSES_FILE}.new");
+    remove_if_there(disk, &new)?;
+    disk.create(&new, 0)?;
+    disk.write_at(&new, 0, bytes)?;
+    disk.rename(&new, ADDRESSES_FILE)
 }
 
 fn store_door(shared: &Shared) -> String {

@@ -4,16 +4,16 @@
 
 use crate::endpoint::{BindError, Endpoint};
 use crate::enrol::{
-    self, Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, Joining, NoRandomness, RecoveryCode, random,
+    self, Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, Joining, NoRandomness, RecoveryCode,
 };
 use crate::find::{Ladder, Rung, mdns};
-use crate::identity::{CreateDirError, DataDir, Role};
-use crate::node::open::{OpenError, open_store, save_ladder, wall};
+use crate::identity::{CreateDirError, DataDir, NewDir, Role};
+use crate::machine::Machine;
+use crate::node::open::{OpenError, open_store, save_ladder};
 use crate::store::{Reply, Request, SaveError, StoreConfig};
 use crate::tls::{self, Gate, Tenant, TlsError, TlsKey};
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -85,6 +85,21 @@ impl std::fmt::Debug for Meaning {
     }
 }
 
+/// Where a node comes to be: a directory, of the machine that we are on unless another is named.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    /// The machine.
+    pub machine: Machine,
+    /// The directory.
+    pub dir: PathBuf,
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Spot {
+    fn from(dir: &P) -> Self {
+        Self { machine: Machine::real(), dir: dir.as_ref().to_owned() }
+    }
+}
+
 /// A store that was founded.
 #[derive(Clone, Debug)]
 pub struct Founded {
@@ -97,27 +112,28 @@ pub struct Founded {
 }
 
 /// Founds a store: draws its root key and a hub's key, and makes the hub's directory.
-pub fn found_store(dir: &Path, meaning: &Meaning) -> Result<Founded, SetupError> {
-    let root = SecretKey::from_seed(random()?);
-    let key = SecretKey::from_seed(random()?);
+pub fn found_store(spot: impl Into<Spot>, meaning: &Meaning) -> Result<Founded, SetupError> {
+    let spot = spot.into();
+    let root = SecretKey::from_seed(spot.machine.random()?);
+    let key = SecretKey::from_seed(spot.machine.random()?);
     let store = StoreId::of(&root.public());
     let hub = key.node();
     let claim = Claim::Hub { term: 1, key: key.public() };
     let statement = Statement::sign(&store, &root, claim);
-    begin(dir, root.public(), key, Role::Hub, vec![statement], meaning)?;
+    begin(&spot, (root.public(), key, Role::Hub), vec![statement], meaning)?;
     info!(store = %store.short(), hub = %hub.short(), "store founded");
     Ok(Founded { store, hub, recovery: RecoveryCode(root) })
 }
 
 /// Makes the directory of headquarters for a store that came with a good code.
 pub fn take_in_store(
-    dir: &Path,
+    spot: impl Into<Spot>,
     key: &SecretKey,
     joining: &Joining,
     meaning: &Meaning,
 ) -> Result<(), SetupError> {
     let statements = joining.members.statements().cloned().collect();
-    begin(dir, joining.root, key.clone(), Role::Headquarters, statements, meaning)
+    begin(&spot.into(), (joining.root, key.clone(), Role::Headquarters), statements, meaning).map(drop)
 }
 
 /// Enrols this machine as a terminal: talks to the hub, then makes the terminal's directory.
@@ -125,14 +141,15 @@ pub fn take_in_store(
 /// Shape: without `addresses` the LAN is listened to by mDNS. `name` counts only where the hub gave none with the code.
 /// Errors: the directory is untouched, and the code still good unless the error says otherwise.
 pub async fn enrol_terminal(
-    dir: &Path,
+    spot: impl Into<Spot>,
     code: &Code,
     addresses: &[SocketAddr],
     name: Option<String>,
     meaning: &Meaning,
 ) -> Result<Enrolled, SetupError> {
-    refuse_occupied(dir)?;
-    let key = SecretKey::from_seed(random()?);
+    let spot = spot.into();
+    refuse_occupied(&spot.dir)?;
+    let key = SecretKey::from_seed(spot.machine.random()?);
     let tls = TlsKey::new(&key)?;
     let found;
     let addresses = if addresses.is_empty() {
@@ -144,12 +161,12 @@ pub async fn enrol_terminal(
     let mut last = SetupError::NoHub;
     for addr in addresses {
         let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let endpoint = Endpoint::bind(any.parse().unwrap_or(*addr))?;
+        let endpoint = spot.machine.bind(any.parse().unwrap_or(*addr), None)?;
         match enrol_at(&endpoint, &tls, code, *addr, name.clone()).await {
             Ok(enrolled) => {
                 let (root, statements) = (enrolled.root, enrolled.statements.clone());
-                begin(dir, root, key, Role::Terminal, statements, meaning)?;
-                remember_hub(dir, &enrolled);
+                let data = begin(&spot, (root, key, Role::Terminal), statements, meaning)?;
+                remember_hub(&data, &enrolled);
                 return Ok(enrolled);
             }
             // Whoever says no has heard the code; nobody else needs to.
@@ -180,12 +197,13 @@ async fn enrol_at(
     }
 }
 
-fn remember_hub(dir: &Path, enrolled: &Enrolled) {
+fn remember_hub(data: &DataDir, enrolled: &Enrolled) {
     let mut ladder = Ladder::default();
     for addr in &enrolled.addresses {
         ladder.hint(enrolled.hub, *addr, Rung::Told);
     }
-    if let Err(err) = save_ladder(dir, &ladder.encode()) {
+    let saved = data.own_disk().and_then(|disk| save_ladder(&*disk, &ladder.encode()));
+    if let Err(err) = saved {
         warn!(%err, "the hub's address could not be saved; it is found again, or give it in the configuration");
     }
 }
@@ -220,44 +238,38 @@ fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
 
 /// A directory with a store whose first records are statements.
 fn begin(
-    dir: &Path,
-    root: PublicKey,
-    key: SecretKey,
-    role: Role,
+    spot: &Spot,
+    (root, key, role): (PublicKey, SecretKey, Role),
+    statements: Vec<Statement>,
+    meaning: &Meaning,
+) -> Result<DataDir, SetupError> {
+    let created = spot.machine.wall();
+    let data = spot.machine.create_dir(&spot.dir, NewDir { root, key, role, created })?;
+    if let Err(error) = write_first(&spot.machine, &data, statements, meaning) {
+        drop(data);
+        if let Err(err) = spot.machine.clear_dir(&spot.dir) {
+            let dir = spot.dir.display();
+            warn!(%err, %dir, "what was made so far could not be removed; remove it and try again");
+        }
+        return Err(error);
+    }
+    Ok(data)
+}
+
+fn write_first(
+    machine: &Machine,
+    data: &DataDir,
     statements: Vec<Statement>,
     meaning: &Meaning,
 ) -> Result<(), SetupError> {
-    let data = DataDir::create(dir, root, key, role, wall())?;
-    let begun = write_first(&data, statements, meaning);
-    drop(data);
-    if begun.is_err() {
-        clear(dir);
-    }
-    begun
-}
-
-fn write_first(data: &DataDir, statements: Vec<Statement>, meaning: &Meaning) -> Result<(), SetupError> {
-    let mut store = open_store(data, StoreConfig::default(), meaning.clone())?;
-    for reply in store.step(wall(), vec![Request::Statements(statements)]) {
+    let mut store = open_store(machine, data, StoreConfig::default(), meaning.clone())?;
+    for reply in store.step(machine.wall(), vec![Request::Statements(statements)]) {
         if let Reply::Statements(answers) = reply {
             answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;
         }
     }
     store.checkpoint()?;
     Ok(())
-}
-
-/// Empties a directory that was empty before, so that setting up can be tried again.
-fn clear(dir: &Path) {
-    let remove = |path: &Path| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    let cleared = fs::read_dir(dir).and_then(|entries| {
-        let ours =
-            entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != "lost+found"));
-        ours.into_iter().try_for_each(|entry| remove(&entry?.path()))
-    });
-    if let Err(err) = cleared {
-        warn!(%err, dir = %dir.display(), "what was made so far could not be removed; remove it and try again");
-    }
 }
 
 /// Headquarters waits for a store whose hub was given a code.

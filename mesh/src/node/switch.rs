@@ -1,7 +1,6 @@
 //! The switchboard: one task that lets links in, dials, and ends them. It decides; links and dials run in its task set.
 
 use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
-use crate::enrol::random;
 use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
@@ -216,7 +215,7 @@ impl Switch {
     pub(super) fn wait_before_redial(&mut self, node: NodeId, refused: bool) {
         let far = self.shared.members.now().roles(&node).headquarters;
         let cap = if far { WAIT_FAR_MAX } else { WAIT_NEAR_MAX };
-        let mut wait = self.shared.board().ladder.wait(node, cap, jitter());
+        let mut wait = self.shared.board().ladder.wait(node, cap, self.jitter());
         if refused {
             wait = wait.max(REFUSED_WAIT);
         }
@@ -231,7 +230,7 @@ impl Switch {
         let members = self.shared.members.now();
         let list = wanted(self.shared.node, self.shared.role, &members);
         let Some(wanted) = list.into_iter().find(|wanted| wanted.node == node) else { return };
-        let pause = Duration::from_millis(u64::from(jitter()) * REDIAL_MS_MAX / u64::from(u16::MAX));
+        let pause = Duration::from_millis(u64::from(self.jitter()) * REDIAL_MS_MAX / u64::from(u16::MAX));
         let wait = if wanted.at_once { pause } else { PATIENCE };
         self.wants.insert(node, Want { not_before: Instant::now() + wait, dialling: false });
     }
@@ -243,12 +242,12 @@ impl Switch {
         let members = self.shared.members.now();
         let list = wanted(self.shared.node, self.shared.role, &members);
         let at_once = list.iter().any(|wanted| wanted.node == node && wanted.at_once);
+        let soon = Duration::from_millis(u64::from(self.jitter() % 50));
         if let Some(want) = self.wants.get_mut(&node)
             && fresh
             && at_once
         {
-            want.not_before =
-                want.not_before.min(Instant::now() + Duration::from_millis(u64::from(jitter() % 50)));
+            want.not_before = want.not_before.min(Instant::now() + soon);
         }
     }
 
@@ -323,10 +322,16 @@ impl Switch {
         }
     }
 
+    /// Any value.
+    fn jitter(&self) -> u16 {
+        self.shared.config.machine.random().map(u16::from_le_bytes).unwrap_or(u16::MAX / 2)
+    }
+
     fn save(&mut self) {
         let bytes = self.shared.board().ladder.encode();
         self.unsaved = false;
-        if let Err(err) = save_ladder(&self.shared.config.dir, &bytes) {
+        let saved = self.shared.dir.own_disk().and_then(|disk| save_ladder(&*disk, &bytes));
+        if let Err(err) = saved {
             warn!(%err, "remembered addresses could not be saved");
         }
     }
@@ -354,11 +359,6 @@ impl Switch {
         self.tasks.shutdown().await;
         self.shared.board().links.clear();
     }
-}
-
-/// Any value.
-fn jitter() -> u16 {
-    random().map(u16::from_le_bytes).unwrap_or(u16::MAX / 2)
 }
 
 async fn race(

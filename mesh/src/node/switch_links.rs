@@ -4,7 +4,6 @@ use super::shared::{Line, LinkId};
 use super::switch::{Done, LINKS_MAX, Switch, is_hub_link};
 use super::wanted::keeps_first;
 use crate::endpoint::{CloseCode, close};
-use crate::enrol::random;
 use crate::find::Rung;
 use crate::identity::Role;
 use crate::link::{self, Command, Event};
@@ -71,7 +70,8 @@ impl Switch {
 
     fn session_config(&self, peer: NodeId) -> Config {
         let shared = &self.shared;
-        let drawn = random().map(u32::from_le_bytes).unwrap_or(SESSION_JITTER_MICROS / 2);
+        let drawn =
+            shared.config.machine.random().map(u32::from_le_bytes).unwrap_or(SESSION_JITTER_MICROS / 2);
         Config {
             store: shared.store_id,
             peer,

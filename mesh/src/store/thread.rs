@@ -1,7 +1,7 @@
 //! The store on one named thread: whatever waits when a sync ends goes into the next group.
 //!
 //! The inbox is bounded; when it is full, senders wait. Views move into the database once a second on a second thread, so
-//! that its sync is in nobody's way. There is no other timer.
+//! that its sync is in nobody's way. There is no other timer. On a simulated machine both are one task.
 
 use std::{
     fmt, io,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use toko_crdt::{
     Entry,
     clock::UnixMicros,
@@ -18,6 +19,7 @@ use toko_crdt::{
 };
 
 use super::{Append, Appended, IngestError, Ingested, Reply, Request, SaveError, Store, StoreReader};
+use crate::machine::{Machine, Patience};
 use crate::views::{Flush, Flushed};
 
 /// Requests that may wait; more, and senders wait.
@@ -33,7 +35,14 @@ pub type WallClock = Arc<dyn Fn() -> UnixMicros + Send + Sync>;
 /// A store that runs on its own thread. Drop all handles, or stop it, to end it.
 pub struct StoreThread {
     handle: StoreHandle,
-    join: JoinHandle<()>,
+    work: Work,
+}
+
+/// Who drives the store.
+enum Work {
+    Thread(JoinHandle<()>),
+    /// One task; it goes with the set, as a thread goes with its process.
+    Task(JoinSet<()>),
 }
 
 /// A cheap handle of a running store: writes go to its thread, reads go past it.
@@ -59,12 +68,31 @@ impl StoreThread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (flushes, flusher) = start_flusher()?;
         let join = std::thread::Builder::new().name("toko-store".to_owned()).spawn(move || {
-            let driver = Driver { store, clock, messages, flushes, flushed: flusher.done, flushing: false };
+            let mover = Mover::Thread { flushes, flushed: flusher.done, flushing: false };
+            let driver = Driver { store, clock, messages, mover };
             runtime.block_on(driver.run());
             // The other thread ends when its inbox has gone, which it has.
             drop(flusher.join.join());
         })?;
-        Ok(Self { handle: StoreHandle { inbox, reader }, join })
+        Ok(Self { handle: StoreHandle { inbox, reader }, work: Work::Thread(join) })
+    }
+
+    /// Runs `store` as its machine does: on a thread of its own, or as a task of the runtime that calls.
+    ///
+    /// Errors: the machine gives no more threads.
+    pub fn start_on(machine: &Machine, store: Store) -> io::Result<Self> {
+        let clock: WallClock = {
+            let machine = machine.clone();
+            Arc::new(move || machine.wall())
+        };
+        if machine.patience() == Patience::Threads {
+            return Self::start(store, clock);
+        }
+        let (inbox, messages) = mpsc::channel(INBOX_MAX);
+        let reader = store.reader();
+        let mut task = JoinSet::new();
+        task.spawn(Driver { store, clock, messages, mover: Mover::Here(machine.clone()) }.run());
+        Ok(Self { handle: StoreHandle { inbox, reader }, work: Work::Task(task) })
     }
 
     /// A handle.
@@ -77,16 +105,24 @@ impl StoreThread {
     /// Errors: what the last checkpoint answered. The log is whole in any case.
     pub async fn stop(self) -> Result<(), SaveError> {
         let result = self.handle.ask(Message::Stop).await;
-        let joined = tokio::task::spawn_blocking(move || self.join.join()).await;
-        match joined {
-            Ok(Ok(())) => result,
-            _ => Err(SaveError::Broken { why: "the store's thread panicked".into() }),
+        let ended = match self.work {
+            Work::Thread(join) => {
+                matches!(tokio::task::spawn_blocking(move || join.join()).await, Ok(Ok(())))
+            }
+            Work::Task(mut task) => matches!(task.join_next().await, Some(Ok(()))),
+        };
+        match ended {
+            true => result,
+            false => Err(SaveError::Broken { why: "the store's thread panicked".into() }),
         }
     }
 
     /// Whether the thread has ended, which it does by itself only when every handle is gone, or by a panic.
     pub fn is_finished(&self) -> bool {
-        self.join.is_finished()
+        match &self.work {
+            Work::Thread(join) => join.is_finished(),
+            Work::Task(task) => task.is_empty(),
+        }
     }
 }
 
@@ -197,9 +233,54 @@ struct Driver {
     store: Store,
     clock: WallClock,
     messages: mpsc::Receiver<Message>,
-    flushes: std_mpsc::Sender<Flush>,
-    flushed: mpsc::UnboundedReceiver<Flushed>,
-    flushing: bool,
+    mover: Mover,
+}
+
+/// Who moves views into the database.
+enum Mover {
+    /// Another thread.
+    Thread { flushes: std_mpsc::Sender<Flush>, flushed: mpsc::UnboundedReceiver<Flushed>, flushing: bool },
+    /// The driver itself, on a machine whose disk answers at once and says how long that took.
+    Here(Machine),
+}
+
+impl Mover {
+    /// Begins a move. What it came to, where that is known at once.
+    fn start(&mut self, flush: Flush) -> Option<Flushed> {
+        match self {
+            Self::Thread { flushes, flushing, .. } => {
+                *flushing = flushes.send(flush).is_ok();
+                None
+            }
+            Self::Here(_) => Some(flush.run()),
+        }
+    }
+
+    fn is_moving(&self) -> bool {
+        matches!(self, Self::Thread { flushing: true, .. })
+    }
+
+    /// Waits for the end of a move, for ever where none is under way. `None` where the thread is gone.
+    async fn done(&mut self) -> Option<Flushed> {
+        match self {
+            Self::Thread { flushed, flushing, .. } => {
+                let done = flushed.recv().await;
+                *flushing = false;
+                done
+            }
+            Self::Here(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits as long as a group takes, where time does not pass by itself.
+    async fn sync(&self) {
+        if let Self::Here(machine) = self
+            && let Patience::Task { sync } = machine.patience()
+            && !sync.is_zero()
+        {
+            tokio::time::sleep(sync).await;
+        }
+    }
 }
 
 impl Driver {
@@ -209,7 +290,7 @@ impl Driver {
         loop {
             tokio::select! {
                 biased;
-                Some(flushed) = self.flushed.recv() => self.end_checkpoint(flushed),
+                Some(flushed) = self.mover.done() => self.end_checkpoint(flushed),
                 message = self.messages.recv() => match message {
                     Some(message) => if let Some(stopped) = self.work_off(message).await {
                         let result = self.settle().await;
@@ -248,6 +329,7 @@ impl Driver {
         }
         self.make_room().await;
         if !batch.is_empty() {
+            self.mover.sync().await;
             let answers = self.store.step((self.clock)(), batch);
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // Whoever asked may have gone; what was asked is done all the same.
@@ -270,8 +352,8 @@ impl Driver {
     /// Waits for the database where far too much waits for it.
     async fn make_room(&mut self) {
         if self.store.must_checkpoint()
-            && self.flushing
-            && let Some(flushed) = self.flushed.recv().await
+            && self.mover.is_moving()
+            && let Some(flushed) = self.mover.done().await
         {
             self.end_checkpoint(flushed);
         }
@@ -279,8 +361,8 @@ impl Driver {
 
     /// A whole checkpoint, waited for.
     async fn settle(&mut self) -> Result<(), SaveError> {
-        if self.flushing
-            && let Some(flushed) = self.flushed.recv().await
+        if self.mover.is_moving()
+            && let Some(flushed) = self.mover.done().await
         {
             self.end_checkpoint(flushed);
         }
@@ -288,18 +370,21 @@ impl Driver {
     }
 
     fn start_checkpoint(&mut self) {
-        if self.flushing || self.store.broken().is_some() {
+        if self.mover.is_moving() || self.store.broken().is_some() {
             return;
         }
         match self.store.start_checkpoint() {
-            Ok(Some(flush)) => self.flushing = self.flushes.send(flush).is_ok(),
+            Ok(Some(flush)) => {
+                if let Some(flushed) = self.mover.start(flush) {
+                    self.end_checkpoint(flushed);
+                }
+            }
             Ok(None) => {}
             Err(error) => tracing::error!(err = %error, "the checkpoint failed"),
         }
     }
 
     fn end_checkpoint(&mut self, flushed: Flushed) {
-        self.flushing = false;
         if let Err(error) = self.store.finish_checkpoint(flushed) {
             tracing::error!(err = %error, "the checkpoint failed");
         }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use toko_crdt::body::{Body, CartChange, Idem};
 use toko_crdt::book::rows;
 use toko_crdt::cart::Actor;
@@ -88,12 +89,13 @@ impl Clerk {
         let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
         let noted = setup.desk.series().map_err(unreadable)?;
         let known = setup.ledger.last_written()?;
+        let draw = Draw::on(setup.ledger.machine());
         let mut clerk = Self {
             ledger: setup.ledger,
             shelf: setup.shelf,
             receipt: setup.receipt,
             terminal: setup.terminal,
-            draw: Draw::new().map_err(|error| Refusal::Unreadable(error.to_string()))?,
+            draw: draw.map_err(|error| Refusal::Unreadable(error.to_string()))?,
             carts: BTreeMap::new(),
             counter: (0, 0),
             day: None,

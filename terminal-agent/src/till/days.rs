@@ -1,6 +1,6 @@
 //! Business days: opened and closed by entries, and by nobody's clock.
 
-use std::time::Instant;
+use tokio::time::Instant;
 use toko_crdt::body::Idem;
 use toko_retail::day::Day;
 use toko_retail::ops::{DayClosedV1, DayOpenedV1, What};

@@ -52,7 +52,7 @@ pub(crate) async fn enrol(data: &Path, number: u8) {
     let store_id = StoreId::of(&root.public());
     let dir = DataDir::create(data, root.public(), till.clone(), Role::Terminal, UnixMicros(0)).unwrap();
     let setup = StoreSetup {
-        disk: Arc::new(dir.journal_disk().unwrap()),
+        disk: dir.journal_disk().unwrap(),
         root: root.public(),
         key: till.clone(),
         mint_run: Box::new(|| unreachable!("nothing is written here")),
@@ -77,7 +77,7 @@ pub(crate) async fn enrol(data: &Path, number: u8) {
     store.handle().statements(claims).await.unwrap();
     let catalogue = Catalogue::import(CATALOGUE.as_bytes(), Currency::parse("GBP").unwrap(), &[]).unwrap();
     let (published, blob) = publish_catalogue(&catalogue, "week 48", &[]).unwrap();
-    Blobs::open(&dir.blobs_path(), 1 << 20).unwrap().put(&blob).unwrap();
+    Blobs::open(dir.blobs_disk().unwrap(), 1 << 20).unwrap().put(&blob).unwrap();
     let activated = BundleActivatedV1 { kind: BundleKind::Catalogue, blob: published.blob, rev: 1 };
     let ops = [What::BundlePublished(published), What::BundleActivated(activated)];
     store.handle().ingest(hub_journal(&store_id, &hub, ops)).await.unwrap();

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toko_crdt::Run;
@@ -183,7 +182,7 @@ fn entry_bytes_per_sale(data: &Path) -> Result<u64, Trouble> {
     let meaning = terminal_agent::service::meaning();
     let me = dir.key().node();
     let store = Store::open(StoreSetup {
-        disk: Arc::new(dir.journal_disk()?),
+        disk: dir.journal_disk()?,
         root: dir.sentinel().root,
         key: dir.key().clone(),
         mint_run: Box::new(|| Run(0)),
