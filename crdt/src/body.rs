@@ -7,7 +7,7 @@ use crate::codec::{self, CodecError};
 use crate::entry::{BODY_BYTES_MAX, ENTRY_BYTES_MAX};
 use crate::frontier::{Frontier, Head};
 use crate::hash::Hash;
-use crate::ids::{CartId, Run, StoreId};
+use crate::ids::{CartId, EffectId, Run, StoreId};
 use crate::journal::ForkProof;
 use crate::member::Statement;
 use crate::{Entry, digest::Digests};
@@ -21,12 +21,22 @@ mod family {
     pub(super) const MEMBER: u8 = 0x04;
     pub(super) const WATERMARK: u8 = 0x05;
     pub(super) const SEAL: u8 = 0x06;
+    pub(super) const ADMITTED: u8 = 0x07;
     pub(super) const CART: u8 = 0x20;
     pub(super) const OP: u8 = 0x40;
 }
 
 /// How deep one entry may be carried inside another.
 pub const CARRIED_DEPTH_MAX: usize = 3;
+
+/// Most bytes of the reason in an [`Admission`].
+pub const WHY_BYTES_MAX: usize = 256;
+
+/// Whether a reason may stand in an [`Admission`].
+#[must_use]
+pub fn why_is_sane(why: &str) -> bool {
+    why.len() <= WHY_BYTES_MAX && !why.chars().any(char::is_control)
+}
 
 /// What an entry says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +53,9 @@ pub enum Body {
     Watermark(Frontier),
     /// The hub's checkpoint.
     Seal(Seal),
+    /// The hub's word, in the lane of the effect, that an op of the shop counts although its author may not write it.
+    /// It is a fact like any other: whichever of the two comes first, the effect counts once, under its own id.
+    Admitted(Admission),
     /// A change of a cart's document (floor lane).
     Cart(CartChange),
     /// An op of the shop, which only `retail` can read. *Shape*: its own version byte first.
@@ -69,6 +82,15 @@ pub struct Seal {
     pub frontier: Frontier,
     /// What came out.
     pub digests: Digests,
+}
+
+/// A hub's word that an op counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admission {
+    /// Which effect.
+    pub effect: EffectId,
+    /// Why, in the words of whoever let it in. *Shape*: at most [`WHY_BYTES_MAX`] bytes, no control characters.
+    pub why: String,
 }
 
 /// One change of one cart, with the idempotency key of the command that made it.
@@ -116,6 +138,10 @@ impl Body {
                     floor: seal.digests.floor.0,
                 },
             ),
+            Self::Admitted(admission) => with_family(
+                family::ADMITTED,
+                &AdmissionV1 { effect: admission.effect.0, why: admission.why.clone() },
+            ),
             Self::Cart(change) => with_family(
                 family::CART,
                 &CartV1 { cart: change.cart.0, change: change.change.clone(), idem: change.idem },
@@ -144,6 +170,7 @@ impl Body {
             [family::MEMBER, ..] => "member statement",
             [family::WATERMARK, ..] => "watermark",
             [family::SEAL, ..] => "seal",
+            [family::ADMITTED, ..] => "admission",
             [family::CART, ..] => "cart change",
             _ => "a body of an unknown kind",
         }
@@ -193,6 +220,13 @@ impl Body {
                     digests: Digests { books: Hash(seal.books).into(), floor: Hash(seal.floor).into() },
                 })
             }
+            family::ADMITTED => {
+                let AdmissionV1 { effect, why } = codec::decode_plain("admission", rest)?;
+                if !why_is_sane(&why) {
+                    return Err(CodecError::Malformed { what: "admission" });
+                }
+                Self::Admitted(Admission { effect: EffectId(effect), why })
+            }
             family::CART => {
                 let CartV1 { cart, change, idem } = codec::decode_plain("cart change", rest)?;
                 Self::Cart(CartChange { cart: CartId(cart), change, idem })
@@ -234,6 +268,12 @@ struct SealV1 {
     frontier: Vec<u8>,
     books: [u8; 32],
     floor: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct AdmissionV1 {
+    effect: [u8; 32],
+    why: String,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -12,6 +12,7 @@
 //! | `03` journal | fork proof's number and two hashes (`43` for floor journals) | books view |
 //! | `04` author, journal | number and hash up to which HQ holds it | books view |
 //! | `05` place, entry hash | seal | books view |
+//! | `06` effect, entry hash | why a hub let the effect in (`44` on the floor) | books view |
 //! | `40` cart, change hash | change | floor view |
 //! | `41` author, key | request hash, effect | floor view: idempotency of cart changes |
 //! | `42` node, run, entry hash | where the run's floor journal continued | floor view |
@@ -35,6 +36,10 @@ mod code;
 pub mod rows;
 
 pub use code::Code;
+
+/// Changes with every change of the rows that the book itself makes of the same entries. A shop's [`Fold::version`] has it in
+/// it, so that views and seals of different books are never taken for comparable.
+pub const VERSION: u32 = 2;
 
 /// What became of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,8 +174,10 @@ impl Book<'_> {
                 Some(_) => {}
             }
         }
-        if let Err(code) = self.admit(members, carried) {
-            return self.park(kv, effect, place, code);
+        match self.admit(members, carried) {
+            Err(Code::OutOfScope) if Self::is_admitted(kv, carried)? => {}
+            Err(code) => return self.park(kv, effect, place, code),
+            Ok(()) => {}
         }
         let mut overlay = Overlay::new(kv);
         let folded = catch_unwind(AssertUnwindSafe(|| {
@@ -197,11 +204,19 @@ impl Book<'_> {
         }
     }
 
+    /// Whether a hub's word lets it in all the same. That holds for ops of the shop alone: who belongs to the store, what
+    /// headquarters holds and what a checkpoint says rest on signatures and roles, and on nobody's word.
+    fn is_admitted(kv: &dyn KvRead, carried: &Carried<'_>) -> Result<bool, KvError> {
+        let lane = carried.entry.journal().lane;
+        let effect = EffectId::from(carried.entry.hash());
+        Ok(matches!(carried.body, Body::Op(_)) && !rows::admissions(kv, lane, effect)?.is_empty())
+    }
+
     /// Who may write this kind of body, and in which lane. Judged from the author's record and the kind alone.
     fn admit(&self, members: &Members, carried: &Carried<'_>) -> Result<(), Code> {
         let lane = carried.entry.journal().lane;
         let lane_fits = match &carried.body {
-            Body::Continues(_) | Body::Op(_) => true,
+            Body::Continues(_) | Body::Admitted(_) | Body::Op(_) => true,
             Body::Fork(proof) => lane == proof.one.journal().lane,
             Body::Member(_) | Body::Watermark(_) | Body::Seal(_) => lane == Lane::Books,
             Body::Cart(_) => lane == Lane::Floor,
@@ -221,6 +236,7 @@ impl Book<'_> {
                 }
                 roles.any()
             }
+            Body::Admitted(_) => roles.is_hub(),
             Body::Member(statement) => {
                 if statement.store() != &self.store || !statement.verify() {
                     return Err(Code::BadProof);
@@ -252,6 +268,7 @@ impl Book<'_> {
             Body::Fork(proof) => Ok(rows::fork(kv, proof)?),
             Body::Watermark(frontier) => Ok(rows::watermark(kv, entry, frontier)?),
             Body::Seal(seal) => Ok(rows::seal(kv, entry, seal)?),
+            Body::Admitted(admission) => Ok(rows::admitted(kv, entry, admission)?),
             Body::Cart(change) => fold_cart(kv, entry, change),
             Body::Carried(_) | Body::Unknown(_) => {
                 unreachable!("admitted bodies have an effect of their own")

@@ -105,7 +105,8 @@ pub enum FoldError {
 
 /// An entry into views. Writes that precede an error or a panic are discarded.
 pub trait Fold: Send + Sync {
-    /// Changes with every change of what the fold makes of the same entries.
+    /// Changes with every change of what comes of the same entries: by this fold, or by the book around it
+    /// ([`crate::book::VERSION`]).
     fn version(&self) -> u32;
     /// Folds one effect. Called once per effect identity, in any order.
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError>;

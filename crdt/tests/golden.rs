@@ -5,7 +5,7 @@
 //! Only what was never shipped may be replaced here. A round trip cannot see any of this.
 
 use toko_crdt::Entry;
-use toko_crdt::body::{Body, CartChange, Continued, Idem, Seal};
+use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem, Seal};
 use toko_crdt::cart::{Actor, Cart, change_hash, change_head};
 use toko_crdt::clock::Hlc;
 use toko_crdt::digest::{Digest, Digests};
@@ -237,6 +237,11 @@ fn bodies_are_as_ever() {
          1282742aec67521ad63504296c49d1bf5f680aa7888e98a8c0e08081010201bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\
          bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb77b6100204bdae417cfa3aaec71e77aea385f2efe20740b89d3a1154b9746e952c\
          4ae67590322b4fac7be4690877b374afebed51e118067cc203f744a79d36a3",
+    );
+    same(
+        "an admission",
+        Body::Admitted(Admission { effect: EffectId([0xdd; 32]), why: "ok ✓".to_owned() }).encode(),
+        "0701dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd066f6b20e29c93",
     );
     same(
         "a cart change",

@@ -41,8 +41,8 @@
 //!
 //! Absent on purpose: expiry. Rows go when the entry of a hub says so, never by a clock.
 
-use toko_crdt::EffectId;
 use toko_crdt::fold::{Effect, Fold, FoldError, Kv};
+use toko_crdt::{EffectId, book};
 
 use crate::ops::{OpError, OpV1, What};
 
@@ -71,8 +71,11 @@ pub use sales::{
 pub use shifts::{Shift, ShiftClosing, shift, shifts_open};
 pub use stock::{StockRow, stock, stock_all, stock_row};
 
-/// What the fold makes of the ops of this build. Changes whenever a row would be another one.
-pub const FOLD_VERSION: u32 = 1;
+/// What the fold makes of the ops of this build. Changes whenever a row would be another one, also by the book around it.
+pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
+
+/// Of the shop's own rows.
+const ROWS_VERSION: u32 = 1;
 
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]

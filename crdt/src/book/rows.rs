@@ -2,7 +2,7 @@
 
 use super::Code;
 use crate::Entry;
-use crate::body::{CartChange, Continued, Idem, Seal};
+use crate::body::{Admission, CartChange, Continued, Idem, Seal};
 use crate::codec;
 use crate::digest::Digests;
 use crate::fold::{Kv, KvError, KvRead};
@@ -17,10 +17,12 @@ const MEMBER: u8 = 0x02;
 const FORK_BOOKS: u8 = 0x03;
 const WATERMARK: u8 = 0x04;
 const SEAL: u8 = 0x05;
+const ADMITTED_BOOKS: u8 = 0x06;
 const CART_CHANGE: u8 = 0x40;
 const CART_IDEM: u8 = 0x41;
 const CONTINUES_FLOOR: u8 = 0x42;
 const FORK_FLOOR: u8 = 0x43;
+const ADMITTED_FLOOR: u8 = 0x44;
 const PLACE: u8 = 0x80;
 const PARKED: u8 = 0x82;
 
@@ -280,6 +282,28 @@ pub fn seals(kv: &dyn KvRead) -> Result<Vec<(EntryRef, Seal)>, KvError> {
     };
     let rows = rows_below(kv, &[SEAL])?;
     rows.iter().map(|(key, value)| read(key, value).ok_or_else(|| corrupt("seals"))).collect()
+}
+
+pub(super) fn admitted(kv: &mut dyn Kv, entry: &Entry, admission: &Admission) -> Result<(), KvError> {
+    let row = key(admitted_table(entry.journal().lane), &[&admission.effect.0, &entry.hash().0]);
+    kv.put(&row, admission.why.as_bytes())
+}
+
+/// The entries by which hubs let an effect of that lane in although it is out of scope, and why. *Shape*: by hash; mostly none.
+pub fn admissions(kv: &dyn KvRead, lane: Lane, effect: EffectId) -> Result<Vec<(Hash, String)>, KvError> {
+    let rows = rows_below(kv, &key(admitted_table(lane), &[&effect.0]))?;
+    let read = |(key, why): &Row| {
+        let why = String::from_utf8(why.clone()).ok()?;
+        Some((Hash(key.get(33..)?.try_into().ok()?), why))
+    };
+    rows.iter().map(|row| read(row).ok_or_else(|| corrupt("admissions"))).collect()
+}
+
+fn admitted_table(lane: Lane) -> u8 {
+    match lane {
+        Lane::Books => ADMITTED_BOOKS,
+        Lane::Floor => ADMITTED_FLOOR,
+    }
 }
 
 pub(super) fn cart_change(kv: &mut dyn Kv, change: &CartChange, hash: &Hash) -> Result<(), KvError> {

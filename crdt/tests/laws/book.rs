@@ -3,7 +3,7 @@
 use crate::replica::Replica;
 use crate::world::World;
 use toko_crdt::Entry;
-use toko_crdt::body::{Body, CARRIED_DEPTH_MAX, CartChange, Continued, Seal};
+use toko_crdt::body::{Admission, Body, CARRIED_DEPTH_MAX, CartChange, Continued, Seal};
 use toko_crdt::book::{Applied, Code, rows};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::Hlc;
@@ -50,6 +50,10 @@ fn sells(sku: u8, qty: i32) -> Body {
 
 fn carry(world: &World, node: u8, seq: u64, entry: &Entry) -> Entry {
     write(world, node, entry.journal().lane, seq, &Body::Carried(Box::new(entry.clone())))
+}
+
+fn admits(effect: Hash) -> Body {
+    Body::Admitted(Admission { effect: effect.into(), why: "the owner rang".into() })
 }
 
 fn sold(kv: &MapKv, sku: u8) -> i64 {
@@ -191,6 +195,69 @@ fn what_an_author_may_not_write_is_parked_and_shown() {
         let parked = rows::parked(&replica.kv, entry.hash().into()).unwrap();
         assert_eq!(parked.map(|parked| Applied::Parked(parked.code)).unwrap_or(Applied::Folded), expected);
     }
+}
+
+#[test]
+fn what_a_hub_lets_in_counts_once_whichever_comes_first() {
+    let (world, _) = shop();
+    for lane in Lane::ALL {
+        let price = write(&world, TILL, lane, 2, &Body::Op(vec![b'H', 1, 0, 0, 0, 5]));
+        let word = write(&world, HUB, lane, 2, &admits(price.hash()));
+        let again = write(&world, HUB, lane, 3, &admits(price.hash()));
+        let carried = carry(&world, TILL_TOO, 2, &price);
+        let mut seen = Vec::new();
+        for order in orders(&[price.clone(), word.clone(), again.clone(), carried.clone()]) {
+            let (_, mut replica) = shop();
+            for entry in order {
+                replica.receive(&entry);
+            }
+            replica.heal();
+            let table = if lane == Lane::Books { 0x11 } else { 0x51 };
+            assert_eq!(stock::read(&replica.kv, &[table, 1]).unwrap().0, 5);
+            assert_eq!(rows::parked_all(&replica.kv).unwrap(), []);
+            assert_eq!(rows::admissions(&replica.kv, lane, price.hash().into()).unwrap().len(), 2);
+            assert_eq!(replica.digests, Digests::recompute(&replica.kv).unwrap());
+            seen.push(replica.shared_rows());
+        }
+        assert!(seen.iter().all(|rows| *rows == seen[0]));
+    }
+}
+
+#[test]
+fn nobodys_word_lets_in_what_rests_on_signatures_roles_or_bytes() {
+    let (world, mut replica) = shop();
+    let claim = Claim::Terminal { term: 1, key: key(50).public(), number: 9, name: "Nine".into() };
+    let enrols = Body::Member(Statement::sign(&world.store, &key(HUB), claim));
+    let seal = Seal { fold_version: 1, frontier: Frontier::default(), digests: Digests::default() };
+    let price = Body::Op(vec![b'H', 1, 0, 0, 0, 1]);
+    for (n, (node, body, code)) in [
+        (TILL, Body::Watermark(Frontier::default()), Code::OutOfScope),
+        (TILL, Body::Seal(seal), Code::OutOfScope),
+        (TILL, enrols, Code::OutOfScope),
+        (TILL, admits(Hash([1; 32])), Code::OutOfScope),
+        (TILL, Body::Op(vec![b'U']), Code::Unreadable),
+        (TILL, Body::Unknown(vec![0x7e, 1]), Code::Newer),
+        (99, price.clone(), Code::UnknownAuthor),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (n, lane) = (n as u64 * 2 + 2, Lane::Books);
+        let entry = write(&world, node, lane, n, &body);
+        let word = write(&world, HUB, lane, n, &admits(entry.hash()));
+        assert_eq!(replica.receive(&word), Applied::Folded);
+        assert_eq!(replica.receive(&entry), Applied::Parked(code), "case {n}");
+        replica.heal();
+        assert_eq!(rows::parked(&replica.kv, entry.hash().into()).unwrap().unwrap().code, code);
+    }
+    // Nor does another's word, or one that stands in the other lane.
+    let till = write(&world, TILL, Lane::Books, 40, &price);
+    let nobody = write(&world, TILL_TOO, Lane::Books, 40, &admits(till.hash()));
+    let astray = write(&world, HUB, Lane::Floor, 40, &admits(till.hash()));
+    assert_eq!(replica.receive(&nobody), Applied::Parked(Code::OutOfScope));
+    assert_eq!(replica.receive(&astray), Applied::Folded);
+    assert_eq!(replica.receive(&till), Applied::Parked(Code::OutOfScope));
+    assert_eq!(sold(&replica.kv, 1), 0);
 }
 
 #[test]

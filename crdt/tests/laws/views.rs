@@ -19,7 +19,7 @@ fn what() -> impl Strategy<Value = What> {
         1 => Just(What::Unreadable),
         1 => (0u8..3).prop_map(|sku| What::Panics { sku }),
         1 => Just(What::Strays),
-        1 => (0u8..3).prop_map(|sku| What::HubOnly { sku }),
+        2 => (0u8..3).prop_map(|sku| What::HubOnly { sku }),
         1 => (0u8..9).prop_map(|seq| What::Watermark { seq }),
         1 => (0u8..3).prop_map(|version| What::Seal { version }),
         1 => (0u8..3).prop_map(|number| What::Enrols { number }),
@@ -39,6 +39,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..NODES, 0..NODES).prop_map(|(node, other)| Event::Sees { node, other }),
         1 => (0..NODES, any::<bool>(), ways, carriers)
             .prop_map(|(node, floor, ways, carriers)| Event::Forks { node, floor, ways, carriers }),
+        2 => (prop_oneof![3 => Just(0), 1 => 0..NODES], any::<usize>(), prop::bool::weighted(0.2))
+            .prop_map(|(node, pick, astray)| Event::Admits { node, pick, astray }),
         2 => (0..NODES, any::<usize>(), 0usize..5)
             .prop_map(|(node, pick, wraps)| Event::Carries { node, pick, wraps }),
     ]

@@ -1,7 +1,7 @@
 //! A shop that writes journals: sales, carts, forks, carriers, and what nobody can read.
 
 use std::collections::BTreeMap;
-use toko_crdt::body::{Body, CartChange, Continued, Idem, Seal};
+use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem, Seal};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::{Clock, UnixMicros};
 use toko_crdt::digest::Digests;
@@ -93,6 +93,12 @@ pub(crate) enum Event {
         floor: bool,
         ways: [Vec<What>; 2],
         carriers: Vec<usize>,
+    },
+    /// The hub lets something in; now and then somebody else tries to.
+    Admits {
+        node: usize,
+        pick: usize,
+        astray: bool,
     },
     /// A node carries an entry that stands in its own journal too, wrapped so many times.
     Carries {
@@ -206,6 +212,26 @@ impl World {
                 }
             }
             Event::Forks { node, floor, ways, carriers } => self.fork(*node, lane(*floor), ways, carriers),
+            Event::Admits { node, pick, astray } => {
+                let all = self
+                    .streams
+                    .values()
+                    .flat_map(|stream| stream.common.iter().chain(stream.ways.iter().flatten()));
+                let op = |entry: &&Entry| {
+                    entry.body().is_some_and(|body| Body::op_of(body).is_some_and(|op| op[0] == b'H'))
+                };
+                let all: Vec<&Entry> =
+                    if self.count.is_multiple_of(4) { all.collect() } else { all.filter(op).collect() };
+                if let Some(entry) = all.get(pick % all.len().max(1)) {
+                    let (effect, own) = (entry.hash().into(), entry.journal().lane);
+                    let other = if own == Lane::Books { Lane::Floor } else { Lane::Books };
+                    self.append(
+                        *node,
+                        if *astray { other } else { own },
+                        Body::Admitted(Admission { effect, why: self.count.to_string() }),
+                    );
+                }
+            }
             Event::Carries { node, pick, wraps } => {
                 let all: Vec<&Entry> = self.streams.values().flat_map(|stream| &stream.common).collect();
                 if let Some(entry) = all.get(pick % all.len().max(1)).map(|entry| (*entry).clone()) {
