@@ -1,28 +1,29 @@
 //! What is kept and not in the books: shown entry by entry, with what a person may do about it.
 //!
-//! Invariant: looking changes nothing. Everything here is told from the entry's own bytes, from the member statements and
+//! Invariant: looking changes nothing; what a person lets in, or tries again, is said in the log and, where it is for everybody,
+//! by an entry of the hub. Everything here is told from the entry's own bytes, from the member statements and
 //! from its code; none of it is believed.
 
 use crate::answers;
 use crate::desk::{Answer, Desk, Refusal, Shared};
 use axum::extract::Query;
 use axum::extract::State;
-use axum::extract::rejection::QueryRejection;
-use axum::routing::get;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use toko_crdt::book::Code;
 use toko_crdt::book::rows::{self, Parked};
+use toko_crdt::book::{Applied, Code};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::entry::Saw;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
-use toko_crdt::{Body, Entry, Hash, StoreId};
-use toko_mesh::node::Node;
+use toko_crdt::{Body, EffectId, Entry, Hash, StoreId};
+use toko_mesh::node::{AdmitError, Node};
 use toko_retail::ops::{OpError, OpKind, OpV1};
 
 /// Letters of an entry's id in a list.
@@ -32,7 +33,11 @@ const PREFIX_MIN: usize = 4;
 
 /// The routes of `hubctl quarantine`.
 pub(crate) fn routes() -> Router<Arc<Desk>> {
-    Router::new().route("/quarantine", get(list)).route("/quarantine/entry", get(show))
+    Router::new()
+        .route("/quarantine", get(list))
+        .route("/quarantine/entry", get(show))
+        .route("/quarantine/retry", post(retry))
+        .route("/quarantine/admit", post(admit))
 }
 
 /// How many entries are parked with which code.
@@ -61,6 +66,65 @@ async fn show(State(desk): Shared, query: Result<Query<WhichEntry>, QueryRejecti
     let Query(WhichEntry { entry }) = query?;
     let found = Found::look(&desk.node, named(&desk.node, &entry)?)?;
     Ok(Json(found.page(&desk.node.members(), &desk.node.store_id())))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhichEntries {
+    /// All, where it is empty.
+    entries: Vec<String>,
+}
+
+async fn retry(State(desk): Shared, body: Result<Json<WhichEntries>, JsonRejection>) -> Answer {
+    let Json(WhichEntries { entries }) = body?;
+    let effects: Vec<EffectId> = if entries.is_empty() {
+        desk.node.read(rows::parked_all)?.iter().map(|parked| parked.effect).collect()
+    } else {
+        let named = entries.iter().map(|entry| Ok(named(&desk.node, entry)?.effect));
+        named.collect::<Result<_, Refusal>>()?
+    };
+    let came = desk.node.retry(effects.clone()).await.map_err(|problem| Refusal::store(&problem))?;
+    let rows = effects.iter().zip(came).map(|(effect, came)| {
+        let code = match came {
+            Some(Applied::Parked(code)) => Some(code),
+            Some(Applied::Folded | Applied::Already) | None => None,
+        };
+        json!({
+            "entry": effect.to_string(),
+            "short": effect.to_string().get(..SHORT),
+            "state": if code.is_some() { "parked" } else { "counts" },
+            "code": code.map(Code::word),
+            "reason": code.map(Code::reason),
+        })
+    });
+    Ok(Json(json!({ "retried": rows.collect::<Vec<_>>() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LetIn {
+    entry: String,
+    why: String,
+}
+
+async fn admit(State(desk): Shared, body: Result<Json<LetIn>, JsonRejection>) -> Answer {
+    let Json(LetIn { entry, why }) = body?;
+    if why.trim().is_empty() {
+        return Err(Refusal::bad("why", "say why with --why: it stands in the books beside the entry"));
+    }
+    let effect = named(&desk.node, &entry)?.effect;
+    let admitted = desk.node.admit(effect, why.trim()).await.map_err(|problem| match problem {
+        AdmitError::NotSaved(_) | AdmitError::Views(_) | AdmitError::Entry(_) => Refusal::store(&problem),
+        _ => Refusal::bad("not-admitted", format!("it stays out: {problem}")),
+    })?;
+    Ok(Json(json!({
+        "entry": effect.to_string(),
+        "short": effect.to_string().get(..SHORT),
+        "admission": admitted.said.hash.to_string(),
+        "state": if admitted.still.is_some() { "parked" } else { "counts" },
+        "code": admitted.still.map(Code::word),
+        "reason": admitted.still.map(Code::reason),
+    })))
 }
 
 /// The parked entry whose id begins so.
@@ -118,6 +182,8 @@ impl Found {
 
     fn may(&self) -> May {
         match self.parked.code {
+            Code::OutOfScope if self.op().is_some() => May::Admit,
+            Code::Panicked | Code::Killed => May::Retry,
             Code::Newer => May::Upgrade,
             Code::UnknownAuthor | Code::Pruned => May::Wait,
             _ => May::Nothing,
@@ -172,6 +238,8 @@ impl Found {
 /// What a person may do.
 #[derive(Clone, Copy)]
 enum May {
+    Admit,
+    Retry,
     Upgrade,
     Wait,
     Nothing,
@@ -180,6 +248,8 @@ enum May {
 impl May {
     fn word(self) -> &'static str {
         match self {
+            Self::Admit => "admit",
+            Self::Retry => "retry",
             Self::Upgrade => "upgrade",
             Self::Wait => "wait",
             Self::Nothing => "nothing",
@@ -188,6 +258,12 @@ impl May {
 
     fn advice(self) -> &'static str {
         match self {
+            Self::Admit => {
+                "if its author should have been allowed to: let it in with hubctl quarantine admit, for everybody and for good"
+            }
+            Self::Retry => {
+                "after an upgrade, or once the machine has what it lacked: hubctl quarantine retry"
+            }
             Self::Upgrade => "install the version that the author runs; it counts from then on",
             Self::Wait => "it counts by itself as soon as another machine brings what is missing",
             Self::Nothing => {

@@ -56,6 +56,7 @@ mod blob;
 mod config;
 pub(crate) mod news;
 mod open;
+mod quarantine;
 pub mod setup;
 pub(crate) mod shared;
 mod status;
@@ -68,6 +69,7 @@ pub use admin::AdminError;
 pub use alerts::{Alert, AlertCode};
 pub use config::NodeConfig;
 pub use open::OpenError;
+pub use quarantine::{AdmitError, Admitted};
 pub use status::{HeadquartersStatus, HubStatus, LinkStatus, NodeStatus};
 
 /// How long sessions may take to finish the frame in hand.

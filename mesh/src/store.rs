@@ -18,6 +18,7 @@ mod forks;
 mod open;
 mod poison;
 mod reader;
+mod retry;
 mod stage;
 mod tables;
 mod thread;
@@ -32,8 +33,8 @@ pub use thread::{StoreHandle, StoreThread, WallClock};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use toko_crdt::{
-    Body, Entry, Fold, Hash, JournalId, Lane, NodeId, Run, Scope, StoreId,
-    book::{Code, rows::Closed},
+    Body, EffectId, Entry, Fold, Hash, JournalId, Lane, NodeId, Run, Scope, StoreId,
+    book::{Applied, Code, rows::Closed},
     clock::{Clock, Hlc, UnixMicros},
     digest::Digests,
     entry::Saw,
@@ -104,6 +105,8 @@ pub enum Request {
     Statements(Vec<Statement>),
     /// Nothing: the reply shows that the store still works. It needs no disk.
     Probe,
+    /// Try parked effects again, whatever their codes.
+    Retry(Vec<EffectId>),
 }
 
 /// An entry to be written by this node.
@@ -139,6 +142,8 @@ pub enum Reply {
     Statements(Result<Vec<Result<bool, StatementError>>, SaveError>),
     /// Of [`Request::Probe`].
     Alive(Result<(), SaveError>),
+    /// Of [`Request::Retry`], in its order: what came of each; `None` for what is not parked.
+    Retried(Result<Vec<Option<Applied>>, SaveError>),
 }
 
 /// An entry that this node wrote.
@@ -208,7 +213,9 @@ impl Store {
         let mut group = stage::Group::default();
         let bytes_max = Self::GROUP_BYTES_MAX.min(self.log.append_bytes_max() / 2);
         for request in batch {
-            if group.bytes() + stage::request_bytes(&request) > bytes_max {
+            if group.bytes() + stage::request_bytes(&request) > bytes_max
+                || matches!(request, Request::Retry(_))
+            {
                 self.close_group(now, std::mem::take(&mut group), &mut replies);
             }
             let reply = self.stage(now, &mut group, replies.len(), request);

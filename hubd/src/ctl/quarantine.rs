@@ -2,7 +2,7 @@
 
 use super::{CtlError, Show};
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use toko_daemon::ask::{Ask, with_query};
 use toko_daemon::table::{cell, list, table};
@@ -10,7 +10,7 @@ use toko_daemon::table::{cell, list, table};
 /// What to do about parked entries.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "A parked entry is whole and safe, travels to every other machine, and keeps nothing else waiting.\n\nExamples:\n  hubctl quarantine list\n  hubctl quarantine show 3f9c"
+    after_help = "A parked entry is whole and safe, travels to every other machine, and keeps nothing else waiting.\n\nExamples:\n  hubctl quarantine list\n  hubctl quarantine show 3f9c\n  hubctl quarantine admit 3f9c --why \"the owner asked till 2 to set the price\"\n  hubctl quarantine retry --all"
 )]
 pub(super) enum Quarantine {
     /// Every parked entry: why, whose, when, how large, and what a person may do.
@@ -21,12 +21,41 @@ pub(super) enum Quarantine {
         #[arg(value_name = "ID")]
         entry: String,
     },
+    /// Tries parked entries again on this hub, and says what came of each. One that kills the hub is parked again.
+    Retry {
+        /// Entries, as the list names them.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        entries: Vec<String>,
+        /// Every parked entry.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Lets in what its author may not write: it counts from now on, in the whole store and at headquarters, and there is no way
+    /// back but to undo it by another sale, price or movement.
+    ///
+    /// Only ops of the shop that are out of scope can be let in. What cannot be read, is badly signed or says who belongs to the
+    /// store never is: nobody can vouch for bytes that mean nothing, for a hand that is not its owner's, or for a role that
+    /// nobody gave.
+    Admit {
+        /// The entry, as the list names it; its first letters do.
+        #[arg(value_name = "ID")]
+        entry: String,
+        /// Why. It stands in the books beside the entry, for good.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
 }
 
 impl Quarantine {
     pub(super) fn ask(&self, ask: &Ask) -> Result<(Value, Show), CtlError> {
         Ok(match self {
             Self::List => (ask.get("/quarantine")?, show_list),
+            Self::Retry { entries, all: _ } => {
+                (ask.post("/quarantine/retry", &json!({ "entries": entries }))?, show_retried)
+            }
+            Self::Admit { entry, why } => {
+                (ask.post("/quarantine/admit", &json!({ "entry": entry, "why": why }))?, show_admitted)
+            }
             Self::Show { entry } => {
                 (ask.get(&with_query("/quarantine/entry", &[("entry", Some(entry))]))?, show_one)
             }
@@ -83,4 +112,17 @@ fn show_one(answer: &Value) -> String {
         }
     }
     out
+}
+
+fn show_retried(answer: &Value) -> String {
+    let columns = [("ENTRY", "/short"), ("NOW", "/state"), ("CODE", "/code"), ("WHY", "/reason")];
+    table(list(answer, "/retried"), &columns)
+}
+
+fn show_admitted(answer: &Value) -> String {
+    let entry = cell(answer.get("short"));
+    match answer.get("reason").filter(|reason| !reason.is_null()) {
+        None => format!("{entry} counts now, here at once and elsewhere as soon as the others hear of it.\n"),
+        Some(reason) => format!("{entry} may count now, and still does not: {}.\n", cell(Some(reason))),
+    }
 }

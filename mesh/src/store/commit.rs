@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use toko_crdt::{
     Body, EffectId, Entry, Fold, JournalId, KvError, KvRead, Lane, Run, Scope, StoreId,
-    book::{Applied, Book, Code, rows},
+    book::{Applied, Book, Code, rows, rows::Parked},
     clock::UnixMicros,
     digest::Digests,
     frontier::{Frontier, Head},
@@ -134,8 +134,30 @@ impl<'a> Absorb<'a> {
                 Ok(())
             }
             Some(Body::Fork(proof)) => self.close(*proof.one.journal()),
+            Some(Body::Admitted(admission)) => match rows::parked(&self.draft, admission.effect)? {
+                Some(parked) => self.again(&parked).map(drop),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
+    }
+
+    /// Tries a parked effect again, from the entry that stands at its place.
+    fn again(&mut self, parked: &Parked) -> Result<Option<Applied>, KvError> {
+        let Some((at, _)) = tables::place(&self.draft, parked.place)? else { return Ok(None) };
+        let record = self.log.read(at).map_err(KvError::storage)?;
+        let entry = Entry::decode(&self.store, &record.payload).map_err(KvError::corrupt)?;
+        let applied = self.apply(&entry)?;
+        self.note(&entry, applied)?;
+        Ok(Some(applied))
+    }
+
+    /// Takes the code away from a parked effect, whatever it is, and tries it.
+    pub(super) fn retry(&mut self, effect: EffectId) -> Result<Option<Applied>, KvError> {
+        let Some(parked) = rows::parked(&self.draft, effect)? else { return Ok(None) };
+        let book = Book { store: self.store, fold: &*self.fold, scope: &*self.scope };
+        book.unpark(&mut self.draft, effect)?;
+        self.again(&parked)
     }
 
     /// Ends a forked journal at the last entry that both branches share.
@@ -177,11 +199,7 @@ impl<'a> Absorb<'a> {
             if !matches!(parked.code, Code::OutOfScope | Code::UnknownAuthor) {
                 continue;
             }
-            let Some((at, _)) = tables::place(&self.draft, parked.place)? else { continue };
-            let record = self.log.read(at).map_err(KvError::storage)?;
-            let entry = Entry::decode(&self.store, &record.payload).map_err(KvError::corrupt)?;
-            let applied = self.apply(&entry)?;
-            self.note(&entry, applied)?;
+            self.again(&parked)?;
         }
         Ok(())
     }

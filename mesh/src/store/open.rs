@@ -49,6 +49,7 @@ impl Store {
                     .collect::<Result<_, _>>()?,
             })
         })?;
+        let fold_version = setup.fold.version();
         let mut opened = Self {
             node: setup.key.node(),
             key: setup.key,
@@ -56,7 +57,7 @@ impl Store {
             fold: setup.fold,
             scope: setup.scope,
             config: setup.config,
-            poison: Poison::load(&*setup.disk)?,
+            poison: Poison::load(&*setup.disk, fold_version)?,
             disk: setup.disk,
             views,
             clock: Clock::default(),

@@ -26,9 +26,10 @@ const SHRINK: u64 = 16;
 const RECORDS_PER_GROUP: u64 = 256;
 const NOTE_BYTES_MAX: u64 = 64 << 10;
 
-/// The marked entries.
+/// The marked entries. A mark is of one fold: another one tries for itself, as careful as the first.
 #[derive(Debug, Default)]
 pub(super) struct Poison {
+    fold_version: u32,
     marked: BTreeSet<Hash>,
 }
 
@@ -54,9 +55,13 @@ pub(super) struct Stretch {
 }
 
 impl Poison {
-    pub(super) fn load(disk: &dyn Disk) -> io::Result<Self> {
+    pub(super) fn load(disk: &dyn Disk, fold_version: u32) -> io::Result<Self> {
         let text = read_text(disk, MARKED)?.unwrap_or_default();
-        Ok(Self { marked: text.lines().filter_map(unhex).map(Hash).collect() })
+        let of_this = |line: &str| {
+            let (hash, version) = line.split_once(' ')?;
+            (u32::from_str(version).ok()? == fold_version).then(|| unhex(hash).map(Hash))?
+        };
+        Ok(Self { fold_version, marked: text.lines().filter_map(of_this).collect() })
     }
 
     pub(super) fn is_marked(&self, hash: &Hash) -> bool {
@@ -65,7 +70,20 @@ impl Poison {
 
     pub(super) fn mark(&mut self, disk: &dyn Disk, hash: Hash) -> io::Result<()> {
         self.marked.insert(hash);
-        let text: String = self.marked.iter().map(|hash| format!("{hash}\n")).collect();
+        self.save(disk)
+    }
+
+    /// Takes a mark away, in memory only: until [`Poison::save`] the next start finds it again.
+    pub(super) fn forgive(&mut self, hash: &Hash) {
+        self.marked.remove(hash);
+    }
+
+    pub(super) fn save(&self, disk: &dyn Disk) -> io::Result<()> {
+        if self.marked.is_empty() {
+            return remove_if_there(disk, MARKED);
+        }
+        let version = self.fold_version;
+        let text: String = self.marked.iter().map(|hash| format!("{hash} {version}\n")).collect();
         replace(disk, MARKED, text.as_bytes())
     }
 }
@@ -177,10 +195,16 @@ mod tests {
     #[test]
     fn marks_survive() {
         let disk = SimDisk::new();
-        let mut poison = Poison::load(&disk).unwrap();
+        let mut poison = Poison::load(&disk, 1).unwrap();
         poison.mark(&disk, Hash([1; 32])).unwrap();
         poison.mark(&disk, Hash([2; 32])).unwrap();
-        let poison = Poison::load(&disk.power_cut(1)).unwrap();
+        let disk = disk.power_cut(1);
+        let mut poison = Poison::load(&disk, 1).unwrap();
         assert!(poison.is_marked(&Hash([1; 32])) && poison.is_marked(&Hash([2; 32])));
+        assert!(!Poison::load(&disk, 2).unwrap().is_marked(&Hash([1; 32])), "another fold tries for itself");
+        poison.forgive(&Hash([1; 32]));
+        assert!(Poison::load(&disk, 1).unwrap().is_marked(&Hash([1; 32])), "not before it is saved");
+        poison.save(&disk).unwrap();
+        assert!(!Poison::load(&disk, 1).unwrap().is_marked(&Hash([1; 32])));
     }
 }

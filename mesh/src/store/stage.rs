@@ -83,7 +83,7 @@ pub(super) fn request_bytes(request: &Request) -> u64 {
             entries.iter().map(|entry| entry.body().map_or(0, <[u8]>::len) + 300).sum()
         }
         Request::Statements(statements) => statements.len() * 512,
-        Request::Probe => 0,
+        Request::Probe | Request::Retry(_) => 0,
     };
     bytes as u64 + 512
 }
@@ -108,6 +108,7 @@ impl Store {
                 Reply::Statements(Ok(self.stage_statements(group, statements)))
             }
             Request::Probe => Reply::Alive(Ok(())),
+            Request::Retry(effects) => Reply::Retried(self.retry(&effects)),
         };
         if group.records.len() > before {
             group.replies.push(reply);
@@ -292,6 +293,7 @@ impl Reply {
             Request::Ingest(_) => Self::Ingested(Err(error.into())),
             Request::Statements(_) => Self::Statements(Err(error)),
             Request::Probe => Self::Alive(Err(error)),
+            Request::Retry(_) => Self::Retried(Err(error)),
         }
     }
 
@@ -303,6 +305,7 @@ impl Reply {
             Self::Ingested(answer) if answer.is_ok() => *answer = Err(error.into()),
             Self::Statements(answer) => *answer = Err(error),
             Self::Alive(answer) => *answer = Err(error),
+            Self::Retried(answer) => *answer = Err(error),
             Self::Appended(_) | Self::Ingested(_) => {}
         }
     }

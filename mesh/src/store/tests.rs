@@ -9,10 +9,15 @@ use toko_crdt::{
 use super::*;
 use crate::sim_disk::{Faults, SimDisk};
 
-/// Counts: op `+k` adds one to row `k`. `!` panics, `?` cannot be read, `#` cuts the power of the disk, once.
+mod retry;
+
+/// Counts: op `+k` adds one to row `k`, and `$k` too, which only the hub may. `!` panics, `?` cannot be read, `#` cuts the
+/// power of the disk, once.
 #[derive(Default)]
 struct Counting {
     version: u32,
+    /// `!` is read.
+    cured: bool,
     kills: Option<SimDisk>,
 }
 
@@ -23,7 +28,8 @@ impl Fold for Counting {
 
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
         match effect.op {
-            [b'+', key @ ..] => {
+            [b'!', ..] if self.cured => Ok(kv.put(&[0x10, b'!'], &[1])?),
+            [b'+' | b'$', key @ ..] => {
                 let row = [&[0x10], key].concat();
                 let count = kv.get(&row)?.map_or(0, |value| value[0]);
                 kv.put(&row, &[count + 1])?;
@@ -46,8 +52,8 @@ impl Fold for Counting {
 }
 
 impl Scope for Counting {
-    fn admits(&self, roles: &Roles, _: Lane, _: &[u8]) -> bool {
-        roles.is_terminal() || roles.is_hub()
+    fn admits(&self, roles: &Roles, _: Lane, op: &[u8]) -> bool {
+        roles.is_hub() || (roles.is_terminal() && op.first() != Some(&b'$'))
     }
 }
 
@@ -251,7 +257,7 @@ fn views_that_are_gone_broken_or_of_another_fold_are_made_anew() {
     store.checkpoint().unwrap();
 
     let mut newer = setup(&broken.process_killed(), 3);
-    newer.fold = Arc::new(Counting { version: 2, kills: None });
+    newer.fold = Arc::new(Counting { version: 2, ..Counting::default() });
     let store = Store::open(newer).unwrap();
     assert_eq!(store.reader().digests().unwrap(), digests);
     check_views(&store);
@@ -291,7 +297,7 @@ fn an_op_that_kills_the_process_is_found_marked_and_parked_and_the_rest_goes_on(
         assert!(starts < 8, "it never starts");
         disk = disk.process_killed();
         let mut setup = setup(&disk, 3);
-        setup.fold = Arc::new(Counting { version: 0, kills: Some(disk.clone()) });
+        setup.fold = Arc::new(Counting { kills: Some(disk.clone()), ..Counting::default() });
         // A disk that is dead stands for the process that is: nothing that comes after reaches it.
         if let Ok(store) = Store::open(setup)
             && !disk.is_dead()

@@ -13,7 +13,8 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use toko_crdt::{
-    Entry,
+    EffectId, Entry,
+    book::Applied,
     clock::UnixMicros,
     member::{Statement, StatementError},
 };
@@ -171,6 +172,14 @@ impl StoreHandle {
     pub async fn probe(&self) -> Result<(), SaveError> {
         match self.request(Request::Probe).await? {
             Reply::Alive(result) => result,
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Tries parked effects again. In their order: what came of each, `None` for what is not parked.
+    pub async fn retry(&self, effects: Vec<EffectId>) -> Result<Vec<Option<Applied>>, SaveError> {
+        match self.request(Request::Retry(effects)).await? {
+            Reply::Retried(result) => result,
             other => Err(mismatch(&other)),
         }
     }

@@ -15,7 +15,7 @@ use toko_retail::ops::{BundleKind, BundlePublishedV1, MoveReason, MovedLineV1, O
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
-use crate::rig::{LANTERN, Shop, has_alert, order, text};
+use crate::rig::{LANTERN, Shop, Till, has_alert, order, text};
 
 /// A version of ops that no build knows.
 const FAR: u8 = 250;
@@ -72,6 +72,35 @@ mod run_alone {
         assert_eq!(shop.hub.ctl(&["catalogue", "show"])["name"], "items", "no price came of it");
         let nobody = shop.hub.refuses(&["quarantine", "show", "ffff"]);
         assert!(nobody.0 == 1 && nobody.1.contains("no parked entry begins with"), "{nobody:?}");
+
+        // What a person may not let in, and what trying again does not change.
+        for Wrote { entry, code, .. } in &wrote[1..] {
+            let no = shop.hub.refuses(&["quarantine", "admit", entry, "--why", "please"]);
+            assert!(no.0 == 1 && no.1.contains("it stays out"), "{code}: {no:?}");
+            assert!(no.1.contains("a person's word does not change that"), "{code}: {no:?}");
+        }
+        let again = shop.hub.ctl(&["quarantine", "retry", "--all"]);
+        let rows = again["retried"].as_array().unwrap();
+        assert!(rows.len() == wrote.len() && rows.iter().all(|row| row["state"] == "parked"), "{again}");
+        shop.agrees(3, 3 * LANTERN);
+
+        // What a person may: it counts once, everywhere, and for whoever comes later.
+        let why = shop.hub.refuses(&["quarantine", "admit", price, "--why", " "]);
+        assert!(why.0 == 1 && why.1.contains("say why"), "{why:?}");
+        let admitted = shop.hub.ctl(&["quarantine", "admit", price, "--why", "the owner asked for it"]);
+        assert_eq!((&admitted["state"], &admitted["code"]), (&Value::from("counts"), &Value::Null));
+        let left = wrote.len() - 1;
+        for till in &shop.tills {
+            till.until("what is left", |status| status["parked"] == left);
+        }
+        shop.agrees(3, 3 * LANTERN);
+        let twice = shop.hub.refuses(&["quarantine", "admit", price, "--why", "again"]);
+        assert!(twice.0 == 1 && twice.1.contains("no parked entry"), "{twice:?}");
+        let late = Till::enrol(shop.dir.path(), &shop.hub, "Till 3");
+        shop.tills.push(late);
+        shop.tills[2].start();
+        shop.tills[2].until("what is left", |status| status["parked"] == left);
+        shop.agrees(3, 3 * LANTERN);
     }
 }
 
