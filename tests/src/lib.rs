@@ -8,11 +8,13 @@
 //!   between two of them, [`lan`] all cables of a shop;
 //! * what a person sees: [`progress`] while it runs, [`report`] at the end;
 //! * the play itself: [`demo`];
+//! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
 pub mod bench;
+pub mod chaos;
 pub mod day;
 pub mod demo;
 pub mod door;

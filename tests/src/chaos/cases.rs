@@ -1,0 +1,143 @@
+//! What is done to the shop: one function for each case, grouped by what breaks.
+//!
+//! A case is called while a cashier sells at every till, and returns with everything healed. What holds of every case
+//! (nothing lost, nothing doubled, nobody turned away, all agree) is checked by [`super::stage`]; a case checks what
+//! `FAULTS.md` says of its own fault.
+
+pub mod cable;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::failure::{Failure, must};
+use super::shop::Shop;
+
+/// One thing that happens to a shop.
+#[derive(Debug)]
+pub struct Case {
+    /// The fault's code; several with a slash between them.
+    pub code: &'static str,
+    /// What it is called beside its code.
+    pub name: &'static str,
+    /// What is done, in one line.
+    pub what: &'static str,
+    /// What the machine must have.
+    pub needs: &'static [Need],
+    /// Whether the shop is not fit for another case afterwards.
+    pub spoils: bool,
+    /// Does it.
+    pub run: fn(&mut Shop, &mut Seen) -> Result<(), Failure>,
+}
+
+impl Case {
+    /// How a command line names it: `F21-cable`.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.code, self.name)
+    }
+}
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// libfaketime.
+    Faketime,
+    /// Loop devices and ext4.
+    Loop,
+}
+
+/// Where Debian's and Ubuntu's libfaketime is, by machine.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
+
+/// The library that shifts a process's clock.
+pub fn faketime() -> Option<&'static str> {
+    FAKETIME.into_iter().find(|path| Path::new(path).exists())
+}
+
+impl Need {
+    /// Why it cannot be used here; nothing if it can.
+    pub fn lacking(self) -> Option<String> {
+        let (is_there, why) = match self {
+            Self::Faketime => {
+                (faketime().is_some(), "libfaketime is not installed (apt-get install libfaketime)")
+            }
+            Self::Loop => (Path::new("/dev/loop-control").exists(), "this machine has no loop devices"),
+        };
+        (!is_there).then(|| why.to_owned())
+    }
+}
+
+/// What was seen, for the table.
+#[derive(Debug, Default)]
+pub struct Seen {
+    notes: Vec<String>,
+    /// Tills that the case broke: they may turn customers away while they are.
+    pub excused: Vec<&'static str>,
+    /// Receipt numbers may come twice: a directory was copied or restored.
+    pub numbers_twice: bool,
+}
+
+/// How far a bound of `FAULTS.md` may be exceeded on a machine that does other work as well. The table shows the measure.
+const FAR: u32 = 10;
+
+impl Seen {
+    /// One more thing.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.notes.push(what.into());
+    }
+
+    /// Something that took its time, beside the bound that `FAULTS.md` names.
+    ///
+    /// Errors: the bound was exceeded by far.
+    pub fn within(&mut self, what: &str, took: Duration, bound: Duration) -> Result<(), Failure> {
+        let beyond = if took > bound * 5 / 4 { ", over its bound" } else { "" };
+        self.note(format!("{what} after {} ms (bound {}{beyond})", took.as_millis(), bound.as_millis()));
+        must(took < bound * FAR, || {
+            format!("{what} took {} ms, bound {}", took.as_millis(), bound.as_millis())
+        })
+    }
+
+    /// Everything, on one line.
+    pub fn in_words(&self) -> String {
+        self.notes.join("; ")
+    }
+}
+
+/// Every case, in the order in which they are played.
+pub const ALL: &[Case] = &[
+    Case {
+        code: "F21",
+        name: "hub",
+        what: "the hub loses power while all tills sell, and comes back",
+        needs: &[],
+        spoils: false,
+        run: cable::hub_dark,
+    },
+    Case {
+        code: "F21",
+        name: "cable",
+        what: "the cable of one till is pulled and plugged in again",
+        needs: &[],
+        spoils: false,
+        run: cable::till_unplugged,
+    },
+    Case {
+        code: "F22",
+        name: "one-way",
+        what: "one till is heard by the hub and does not hear it",
+        needs: &[],
+        spoils: false,
+        run: cable::one_way,
+    },
+    Case {
+        code: "F23",
+        name: "partial",
+        what: "one till reaches everybody but the hub, then only one neighbour",
+        needs: &[],
+        spoils: false,
+        run: cable::partial,
+    },
+];
