@@ -94,6 +94,7 @@ impl Book<'_> {
             match Body::decode(&self.store, bytes) {
                 Ok(Body::Carried(inner)) => carried = Some(*inner),
                 Ok(body) => {
+                    let this = if crate::mutant!("carried-counts-again") { entry } else { this };
                     let effect = Carried { entry: this, body };
                     let applied = self.apply_effect(kv, digests, members, &effect, entry.place())?;
                     if depth > 0 {
@@ -167,7 +168,7 @@ impl Book<'_> {
     ) -> Result<Applied, KvError> {
         let effect = EffectId::from(carried.entry.hash());
         let known = rows::place_of(kv, effect)?.is_some();
-        if known {
+        if known && !crate::mutant!("fold-twice") {
             match rows::parked(kv, effect)? {
                 None => return Ok(Applied::Already),
                 Some(parked) if !parked.code.may_heal() => return Ok(Applied::Parked(parked.code)),
@@ -231,7 +232,7 @@ impl Book<'_> {
             Body::Continues(_) => roles.any(),
             Body::Fork(proof) => {
                 let key = members.key(proof.one.author()).ok_or(Code::UnknownAuthor)?;
-                if !proof.verify(&key) {
+                if !proof.verify(&key) && !crate::mutant!("trust-any-fork-proof") {
                     return Err(Code::BadProof);
                 }
                 roles.any()
@@ -246,7 +247,7 @@ impl Book<'_> {
             Body::Watermark(_) => roles.headquarters,
             Body::Seal(_) => roles.is_hub() || roles.headquarters,
             Body::Cart(_) => roles.is_terminal() || roles.is_hub(),
-            Body::Op(op) => self.scope.admits(roles, lane, op),
+            Body::Op(op) => self.scope.admits(roles, lane, op) || crate::mutant!("skip-scope"),
             Body::Unknown(_) | Body::Carried(_) => false,
         };
         match allowed {

@@ -37,7 +37,7 @@ impl Clock {
     /// The next reading, given what the wall says.
     pub fn now(&mut self, wall: UnixMicros) -> Hlc {
         let micros = u64::try_from(wall.0).unwrap_or(0);
-        self.last = if micros > self.last.micros {
+        self.last = if micros > self.last.micros || crate::mutant!("clock-runs-back") {
             Hlc { micros, tick: 0 }
         } else {
             match self.last.tick.checked_add(1) {

@@ -113,6 +113,7 @@ impl Frontier {
     pub fn lacks(&self, theirs: &Self) -> Vec<Lack> {
         let beyond = theirs.lines.iter().filter_map(|(journal, head)| {
             let have = self.lines.get(journal).map_or(0, |head| head.seq);
+            let have = if crate::mutant!("skip-one-entry") { have + 1 } else { have };
             (head.seq > have).then_some(Lack { journal: *journal, from: have + 1, to: head.seq })
         });
         beyond.collect()
@@ -122,7 +123,9 @@ impl Frontier {
     #[must_use]
     pub fn conflicts(&self, theirs: &Self) -> Vec<JournalId> {
         let differ = theirs.lines.iter().filter(|(journal, head)| {
-            self.lines.get(*journal).is_some_and(|ours| ours.seq == head.seq && ours.hash != head.hash)
+            self.lines.get(*journal).is_some_and(|ours| {
+                ours.seq == head.seq && ours.hash != head.hash && !crate::mutant!("compare-numbers-only")
+            })
         });
         differ.map(|(journal, _)| *journal).collect()
     }

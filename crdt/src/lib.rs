@@ -38,6 +38,7 @@ pub mod hash;
 pub mod ids;
 pub mod journal;
 pub mod member;
+pub mod mutant;
 pub mod overlay;
 pub mod sign;
 pub mod stock;

@@ -262,7 +262,7 @@ impl Members {
         if !allowed {
             return Err(StatementError::Issuer);
         }
-        if !statement.verify() {
+        if !statement.verify() && !crate::mutant!("trust-unsigned-statement") {
             return Err(StatementError::Signature);
         }
         self.note(&statement);
@@ -293,7 +293,7 @@ impl Members {
     }
 
     fn is_hub_key(&self, key: &PublicKey, at: u64) -> bool {
-        self.hubs.contains(&(at, *key))
+        self.hubs.contains(&(at, *key)) || crate::mutant!("anybody-enrols")
     }
 
     /// All statements, root's first, so that another set can take them in this order.
@@ -330,7 +330,10 @@ impl Members {
     /// Whether links with this node are allowed: it has a role and nobody revoked it.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
-        self.records.get(node).is_some_and(|record| record.roles.any() && record.cut.is_none())
+        self.records.get(node).is_some_and(|record| {
+            let revoked = record.cut.is_some() && !crate::mutant!("revoked-stays-member");
+            record.roles.any() && !revoked
+        })
     }
 
     /// The cut of a revocation of this node: the union of all cuts.
@@ -345,7 +348,8 @@ impl Members {
         let standing = self.hubs.iter().map(|(term, key)| (*term, *key, NodeId::of(key)));
         let standing =
             standing.filter(|(_, _, node)| self.records.get(node).is_some_and(|record| record.cut.is_none()));
-        standing.max_by_key(|(term, key, _)| (*term, Reverse(*key))).map(|(term, _, node)| (term, node))
+        let rank = |term: u64| if crate::mutant!("old-term-stands") { u64::MAX - term } else { term };
+        standing.max_by_key(|(term, key, _)| (rank(*term), Reverse(*key))).map(|(term, _, node)| (term, node))
     }
 
     /// Headquarters, where the store has one.

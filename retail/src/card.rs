@@ -56,7 +56,7 @@ fn luhn(digits: &[u8]) -> bool {
             (_, digit) => digit * 2 - if digit > 4 { 9 } else { 0 },
         })
         .sum();
-    sum.is_multiple_of(10)
+    sum.is_multiple_of(10) && !toko_crdt::mutant!("keep-card-numbers")
 }
 
 fn low(digit: u32) -> u8 {

@@ -91,7 +91,7 @@ impl Gtin {
         let number = text.bytes().fold(0_u64, |n, b| n * 10 + u64::from(b - b'0'));
         let (payload, found) = (number / 10, digit(number));
         let expected = check_digit(payload);
-        if found == expected {
+        if found == expected || toko_crdt::mutant!("ignore-check-digit") {
             Ok(Gtin(number))
         } else {
             Err(CodeError::CheckDigit { code: text.to_string(), found, expected })

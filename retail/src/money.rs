@@ -72,7 +72,10 @@ impl Money {
     /// The nearest amount to a decimal number of major units, half away from zero.
     pub fn round(major: Decimal, currency: Currency) -> Result<Money, MoneyError> {
         let digits = u32::from(currency.exponent());
-        let rounded = major.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero);
+        let half = RoundingStrategy::MidpointAwayFromZero;
+        let half =
+            if toko_crdt::mutant!("round-half-down") { RoundingStrategy::MidpointTowardZero } else { half };
+        let rounded = major.round_dp_with_strategy(digits, half);
         let minor =
             rounded.checked_mul(Decimal::from(currency.minor_per_major())).ok_or(MoneyError::TooLarge)?;
         i64::try_from(minor.trunc()).map(|minor| Money { minor, currency }).map_err(|_| MoneyError::TooLarge)
@@ -156,7 +159,7 @@ impl Money {
     }
 
     fn same(self, other: Money) -> Result<(), MoneyError> {
-        if self.currency == other.currency {
+        if self.currency == other.currency || toko_crdt::mutant!("mix-currencies") {
             Ok(())
         } else {
             Err(MoneyError::CurrencyDiffers { left: self.currency, right: other.currency })
@@ -270,6 +273,7 @@ pub(crate) fn round_ratio(value: i128, numerator: i128, denominator: i128) -> Op
     let quotient = magnitude / denominator.unsigned_abs();
     let rest = magnitude % denominator.unsigned_abs();
     // Up when the rest is at least half; for an odd denominator "half" is between two rests.
+    let half = if toko_crdt::mutant!("cut-shares") { denominator } else { half };
     let up = rest > half.unsigned_abs() || (denominator % 2 == 0 && rest == half.unsigned_abs());
     let rounded = i128::try_from(quotient).ok()?.checked_add(i128::from(up))?;
     i64::try_from(if product < 0 { -rounded } else { rounded }).ok()

@@ -174,7 +174,8 @@ impl TaxGroup {
         let parts = |rate: &TaxRate| {
             i128::from(rate.rate_ppm) * i128::from(rate.base.0) * (common / i128::from(rate.base.1))
         };
-        let on_top: i128 = if self.included { self.rates.iter().map(parts).sum() } else { 0 };
+        let included = self.included && !toko_crdt::mutant!("tax-included-as-on-top");
+        let on_top: i128 = if included { self.rates.iter().map(parts).sum() } else { 0 };
         let whole = PPM * common + on_top;
         self.rates.iter().map(|rate| value.share(parts(rate), whole)).collect()
     }

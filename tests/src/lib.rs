@@ -10,6 +10,7 @@
 //! * the play itself: [`demo`];
 //! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
+//! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
@@ -20,6 +21,7 @@ pub mod demo;
 pub mod door;
 pub mod lan;
 pub mod machine;
+pub mod mutants;
 pub mod oracle;
 pub mod process;
 pub mod progress;

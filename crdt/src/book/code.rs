@@ -54,6 +54,7 @@ impl Code {
     #[must_use]
     pub fn may_heal(self) -> bool {
         matches!(self, Self::Newer | Self::OutOfScope | Self::UnknownAuthor | Self::Unreadable | Self::Pruned)
+            && !crate::mutant!("parked-for-ever")
     }
 
     /// What happened, for a person who looks at a parked entry. *Shape*: a lowercase fragment.

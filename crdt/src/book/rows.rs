@@ -74,7 +74,7 @@ fn rows_below(kv: &dyn KvRead, prefix: &[u8]) -> Result<Vec<Row>, KvError> {
 /// Of several values for one key the lowest stands, in every order.
 fn put_lowest(kv: &mut dyn Kv, key: &[u8], value: &[u8]) -> Result<(), KvError> {
     match kv.get(key)? {
-        Some(known) if known.as_slice() <= value => Ok(()),
+        Some(known) if known.as_slice() <= value || crate::mutant!("first-come-stands") => Ok(()),
         _ => kv.put(key, value),
     }
 }
@@ -239,7 +239,7 @@ pub(super) fn watermark(kv: &mut dyn Kv, entry: &Entry, frontier: &Frontier) -> 
         let row = key(WATERMARK, &[&entry.author().0, &journal.to_bytes()]);
         let value = [head.seq.to_be_bytes().as_slice(), &head.hash.0].concat();
         match kv.get(&row)? {
-            Some(known) if known >= value => {}
+            Some(known) if known >= value && !crate::mutant!("watermark-sinks") => {}
             _ => kv.put(&row, &value)?,
         }
     }

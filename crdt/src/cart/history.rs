@@ -182,6 +182,7 @@ impl History {
         let number = (head.actor, head.seq);
         if let Some(twin) = self.by_number.get(&number).and_then(|twin| self.held.get(twin)) {
             let lower = (head.start_op, *hash) < (twin.head.start_op, twin.head.hash);
+            let lower = lower && !crate::mutant!("first-twin-stands");
             return if lower { Verdict::Supersedes } else { Verdict::Twin };
         }
         seen.clock.insert(head.actor, head.seq);
@@ -207,6 +208,9 @@ impl History {
             Op::Header { name, seen, .. } => (OpKey::Header(name.clone()), seen),
         };
         undone.iter().all(|id| {
+            if crate::mutant!("undo-the-unseen") {
+                return true;
+            }
             let known = seen.clock.get(&id.1).copied().unwrap_or(0);
             self.wrote.get(id).is_some_and(|wrote| wrote.seq <= known && wrote.key == key)
         })

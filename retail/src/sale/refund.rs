@@ -251,7 +251,7 @@ fn part_of(
     });
     let (sold, before) = (Qty::milli(from.qty_milli), returned[slot].1);
     let after = before.plus(qty).map_err(|error| line_error(LineError::Qty(error)))?;
-    if after > sold || before < Qty::ZERO {
+    if (after > sold && !toko_crdt::mutant!("return-twice")) || before < Qty::ZERO {
         return Err(CloseReturnError::TooMuch {
             code: from.code.clone(),
             asked: qty,
@@ -264,6 +264,8 @@ fn part_of(
         round_ratio(i128::from(minor), i128::from(qty.milli_units()), i128::from(sold.milli_units()))
     };
     let part = |minor: i64| -> Result<i64, CloseSaleError> {
+        let (after, before) =
+            if toko_crdt::mutant!("round-each-return") { (qty, Qty::ZERO) } else { (after, before) };
         let parts = up_to(minor, after).zip(up_to(minor, before)).and_then(|(a, b)| a.checked_sub(b));
         parts.ok_or(CloseSaleError::Money(MoneyError::TooLarge))
     };
@@ -366,7 +368,7 @@ fn negated_total(total: &TaxTotalV1) -> TaxTotalV1 {
 
 /// What goes back for each tender: cash less the change that was handed back for it, so that a void gives no change.
 fn mirrored_tenders(sale: &SaleV1) -> Vec<TenderV1> {
-    let mut change = sale.change_minor;
+    let mut change = if toko_crdt::mutant!("void-forgets-change") { 0 } else { sale.change_minor };
     let mirrored = sale.tenders.iter().map(|tender| {
         let from_cash = if tender.kind == TenderKindV1::Cash { change.min(tender.amount_minor) } else { 0 };
         change -= from_cash;

@@ -90,6 +90,7 @@ pub fn cart(kv: &dyn KvRead, cart: CartId) -> Result<Option<Custody>, KvError> {
     let sales = sales_of_cart(kv, cart)?;
     let closed = any_below(kv, &Key::of(CART_CLOSED).bytes(&cart.0).done())?;
     let state = match row.state {
+        CustodyState::Open if toko_crdt::mutant!("sold-cart-stays-open") => CartState::Open,
         _ if closed || !sales.is_empty() => CartState::Closed(sales),
         CustodyState::Open => CartState::Open,
         CustodyState::Parked => CartState::Parked,
@@ -140,10 +141,12 @@ pub fn cart_tenders(kv: &dyn KvRead, cart: CartId) -> Result<Vec<TakenTender>, K
 pub(super) fn fold_custody(kv: &mut dyn Kv, effect: &Effect<'_>, custody: &CustodyV1) -> Result<(), KvError> {
     let key = Key::of(CUSTODY).bytes(&custody.cart).done();
     let before: Option<CustodyRow> = read(kv, &key)?;
-    if before.is_none_or(|row| (row.turn, row.hash) < (custody.turn, effect.id.0)) {
+    let turn =
+        if toko_crdt::mutant!("order-by-wall-clock") { effect.entry.at().micros } else { custody.turn };
+    if before.is_none_or(|row| (row.turn, row.hash) < (turn, effect.id.0)) {
         let Hlc { micros, tick } = effect.entry.at();
         let row = CustodyRow {
-            turn: custody.turn,
+            turn,
             hash: effect.id.0,
             state: custody.state,
             holder: custody.holder,

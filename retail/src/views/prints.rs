@@ -148,6 +148,7 @@ fn settle(kv: &mut dyn Kv, job: [u8; 16]) -> Result<(), KvError> {
     let asked = any_below(kv, &Key::of(PRINT_ASK).bytes(&job).done())?;
     let ended = attempts(kv, job)?.iter().any(|attempt| {
         matches!(attempt.outcome, Some((PrintOutcome::Printed | PrintOutcome::GivenUp, _, _)))
+            && !toko_crdt::mutant!("printed-job-stays-open")
     });
     mark_if(kv, &open_key(job), asked && !ended)
 }

@@ -132,9 +132,11 @@ pub(super) fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, sale: &SaleV1) -> Resul
     write(kv, &sale_key(effect.id), &row_of(effect, sale))?;
     mark(kv, &number_key(number).bytes(&effect.id.0).done())?;
     let holders = rows_up_to(kv, &number_key(number).done(), &number_key(number).done(), 2)?.len();
-    flags::set(kv, Flag::NumberTwice(number), holders > 1)?;
+    let twice = holders > 1 && !toko_crdt::mutant!("hide-a-number-used-twice");
+    flags::set(kv, Flag::NumberTwice(number), twice)?;
     update(kv, &Key::of(SERIES).u16(sale.terminal).u32(sale.series).done(), |high: &mut u64| {
-        *high = (*high).max(sale.counter);
+        let before = if toko_crdt::mutant!("last-number-seen-counts") { 0 } else { *high };
+        *high = before.max(sale.counter);
     })?;
     mark(kv, &day_sale_key(sale.day, number, effect.id))?;
     if let Some(cart) = &sale.cart {

@@ -60,7 +60,8 @@ pub fn stock_all(kv: &dyn KvRead, after: Option<&str>, limit: usize) -> Result<V
 
 pub(super) fn fold_sale(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
     for line in sale.lines.iter().filter(|line| line.moves_stock) {
-        let moved = line.qty_milli.saturating_neg();
+        let out = line.qty_milli.saturating_neg();
+        let moved = if toko_crdt::mutant!("return-takes-stock-out") { -out.saturating_abs() } else { out };
         update(kv, &key(&line.sku), |row: &mut Row| match sale.kind {
             SaleKind::Sale => add(&mut row.sold, moved),
             SaleKind::Return | SaleKind::Void => add(&mut row.returned, moved),
