@@ -352,6 +352,12 @@ impl Members {
         standing.max_by_key(|(term, key, _)| (rank(*term), Reverse(*key))).map(|(term, _, node)| (term, node))
     }
 
+    /// The highest term that the root key has spoken of; 0 before the first.
+    #[must_use]
+    pub fn last_term(&self) -> u64 {
+        self.hubs.last().map_or(0, |(term, _)| *term)
+    }
+
     /// Headquarters, where the store has one.
     #[must_use]
     pub fn headquarters(&self) -> Vec<NodeId> {

@@ -38,7 +38,7 @@ pub(crate) fn init(place: &Place, init: &Init) -> Result<(), Failure> {
     let meaning = Meaning { fold: Arc::new(ShopFold), scope: Arc::new(ShopScope) };
     let founded =
         found_store(&place.data, &meaning).map_err(|problem| Failure::caused(exit::STORE, &problem))?;
-    write_settings(place, &shop)?;
+    write_settings(place, &shop, None)?;
 
     let recovery = &founded.recovery;
     let text = if init.json {
@@ -56,15 +56,18 @@ pub(crate) fn init(place: &Place, init: &Init) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes()).map_err(|problem| Failure::new(exit::FAILED, problem))
 }
 
-/// The two knobs that `init` was told; all others stay at their defaults.
-fn write_settings(place: &Place, shop: &Shop) -> Result<(), Failure> {
+/// The knobs that were told on the way; all others stay at their defaults.
+pub(crate) fn write_settings(place: &Place, shop: &Shop, headquarters: Option<&str>) -> Result<(), Failure> {
     let path = place.data.join("hubd.toml");
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let text = format!(
+    let mut text = format!(
         "# See the shipped hubd.toml for every setting, and `hubd config check` for those in force.\n\n[shop]\nname = {}\ncurrency = {}\n",
         quoted(&shop.name),
         quoted(&shop.currency)
     );
+    if let Some(address) = headquarters {
+        text.push_str(&format!("\n[headquarters]\naddresses = [{}]\n", quoted(address)));
+    }
     std::fs::write(&path, text)
         .map_err(|problem| Failure::new(exit::STORE, format!("{}: {problem}", path.display())))
 }

@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use toko_daemon::{exit, life, log};
 use toko_mesh::identity::Role;
+use toko_mesh::node::recover::is_recovering;
 use toko_mesh::node::{Node, NodeConfig, NodeStatus, OpenError};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
@@ -31,6 +32,10 @@ const NODE_STOP: Duration = Duration::from_secs(8);
 
 /// Runs the hub until it is told to stop.
 pub(crate) fn run(place: &Place) -> Result<(), Failure> {
+    if is_recovering(&place.data) {
+        let words = "the recovery of this hub was cut short; run `hubd recover` again first (it needs no code now)";
+        return Err(Failure::new(exit::CONFIG, words));
+    }
     let loaded = config::load(&place.data, place.config.as_deref(), &place.set);
     let (config, _) = loaded.map_err(|problems| Failure::new(exit::CONFIG, problems))?;
     log::start(&config.log.filter, if config.log.json { log::Form::Json } else { log::Form::Text });
@@ -168,7 +173,7 @@ pub(crate) async fn resolved(hosts: &[String]) -> Vec<SocketAddr> {
     out
 }
 
-fn not_opened(problem: OpenError) -> Failure {
+pub(crate) fn not_opened(problem: OpenError) -> Failure {
     let code = match &problem {
         OpenError::Bind(_) => exit::PEER,
         _ => exit::STORE,

@@ -1,9 +1,9 @@
 //! the store's hub: relays, owns devices, enrols terminals, talks to HQ, is administered.
 //!
 //! Two programs share this library: `hubd`, the daemon, and `hubctl`, the hand on its control socket. In reading order:
-//! [`config`] is every knob; `begin` makes a store where there was none; `hub` is the daemon from start to stop;
-//! `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and activates catalogues; `quarantine`
-//! shows what is parked;
+//! [`config`] is every knob; `begin` makes a store where there was none, `recover` a hub where there was none; `hub` is the
+//! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
+//! activates catalogues; `quarantine` shows what is parked;
 //! `paper` prints; [`ctl`] is `hubctl`.
 //!
 //! ```
@@ -22,6 +22,7 @@ mod hub;
 mod paper;
 mod quarantine;
 mod receipt;
+mod recover;
 pub mod shelf;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,8 @@ pub(crate) struct Place {
 enum Command {
     /// Makes a new store in an empty directory and prints its recovery code, once.
     Init(begin::Init),
+    /// Makes this blank machine the hub of a store that has lost its hub, by the store's recovery code.
+    Recover(recover::Recover),
     /// Runs the hub until SIGTERM.
     Run,
     /// Looks at the settings.
@@ -100,6 +103,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
     };
     let done = match &args.command {
         Command::Init(init) => begin::init(&args.place, init),
+        Command::Recover(asked) => recover::recover(&args.place, asked),
         Command::Run => hub::run(&args.place),
         Command::Config(ConfigCommand::Check) => check(&args.place),
     };

@@ -78,6 +78,18 @@ pub fn shown(kv: &dyn KvRead) -> Result<Option<PublishedBundle>, KvError> {
     Ok(published.into_iter().find(|bundle| bundle.blob == active.blob))
 }
 
+/// Fetches the catalogue that counts and the one that will. Whether one of them is not to be had.
+pub(crate) async fn fetch(node: &Node) -> Result<bool, String> {
+    let (active, published) = node.read(state).map_err(|problem| problem.to_string())?;
+    let head = head(&published, &node.members()).map(|bundle| bundle.blob);
+    let mut lacking = false;
+    for blob in active.map(|active| active.blob).into_iter().chain(head) {
+        let got = node.blob(&blob).await.map_err(|problem| problem.to_string())?;
+        lacking |= got.is_none();
+    }
+    Ok(lacking)
+}
+
 /// Follows what is published, until it is told to stop.
 pub async fn follow(node: Node, stop: CancellationToken) {
     let mut changed = node.changed();

@@ -8,7 +8,8 @@
 //! Absent on purpose: keep-alives of QUIC's own (the one-second tick of the links is the keep-alive), connection migration
 //! of servers, and any retry: whoever dials decides when to dial again.
 
-use crate::tls::verify::Door;
+use crate::tls::introduction::Introduction;
+use crate::tls::verify::{Asked, Door};
 use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
 use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
@@ -67,6 +68,8 @@ pub struct Arrival {
     pub key: PublicKey,
     /// What it came for.
     pub protocol: Protocol,
+    /// The root key's word for it, where it brought one: it is to be kept before the peer is dealt with as a member.
+    pub introduction: Option<Introduction>,
 }
 
 /// One UDP socket and the stores behind it. Cheap to clone.
@@ -137,7 +140,7 @@ impl Endpoint {
     /// close, tells.
     pub async fn dial(&self, to: &Dial, key: &TlsKey) -> Result<Connection, DialError> {
         let addr = to.addr;
-        let crypto = key.client(to.expect.clone(), to.protocol)?;
+        let crypto = key.client(to.expect.clone(), to.protocol, to.introduction.as_ref())?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport(to.distance)));
         let failed = |why: &dyn std::fmt::Display| DialError::Failed { addr, why: why.to_string() };
@@ -209,8 +212,9 @@ impl Endpoint {
         if agreed_protocol(&connection) != Some(asked.protocol) || !asked.admits(&key) {
             return close(&connection, CloseCode::NotMember);
         }
-        let arrival = Arrival { connection, key, protocol: asked.protocol };
-        if let Err(error) = asked.tenant.inbox.try_send(arrival) {
+        let Asked { tenant, protocol, introduction } = asked;
+        let arrival = Arrival { connection, key, protocol, introduction };
+        if let Err(error) = tenant.inbox.try_send(arrival) {
             let (mpsc::error::TrySendError::Full(arrival) | mpsc::error::TrySendError::Closed(arrival)) =
                 error;
             close(&arrival.connection, CloseCode::Busy);
@@ -240,6 +244,8 @@ pub struct Dial {
     pub protocol: Protocol,
     /// How far.
     pub distance: Distance,
+    /// The root key's word for us, where the other side may not have heard it.
+    pub introduction: Option<Introduction>,
 }
 
 impl Dial {
@@ -247,7 +253,8 @@ impl Dial {
     #[must_use]
     pub fn member(addr: SocketAddr, node: NodeId) -> Self {
         let (name, expect) = (tls::node_name(&node), Expect::Node(node));
-        Self { addr, name, expect, protocol: Protocol::Member, distance: Distance::Near }
+        let (protocol, distance) = (Protocol::Member, Distance::Near);
+        Self { addr, name, expect, protocol, distance, introduction: None }
     }
 }
 

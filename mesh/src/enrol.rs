@@ -7,6 +7,9 @@
 //! A store joins headquarters ([`join_hq`] against [`take_in`]): the code pins HQ's key for the store, which the connection
 //! itself proves; then the hub shows the secret and who the store is.
 //!
+//! A blank machine becomes hub ([`ask_members`] against [`tell_members`]): the connection itself proves the root key, and
+//! whoever is asked tells which statements it holds and where others may be found. Nothing is changed by asking.
+//!
 //! Invariants: not a byte of secret before the other side is proven; whatever is refused has its own words; asking again
 //! after a lost answer gives the same answer. Absent on purpose: internet, certificates, names that must resolve.
 
@@ -23,12 +26,14 @@ mod code;
 mod desk;
 mod guest;
 mod host;
+mod recovery;
 mod wire;
 
 pub use code::{Code, CodeError, CodeKind, RecoveryCode, SECRET_BYTES};
 pub use desk::{CODE_MINUTES, Desk, Granted, OPEN_MAX, OpenError, SecretError, TRIES_MAX};
 pub use guest::{Enrolled, JoiningStore, enrol, join_hq};
 pub use host::{HostError, Joining, Welcomed, take_in, welcome};
+pub use recovery::{Told, ask_members, tell_members};
 pub use wire::TalkError;
 
 /// How long a whole conversation may take.
@@ -158,6 +163,9 @@ pub enum EnrolError {
     /// A node of the right store that is not its hub.
     #[error("node {} is not the hub of this store", .0.short())]
     NotAHub(NodeId),
+    /// Who answers does not know the root key of the recovery code.
+    #[error("who answers there belongs to another store than the recovery code")]
+    OtherRoot,
     /// Whoever answers does not hold the key that the code names.
     #[error("who answers there is not the headquarters that the code is for")]
     NotHeadquarters,

@@ -57,6 +57,7 @@ mod config;
 pub(crate) mod news;
 mod open;
 mod quarantine;
+pub mod recover;
 pub mod setup;
 pub(crate) mod shared;
 mod status;

@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: certificates, authorities, expiry. Nothing at a till stops working because a date has passed.
 
+use crate::tls::introduction::Introduction;
 use crate::tls::verify::{Door, Pin, ShowKey};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use rustls::crypto::CryptoProvider;
@@ -21,6 +22,7 @@ use toko_crdt::hash::hex;
 use toko_crdt::ids::StoreId;
 use toko_crdt::sign::{PublicKey, SecretKey};
 
+pub mod introduction;
 pub mod live;
 pub mod tenants;
 pub(crate) mod verify;
@@ -44,11 +46,13 @@ pub enum Protocol {
     Member,
     /// Enrolment, open only while a code is outstanding.
     Newcomer,
+    /// Whoever shows the store's root key asks who belongs to the store, to make a blank machine its hub.
+    Recovery,
 }
 
 impl Protocol {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Member, Self::Newcomer];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Member, Self::Newcomer, Self::Recovery];
 
     /// The name in the handshake.
     #[must_use]
@@ -56,6 +60,7 @@ impl Protocol {
         match self {
             Self::Member => b"toko/1",
             Self::Newcomer => b"toko-enrol/1",
+            Self::Recovery => b"toko-recover/1",
         }
     }
 
@@ -124,8 +129,14 @@ impl TlsKey {
         Arc::clone(&self.certified)
     }
 
-    /// The configuration of one dial: our key, one protocol, one expectation.
-    pub(crate) fn client(&self, expect: Expect, protocol: Protocol) -> Result<QuicClientConfig, TlsError> {
+    /// The configuration of one dial: our key, one protocol, one expectation, and the root key's word for us, where the
+    /// other side may not have heard it.
+    pub(crate) fn client(
+        &self,
+        expect: Expect,
+        protocol: Protocol,
+        introduction: Option<&Introduction>,
+    ) -> Result<QuicClientConfig, TlsError> {
         let pin = Arc::new(Pin::new(expect, Arc::clone(&self.provider)));
         let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -133,6 +144,7 @@ impl TlsKey {
             .with_custom_certificate_verifier(pin)
             .with_client_cert_resolver(Arc::new(ShowKey(self.certified())));
         config.alpn_protocols = vec![protocol.alpn().to_vec()];
+        config.alpn_protocols.extend(introduction.map(Introduction::alpn));
         config.resumption = client::Resumption::disabled();
         config.enable_early_data = false;
         Ok(QuicClientConfig::try_from(config)?)

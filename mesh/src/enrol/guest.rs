@@ -56,6 +56,7 @@ pub async fn enrol(
         expect: Expect::Anyone,
         protocol: Protocol::Newcomer,
         distance: Distance::Near,
+        introduction: None,
     };
     let connection = knock(endpoint, key, &dial).await?;
     let talk = talk_to_hub(&connection, key, code, name);
@@ -115,7 +116,7 @@ fn check_hub(
 }
 
 /// Every statement that holds; what does not hold is left out.
-fn collect(root: PublicKey, statements: &[Statement]) -> Members {
+pub(super) fn collect(root: PublicKey, statements: &[Statement]) -> Members {
     let mut members = Members::new(root);
     for statement in statements {
         // What does not hold adds nothing, and what is missing shows when we look for it.
@@ -143,6 +144,7 @@ pub async fn join_hq(
         expect: Expect::Anyone,
         protocol: Protocol::Newcomer,
         distance: Distance::Far,
+        introduction: None,
     };
     let connection = knock(endpoint, key, &dial).await?;
     let talk = talk_to_hq(&connection, code, store);
@@ -181,7 +183,7 @@ async fn knock(endpoint: &Endpoint, key: &TlsKey, dial: &Dial) -> Result<Connect
     })
 }
 
-async fn open(connection: &Connection, kind: CodeKind) -> Result<(SendStream, RecvStream), TalkError> {
+pub(super) async fn open(connection: &Connection, kind: CodeKind) -> Result<(SendStream, RecvStream), TalkError> {
     let (mut to, from) = connection.open_bi().await.map_err(|error| TalkError::Broken(error.to_string()))?;
     send(&mut to, &FrameV1::Knock { kind: kind_byte(kind) }).await?;
     Ok((to, from))
@@ -191,12 +193,12 @@ pub(super) fn kind_byte(kind: CodeKind) -> u8 {
     match kind {
         CodeKind::Enrol => 1,
         CodeKind::JoinHq => 2,
-        CodeKind::Recovery => 0,
+        CodeKind::Recovery => 3,
     }
 }
 
 /// A conversation that broke because the door was shut in our face says so.
-fn clearer(connection: &Connection, addr: SocketAddr, error: EnrolError) -> EnrolError {
+pub(super) fn clearer(connection: &Connection, addr: SocketAddr, error: EnrolError) -> EnrolError {
     match (error, connection.close_reason()) {
         (EnrolError::Talk(TalkError::Broken(why)), Some(reason)) => match explain(addr, &reason) {
             DialError::Refused { .. } => EnrolError::NotEnrolling,

@@ -179,7 +179,7 @@ async fn tell_store(
     Ok(Joining { root, members, hub: arrival.key })
 }
 
-async fn accept(arrival: &Arrival, kind: CodeKind) -> Result<(SendStream, RecvStream), HostError> {
+pub(super) async fn accept(arrival: &Arrival, kind: CodeKind) -> Result<(SendStream, RecvStream), HostError> {
     let streams = arrival.connection.accept_bi().await;
     let (mut to, mut from) = streams.map_err(|error| TalkError::Broken(error.to_string()))?;
     match receive(&mut from).await? {
@@ -190,7 +190,7 @@ async fn accept(arrival: &Arrival, kind: CodeKind) -> Result<(SendStream, RecvSt
 }
 
 /// Tells the newcomer what was refused, and waits until it heard.
-async fn say_no<T>(to: &mut SendStream, result: Result<T, HostError>) -> Result<T, HostError> {
+pub(super) async fn say_no<T>(to: &mut SendStream, result: Result<T, HostError>) -> Result<T, HostError> {
     if let Err(HostError::Refused(refusal)) = &result {
         send(to, &FrameV1::No { why: refusal.byte() }).await?;
         finish(to).await;
@@ -199,7 +199,7 @@ async fn say_no<T>(to: &mut SendStream, result: Result<T, HostError>) -> Result<
 }
 
 /// Ends our half and waits until all of it was taken; whether it was is the other side's word, and no error of ours.
-async fn finish(to: &mut SendStream) {
+pub(super) async fn finish(to: &mut SendStream) {
     if to.finish().is_ok() {
         let _ = to.stopped().await;
     }

@@ -38,7 +38,7 @@ pub enum TalkError {
 /// What is said, on the wire. Frozen; a change is a new version.
 #[derive(Serialize, Deserialize, Debug)]
 pub(super) enum FrameV1 {
-    /// Client: I come with a code of this kind (1 terminal, 2 a hub for headquarters).
+    /// Client: I come with a code of this kind (1 terminal, 2 a hub for headquarters, 3 a recovery code).
     Knock { kind: u8 },
     /// Hub: this is the root key, and so many statements by it follow.
     Here { root: [u8; 32], statements: u32 },
@@ -54,6 +54,8 @@ pub(super) enum FrameV1 {
     Joined,
     /// No, and why: see [`super::Refusal`].
     No { why: u8 },
+    /// To whoever holds the root key: after the statements, where some of the store's nodes may be found.
+    Known { nodes: Vec<([u8; 32], Vec<String>)> },
 }
 
 pub(super) async fn send(to: &mut SendStream, frame: &FrameV1) -> Result<(), TalkError> {

@@ -2,6 +2,7 @@
 //!
 //! Each makes a data directory that is whole, or none. Nothing here runs a node: [`super::Node::open`] does, afterwards.
 
+use crate::disk::replace;
 use crate::endpoint::{BindError, Endpoint};
 use crate::enrol::{
     self, Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, Joining, NoRandomness, RecoveryCode,
@@ -227,7 +228,7 @@ async fn look_for_hub(code: &Code) -> Vec<SocketAddr> {
     }
 }
 
-fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
+pub(super) fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
     let occupied = || SetupError::Occupied { path: dir.display().to_string() };
     match std::fs::read_dir(dir) {
         Ok(mut files) => files.next().map_or(Ok(()), |_| Err(occupied())),
@@ -239,13 +240,27 @@ fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
 /// A directory with a store whose first records are statements.
 fn begin(
     spot: &Spot,
+    new: (PublicKey, SecretKey, Role),
+    statements: Vec<Statement>,
+    meaning: &Meaning,
+) -> Result<DataDir, SetupError> {
+    begin_marked(spot, new, None, statements, meaning)
+}
+
+/// Likewise, with an empty file of that name in it before there is anything in its store.
+pub(super) fn begin_marked(
+    spot: &Spot,
     (root, key, role): (PublicKey, SecretKey, Role),
+    mark: Option<&str>,
     statements: Vec<Statement>,
     meaning: &Meaning,
 ) -> Result<DataDir, SetupError> {
     let created = spot.machine.wall();
     let data = spot.machine.create_dir(&spot.dir, NewDir { root, key, role, created })?;
-    if let Err(error) = write_first(&spot.machine, &data, statements, meaning) {
+    let path = spot.dir.clone();
+    let marked = mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")));
+    let marked = marked.map_err(|source| CreateDirError::Io { path, source }.into());
+    if let Err(error) = marked.and_then(|()| write_first(&spot.machine, &data, statements, meaning)) {
         drop(data);
         if let Err(err) = spot.machine.clear_dir(&spot.dir) {
             let dir = spot.dir.display();

@@ -7,7 +7,7 @@ use crate::node::open::{hint_configured, save_ladder};
 use crate::node::shared::{LinkId, Shared};
 use crate::node::wanted::{PATIENCE, Wanted, wanted};
 use crate::node::watermark::Watermark;
-use crate::node::{admin, alerts};
+use crate::node::{admin, alerts, recover};
 use crate::proto::Code;
 use crate::tls::{self, Protocol};
 use quinn::Connection;
@@ -70,6 +70,8 @@ pub(super) struct Want {
 /// What a task of the switchboard came to.
 pub(super) enum Done {
     Link(link::End),
+    /// The root key's word for a new hub was kept; now it is a peer like any other.
+    Introduced { connection: Connection, peer: NodeId, addr: SocketAddr },
     Dial { wanted: Wanted, result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> },
     Newcomer,
     Watermark { told: Option<Frontier> },
@@ -187,6 +189,10 @@ impl Switch {
         match done {
             Done::Newcomer => self.newcomers = self.newcomers.saturating_sub(1),
             Done::Link(end) => self.link_ended(&end),
+            Done::Introduced { connection, peer, addr } => {
+                self.store_changed();
+                self.start_link(connection, peer, addr, Rung::Inbound, false);
+            }
             Done::Watermark { told } => self.watermark.was_told(told),
             Done::Dial { wanted, result: Ok((connection, Candidate { addr, rung })) } => {
                 if let Some(want) = self.wants.get_mut(&wanted.node) {
@@ -255,16 +261,30 @@ impl Switch {
         let peer = NodeId::of(&arrival.key);
         let addr = arrival.connection.remote_address();
         match arrival.protocol {
-            Protocol::Member => self.start_link(arrival.connection, peer, addr, Rung::Inbound, false),
-            Protocol::Newcomer if self.newcomers < NEWCOMERS_MAX => {
+            Protocol::Member => match arrival.introduction.filter(|_| !self.shared.members.admits(&peer)) {
+                None => self.start_link(arrival.connection, peer, addr, Rung::Inbound, false),
+                Some(word) => {
+                    let (shared, connection) = (Arc::clone(&self.shared), arrival.connection);
+                    self.tasks.spawn(async move {
+                        recover::keep_word(&shared, &word).await;
+                        Done::Introduced { connection, peer, addr }
+                    });
+                }
+            },
+            Protocol::Newcomer | Protocol::Recovery if self.newcomers < NEWCOMERS_MAX => {
                 self.newcomers += 1;
                 let shared = Arc::clone(&self.shared);
                 self.tasks.spawn(async move {
-                    admin::welcome(&shared, &arrival).await;
+                    match arrival.protocol {
+                        Protocol::Recovery => recover::tell(&shared, &arrival).await,
+                        _ => admin::welcome(&shared, &arrival).await,
+                    }
                     Done::Newcomer
                 });
             }
-            Protocol::Newcomer => crate::endpoint::close(&arrival.connection, CloseCode::Busy),
+            Protocol::Newcomer | Protocol::Recovery => {
+                crate::endpoint::close(&arrival.connection, CloseCode::Busy);
+            }
         }
     }
 
@@ -368,10 +388,11 @@ async fn race(
     candidates: Vec<Candidate>,
 ) -> Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> {
     let mut dials = JoinSet::new();
+    let introduction = recover::own_word(shared);
     for candidate in candidates {
         let (endpoint, key) = (endpoint.clone(), shared.tls.clone());
         let mut dial = Dial::member(candidate.addr, wanted.node);
-        dial.distance = wanted.distance;
+        (dial.distance, dial.introduction) = (wanted.distance, introduction.clone());
         dials.spawn(async move { (candidate, endpoint.dial(&dial, &key).await) });
     }
     let mut errors = Vec::new();

@@ -1,5 +1,6 @@
 //! The two verifiers: [`Door`] on the side that is dialled, [`Pin`] on the side that dials.
 
+use crate::tls::introduction::Introduction;
 use crate::tls::{Expect, Protocol, Tenant, Tenants, provider, read_key};
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -36,6 +37,8 @@ impl ResolvesClientCert for ShowKey {
 pub(crate) struct Asked {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) protocol: Protocol,
+    /// The root key's word for whoever comes; judged with the key.
+    pub(crate) introduction: Option<Introduction>,
 }
 
 /// The door of one arriving connection: first it learns which tenant and protocol are wanted, then it judges the key.
@@ -64,23 +67,33 @@ impl Door {
         let tenant = self.tenants.find(hello.server_name())?;
         let mut wanted = hello.alpn()?;
         let protocol = Protocol::from_alpn(wanted.next()?)?;
-        let one_only = wanted.next().is_none();
+        let introduction = match (protocol, wanted.next()) {
+            (_, None) => None,
+            (Protocol::Member, Some(bytes)) => Some(Introduction::from_alpn(bytes)?),
+            (_, Some(_)) => return None,
+        };
+        let no_more = wanted.next().is_none();
         let welcome = match protocol {
-            Protocol::Member => tenant.members.is_some(),
+            Protocol::Member | Protocol::Recovery => tenant.members.is_some(),
             Protocol::Newcomer => tenant.admits_newcomers(),
         };
-        (one_only && welcome).then_some(Asked { tenant, protocol })
+        (no_more && welcome).then_some(Asked { tenant, protocol, introduction })
     }
 }
 
 impl Asked {
     /// Whether this key may come in for what was asked. Judged in the handshake, and again before the first byte is read.
     pub(crate) fn admits(&self, key: &PublicKey) -> bool {
+        let Some(members) = self.tenant.members.as_ref().map(|members| members.now()) else {
+            return self.protocol == Protocol::Newcomer && self.tenant.admits_newcomers();
+        };
         match self.protocol {
             Protocol::Member => {
-                self.tenant.members.as_ref().is_some_and(|members| members.admits(&NodeId::of(key)))
+                let introduced = |word: &Introduction| word.makes_member(key, &members);
+                members.is_member(&NodeId::of(key)) || self.introduction.as_ref().is_some_and(introduced)
             }
             Protocol::Newcomer => self.tenant.admits_newcomers(),
+            Protocol::Recovery => key == members.root(),
         }
     }
 }

@@ -12,5 +12,6 @@ mod disk;
 mod door;
 mod enrol;
 mod quarantine;
+mod recover;
 mod rig;
 mod service;

@@ -13,6 +13,8 @@ use super::{Books, DAY, DEMO, SOON, daemon, has_alert, order, refused, text, udp
 pub(crate) struct Hub {
     pub(crate) data: PathBuf,
     pub(crate) listen: SocketAddr,
+    /// The store's recovery code.
+    pub(crate) recovery: String,
     logs: PathBuf,
     process: Option<Daemon>,
 }
@@ -21,8 +23,23 @@ impl Hub {
     /// Founds a store in `dir/name` and starts its hub.
     pub(crate) fn found(dir: &Path, name: &str) -> Self {
         let data = dir.join(name);
-        order(&["hubd", "init", "--name", name, "--currency", "GBP", "--data", text(&data)]);
-        let mut hub = Self { data, listen: udp(), logs: dir.to_owned(), process: None };
+        let init = ["hubd", "init", "--name", name, "--currency", "GBP", "--json", "--data", text(&data)];
+        let told: Value = serde_json::from_str(&order(&init)).unwrap();
+        let recovery = told["recovery_code"].as_str().unwrap().to_owned();
+        let mut hub = Self { data, listen: udp(), recovery, logs: dir.to_owned(), process: None };
+        hub.start();
+        hub
+    }
+
+    /// Makes the hub of the next term in `dir/name` out of what one node knows, and starts it.
+    pub(crate) fn recover(dir: &Path, name: &str, code: &str, from: SocketAddr) -> Self {
+        let (data, listen) = (dir.join(name), udp());
+        let (at, from) = (format!("links.listen={listen}"), from.to_string());
+        let mut args = vec!["hubd", "recover", code, "--peer", &from, "--name", name, "--json"];
+        args.extend(["--data", text(&data), "--set", "links.mdns=false", "--set", &at]);
+        let told: Value = serde_json::from_str(&order(&args)).unwrap();
+        assert_eq!(told["dark"], serde_json::json!([]), "{told}");
+        let mut hub = Self { data, listen, recovery: code.to_owned(), logs: dir.to_owned(), process: None };
         hub.start();
         hub
     }

@@ -17,7 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct Till {
     pub(crate) name: String,
     pub(crate) data: PathBuf,
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     hub: SocketAddr,
     logs: PathBuf,
     running: Option<(Daemon, Api)>,
