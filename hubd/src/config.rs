@@ -24,10 +24,21 @@ pub struct File {
     pub control: Control,
     /// Headquarters, where the shop has one.
     pub headquarters: Headquarters,
+    /// How far back the hub keeps what happened.
+    pub history: History,
     /// The receipt printer.
     pub printer: Printer,
     /// The log.
     pub log: Log,
+}
+
+/// How far back the hub keeps what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// How often the hub seals what it holds, for every node to go over. Each seal costs an entry of about 80 bytes a journal,
+    /// and every node one more fold of what came since the last.
+    pub seal_every: Millis,
 }
 
 /// The shop.
@@ -106,6 +117,12 @@ impl Default for Links {
     }
 }
 
+impl Default for History {
+    fn default() -> Self {
+        Self { seal_every: Millis(24 * 3_600_000) }
+    }
+}
+
 impl Default for Printer {
     fn default() -> Self {
         Self {
@@ -141,6 +158,8 @@ pub struct Config {
     pub headquarters: Vec<String>,
     /// The control socket.
     pub socket: PathBuf,
+    /// How often to seal.
+    pub seal_every: Millis,
     /// The receipt printer, if there is one.
     pub printer: Option<PrinterConfig>,
     /// The log.
@@ -193,6 +212,12 @@ impl File {
         if !(500..=120_000).contains(&self.printer.confirm.0) {
             problems.push(format!("printer.confirm: {} is not between 500ms and 2min", self.printer.confirm));
         }
+        if !(60_000..=7 * 24 * 3_600_000).contains(&self.history.seal_every.0) {
+            problems.push(format!(
+                "history.seal_every: {} is not between 1min and 168h",
+                self.history.seal_every
+            ));
+        }
         for text in self.headquarters.addresses.iter().filter(|text| !is_host_and_port(text)) {
             problems.push(format!(
                 "headquarters.addresses: \"{text}\" is no host and port, such as hq.example.com:7430"
@@ -233,6 +258,7 @@ impl File {
                 mdns: self.links.mdns,
                 headquarters: self.headquarters.addresses,
                 socket,
+                seal_every: self.history.seal_every,
                 printer,
                 log: self.log,
             }),

@@ -77,6 +77,10 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Receipts on their way to paper.
     Jobs,
+    /// Seals the books as they are now, for every node to go over. Happens daily by itself.
+    Seal,
+    /// The seals, newest first: what came out here, at the terminals and at headquarters.
+    Seals,
     /// Joins a headquarters by the code of `hqd add-store`. Asks for the store's recovery code.
     JoinHq {
         /// The code.
@@ -198,6 +202,8 @@ fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
         Command::Parked => (ask.get("/parked")?, show::parked),
         Command::Quarantine(what) => what.ask(ask)?,
         Command::Jobs => (ask.get("/jobs")?, show::jobs),
+        Command::Seal => (ask.post("/seal", &json!({}))?, show::sealed),
+        Command::Seals => (ask.get("/seals")?, show::seals),
         Command::JoinHq { code, hq, recovery_code } => {
             let recovery = recovery(recovery_code.as_deref())?;
             let body = json!({ "code": code, "hq": hq, "recovery_code": recovery });

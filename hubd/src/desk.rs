@@ -6,6 +6,7 @@ use crate::answers;
 use crate::config::Config;
 use crate::paper::SharedState;
 use crate::quarantine;
+use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -21,7 +22,7 @@ use tokio::net::lookup_host;
 use toko_crdt::member::name_is_sane;
 use toko_crdt::{Body, KvError, KvRead, Lane, NodeId};
 use toko_mesh::enrol::{Code, CodeKind, RecoveryCode};
-use toko_mesh::node::{Alert, LinkStatus, Node};
+use toko_mesh::node::{Alert, LinkStatus, Node, SealNowError};
 use toko_mesh::store::Wait;
 use toko_retail::catalogue::CSV_BYTES_MAX;
 use toko_retail::day::Day;
@@ -108,6 +109,8 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/sales", get(sales))
         .route("/parked", get(parked))
         .route("/jobs", get(jobs))
+        .route("/seal", post(seal))
+        .route("/seals", get(seals))
         .route("/join-hq", post(join_hq))
         .merge(quarantine::routes())
         .fallback(|| async {
@@ -354,6 +357,18 @@ async fn parked(State(desk): Shared) -> Answer {
 
 async fn jobs(State(desk): Shared) -> Answer {
     Ok(Json(desk.node.read(answers::jobs)?))
+}
+
+async fn seal(State(desk): Shared) -> Answer {
+    let written = desk.node.seal().await.map_err(|problem| match problem {
+        SealNowError::NotTheHub => Refusal::bad("not-the-hub", problem),
+        other => Refusal::store(&other),
+    })?;
+    Ok(Json(json!({ "seal": written.hash.to_string() })))
+}
+
+async fn seals(State(desk): Shared) -> Answer {
+    Ok(Json(seals::shown(&desk.node.seals()?, &desk.node.members())))
 }
 
 #[derive(Deserialize)]

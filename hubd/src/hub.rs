@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::desk::{self, Desk};
 use crate::paper::{Paper, SharedState};
-use crate::{Failure, Place, shelf};
+use crate::{Failure, Place, seals, shelf};
 use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
@@ -82,6 +82,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
         }
     });
     tasks.spawn("shelf", shelf::follow(node.clone(), stop.child_token()));
+    tasks.spawn("seals", seals::keep(node.clone(), config.seal_every, stop.child_token()));
     tasks.spawn("pulse", pulse(node.clone(), stop.child_token()));
     if let Some(printer_config) = config.printer.clone() {
         let owner =

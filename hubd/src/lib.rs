@@ -23,6 +23,7 @@ mod paper;
 mod quarantine;
 mod receipt;
 mod recover;
+mod seals;
 pub mod shelf;
 
 use clap::{Parser, Subcommand};

@@ -15,7 +15,7 @@ use quinn::Connection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use toko_crdt::clock::UnixMicros;
@@ -50,6 +50,8 @@ pub(crate) struct Setup {
 pub(crate) enum Command {
     /// Tell the peer where others are.
     Tell(Vec<proto::frame::PeerAddrs>),
+    /// Ask for a snapshot at a seal; the name of its list goes to whoever asked.
+    Snapshot { seal: Hash, to: oneshot::Sender<Option<Hash>> },
     /// Fetch a blob; pieces go to whoever asked.
     Fetch { hash: Hash, offset: u64, to: mpsc::Sender<Piece> },
     /// End the conversation.
@@ -103,6 +105,10 @@ struct Link {
     events: mpsc::Sender<(LinkId, Event)>,
     ingests: JoinSet<(u64, Outcome)>,
     fetches: BTreeMap<Hash, mpsc::Sender<Piece>>,
+    /// Who waits for the name of a snapshot's list.
+    snapshots: BTreeMap<Hash, oneshot::Sender<Option<Hash>>>,
+    /// Snapshots that are being made for the peer.
+    makings: JoinSet<(Hash, Option<Hash>)>,
     /// The blob that is being served: verified once, not for each part.
     serving: Option<(Hash, Arc<[u8]>)>,
     wake_at: Option<UnixMicros>,
@@ -142,7 +148,7 @@ impl Link {
         let (to, from) =
             if setup.we_dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
         let (news, now) = setup.shared.newsroom.join();
-        let Now { frontier, roster, hub_alive } = now;
+        let Now { frontier, roster, hub_alive, sealed } = now;
         let mut link = Self {
             id: setup.id,
             peer: setup.peer,
@@ -155,6 +161,8 @@ impl Link {
             events: setup.events,
             ingests: JoinSet::new(),
             fetches: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            makings: JoinSet::new(),
             serving: None,
             wake_at: None,
             greeted: false,
@@ -163,6 +171,9 @@ impl Link {
             shared: setup.shared,
         };
         link.feed(Input::Opened { frontier, roster, hub_alive });
+        if let Some((seal, equal)) = sealed {
+            link.feed(Input::Sealed { seal, equal });
+        }
         Ok(link)
     }
 
@@ -194,6 +205,10 @@ impl Link {
             Some(done) = self.ingests.join_next() => match done {
                 Ok((ticket, outcome)) => self.feed(Input::Ingested { ticket, outcome }),
                 Err(error) => return Err(format!("taking entries in failed: {error}")),
+            },
+            Some(made) = self.makings.join_next() => match made {
+                Ok((seal, manifest)) => self.feed(Input::SnapshotLoaded { seal, manifest }),
+                Err(error) => return Err(format!("making a snapshot failed: {error}")),
             },
             () = sleep_until(wake_at) => {
                 if Instant::now() >= silent_at {
@@ -243,11 +258,15 @@ impl Link {
             Bulletin::News { delta, fresh } => self.feed(Input::News { delta, fresh }),
             Bulletin::Roster(roster) => self.feed(Input::Roster(roster)),
             Bulletin::Hub(alive) => self.feed(Input::Hub { alive }),
+            Bulletin::Sealed(seal, equal) => self.feed(Input::Sealed { seal, equal }),
             Bulletin::Tick => {
                 self.serving = None;
                 self.feed(Input::Tick);
             }
-            Bulletin::Anew(Now { frontier, roster, hub_alive }) => {
+            Bulletin::Anew(Now { frontier, roster, hub_alive, sealed }) => {
+                if let Some((seal, equal)) = sealed {
+                    self.feed(Input::Sealed { seal, equal });
+                }
                 self.feed(Input::Roster(roster));
                 self.feed(Input::Hub { alive: hub_alive });
                 self.feed(Input::Frontier(frontier));
@@ -261,6 +280,10 @@ impl Link {
             Command::Fetch { hash, offset, to } => {
                 self.fetches.insert(hash, to);
                 self.feed(Input::FetchBlob { hash, offset });
+            }
+            Command::Snapshot { seal, to } => {
+                self.snapshots.insert(seal, to);
+                self.feed(Input::WantSnapshot { seal });
             }
             Command::Close { code, with } => self.stop(code, with),
         }
@@ -294,6 +317,13 @@ impl Link {
                     self.pass_on(hash, None).await;
                     self.fetches.remove(&hash);
                 }
+                Output::PeerSealed { seal, equal } => self.shared.peer_sealed(self.peer, seal, equal),
+                Output::PeerPruned { journal, from } => {
+                    debug!(peer = %self.peer.short(), ?journal, from, "the peer has this in a snapshot only");
+                    self.shared.peer_pruned(self.peer);
+                }
+                Output::LoadSnapshot { seal } => self.load_snapshot(seal),
+                Output::SnapshotAt { seal, manifest } => self.pass_on_snapshot(seal, manifest),
                 Output::WakeAt(at) => self.wake_at = Some(at),
                 Output::Close { code, reason, by_peer } => {
                     let why = format!("{} ({code:?}, by {})", reason, if by_peer { "peer" } else { "us" });

@@ -319,6 +319,15 @@ impl Log {
 }
 
 impl LogReader {
+    /// Whether the first segment that was ever made is still here.
+    pub(crate) fn has_first(&self) -> bool {
+        self.disk.size(&segment_name(1)).is_ok()
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
+    }
+
     /// Reads the record at `position`, its checksum verified.
     pub fn read(&self, position: Position) -> Result<Record, ReadLogError> {
         let file = segment_name(position.segment);

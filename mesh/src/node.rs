@@ -58,8 +58,10 @@ pub(crate) mod news;
 mod open;
 mod quarantine;
 pub mod recover;
+mod seals;
 pub mod setup;
 pub(crate) mod shared;
+pub(crate) mod snapshots;
 mod status;
 mod switch;
 mod switch_links;
@@ -71,6 +73,7 @@ pub use alerts::{Alert, AlertCode};
 pub use config::NodeConfig;
 pub use open::OpenError;
 pub use quarantine::{AdmitError, Admitted};
+pub use seals::{SealNowError, SealStatus};
 pub use status::{HeadquartersStatus, HubStatus, LinkStatus, NodeStatus};
 
 /// How long sessions may take to finish the frame in hand.

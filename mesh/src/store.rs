@@ -19,6 +19,7 @@ mod open;
 mod poison;
 mod reader;
 mod retry;
+mod sealed;
 mod stage;
 mod tables;
 mod thread;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use error::{IngestError, OpenStoreError, ReadStoreError, SaveError};
 pub use reader::StoreReader;
+pub use sealed::{Checked, SealError, SealedViews, Verdict};
 pub use thread::{StoreHandle, StoreThread, WallClock};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};

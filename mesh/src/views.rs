@@ -82,6 +82,7 @@ struct Layers {
     moving: Option<Arc<Rows>>,
     base: Arc<Base>,
     disk: Arc<dyn Disk>,
+    file: &'static str,
     cache_bytes: usize,
 }
 
@@ -98,15 +99,39 @@ impl Views {
     ///
     /// Errors: what is wrong with the file that is there; [`Views::discard`] it and open again.
     pub fn open(disk: Arc<dyn Disk>, cache_bytes: usize) -> Result<Self, FlushError> {
-        let base = open_base(&disk, cache_bytes)?;
-        let layers = Layers { recent: Arc::default(), moving: None, base: Arc::new(base), disk, cache_bytes };
+        Self::open_as(disk, VIEWS_FILE, cache_bytes)
+    }
+
+    /// Opens another database beside the views, or makes an empty one.
+    pub(crate) fn open_as(
+        disk: Arc<dyn Disk>,
+        file: &'static str,
+        cache_bytes: usize,
+    ) -> Result<Self, FlushError> {
+        let base = Arc::new(open_base(&disk, file, cache_bytes)?);
+        let layers = Layers { recent: Arc::default(), moving: None, base, disk, file, cache_bytes };
         Ok(Self { shared: Arc::new(Mutex::new(layers)) })
     }
 
     /// Throws a database away that nobody has open.
     pub fn discard(disk: &dyn Disk) -> io::Result<()> {
-        remove_if_there(disk, VIEWS_FILE)?;
+        Self::discard_as(disk, VIEWS_FILE)
+    }
+
+    /// Throws another database away that nobody has open.
+    pub(crate) fn discard_as(disk: &dyn Disk, file: &str) -> io::Result<()> {
+        remove_if_there(disk, file)?;
         disk.sync_dir()
+    }
+
+    /// Moves everything that has gathered into the database, here and now.
+    ///
+    /// Errors: see [`FlushError`]; the rows are still in memory.
+    pub(crate) fn flush(&self) -> Result<(), FlushError> {
+        match self.start_flush() {
+            Some(flush) => self.finish(flush.run()).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// All views as they are now.
@@ -171,7 +196,7 @@ impl Views {
                 layers.base.backend.let_go();
                 if matches!(error, FlushError::DiskFull) {
                     // The commit did not reach the file, which is opened anew, as of the last one that did.
-                    layers.base = Arc::new(open_base(&layers.disk, layers.cache_bytes)?);
+                    layers.base = Arc::new(open_base(&layers.disk, layers.file, layers.cache_bytes)?);
                 }
                 Err(error)
             }
@@ -221,8 +246,8 @@ impl Base {
 }
 
 /// Opens the database's file. What it does with a damaged one is redb's business, a panic included.
-fn open_base(disk: &Arc<dyn Disk>, cache_bytes: usize) -> Result<Base, FlushError> {
-    let backend = DiskBackend::open(Arc::clone(disk), VIEWS_FILE).map_err(failed)?;
+fn open_base(disk: &Arc<dyn Disk>, file: &'static str, cache_bytes: usize) -> Result<Base, FlushError> {
+    let backend = DiskBackend::open(Arc::clone(disk), file).map_err(failed)?;
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let db = Builder::new()
             .set_cache_size(cache_bytes)

@@ -15,6 +15,7 @@ use toko_mesh::identity::Role;
 use toko_mesh::node::NodeConfig;
 use toko_mesh::node::setup::{PendingStore, SetupError, enrol_terminal, take_in_store};
 use toko_mesh::node::{AdminError, AlertCode, Node};
+use toko_mesh::store::Verdict;
 
 #[tokio::test]
 async fn a_sale_reaches_everybody_through_the_hub_and_shows_who_holds_it() {
@@ -227,6 +228,19 @@ async fn headquarters_gets_the_books_and_nothing_of_the_floor() {
     until(&shop.hub, "the hub knows that headquarters holds the sale", holds).await;
     until(&till, "the till knows it by the watermark", holds).await;
     assert!(!till.holders(&cart.place).unwrap().contains(&at_hq));
+
+    shop.hub.seal().await.unwrap();
+    let gone_over = |node: &Node| {
+        node.seals()
+            .unwrap()
+            .first()
+            .is_some_and(|seal| seal.verdict == Some(Verdict::Equal) && seal.countersigned == Some(true))
+    };
+    until(&shop.hub, "headquarters countersigns what it found too", gone_over).await;
+    until(&till, "the till went over the seal and sees the countersign", gone_over).await;
+    let said = |node: &Node| node.seals().unwrap()[0].confirmed_by.contains(&till.id());
+    until(&shop.hub, "the hub hears that the till found the same", said).await;
+    assert!(status(&shop.hub).await.alerts.is_empty());
     stop.cancel();
 }
 

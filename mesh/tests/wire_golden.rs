@@ -74,6 +74,14 @@ fn goldens() -> Vec<(Frame, &'static str)> {
             "28000000010c(61*32)050803626262",
         ),
         (Frame::NoBlob { hash: Hash([0x61; 32]) }, "22000000010d(61*32)"),
+        (Frame::Sealed { seal: Hash([0x81; 32]), equal: true }, "230000000110(81*32)01"),
+        (Frame::Pruned { journal: books, from: 4 }, "2d0000000111(aa*32)fd08070605040302010104"),
+        (Frame::WantSnapshot { seal: Hash([0x81; 32]) }, "220000000112(81*32)"),
+        (
+            Frame::Snapshot { seal: Hash([0x81; 32]), manifest: Some(Hash([0x82; 32])) },
+            "430000000113(81*32)01(82*32)",
+        ),
+        (Frame::Snapshot { seal: Hash([0x81; 32]), manifest: None }, "230000000113(81*32)00"),
         (
             Frame::Peers(vec![PeerAddrs { node: NodeId([0x71; 32]), addrs: addrs() }]),
             "40000000010e01(71*32)0200c0a80714fbfc1c01fd(00*14)20fbbb01",

@@ -23,8 +23,10 @@ const CART_IDEM: u8 = 0x41;
 const CONTINUES_FLOOR: u8 = 0x42;
 const FORK_FLOOR: u8 = 0x43;
 const ADMITTED_FLOOR: u8 = 0x44;
-const PLACE: u8 = 0x80;
-const PARKED: u8 = 0x82;
+/// First key byte of the local rows that say where an effect stands.
+pub const PLACE: u8 = 0x80;
+/// First key byte of the local rows of what is parked.
+pub const PARKED: u8 = 0x82;
 
 /// A parked effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -270,15 +272,30 @@ pub(super) fn seal(kv: &mut dyn Kv, entry: &Entry, seal: &Seal) -> Result<(), Kv
     kv.put(&key(SEAL, &[&entry.place().to_bytes(), &entry.hash().0]), &value)
 }
 
+/// Which entries say checkpoints, in the order of their places: cheaper than [`seals`], which reads what they say.
+pub fn seal_entries(kv: &dyn KvRead) -> Result<Vec<(EntryRef, Hash)>, KvError> {
+    let mut out = Vec::new();
+    kv.scan(&[SEAL], &mut |key, _| {
+        let read = || {
+            let (place, hash) = key.get(1..)?.split_at_checked(EntryRef::BYTES)?;
+            Some((EntryRef::from_bytes(place)?, Hash(hash.try_into().ok()?)))
+        };
+        out.push(read().ok_or_else(|| corrupt("seals")));
+        true
+    })?;
+    out.into_iter().collect()
+}
+
+/// The checkpoint that one entry says.
+pub fn seal_of(kv: &dyn KvRead, place: &EntryRef, entry: &Hash) -> Result<Option<Seal>, KvError> {
+    let Some(value) = kv.get(&key(SEAL, &[&place.to_bytes(), &entry.0]))? else { return Ok(None) };
+    read_seal(&value).map(Some).ok_or_else(|| corrupt("seals"))
+}
+
 /// All checkpoints with the entries that say them, in the order of their places.
 pub fn seals(kv: &dyn KvRead) -> Result<Vec<(EntryRef, Seal)>, KvError> {
-    type Row = (u32, [u8; 32], [u8; 32], Vec<u8>);
     let read = |key: &[u8], value: &[u8]| {
-        let place = EntryRef::from_bytes(key.get(1..=EntryRef::BYTES)?)?;
-        let (fold_version, books, floor, frontier) =
-            codec::decode::<Row>("seal", 1, value, value.len()).ok()?;
-        let digests = Digests { books: Hash(books).into(), floor: Hash(floor).into() };
-        Some((place, Seal { fold_version, frontier: Frontier::decode(&frontier).ok()?, digests }))
+        Some((EntryRef::from_bytes(key.get(1..=EntryRef::BYTES)?)?, read_seal(value)?))
     };
     let rows = rows_below(kv, &[SEAL])?;
     rows.iter().map(|(key, value)| read(key, value).ok_or_else(|| corrupt("seals"))).collect()
@@ -304,6 +321,14 @@ fn admitted_table(lane: Lane) -> u8 {
         Lane::Books => ADMITTED_BOOKS,
         Lane::Floor => ADMITTED_FLOOR,
     }
+}
+
+fn read_seal(value: &[u8]) -> Option<Seal> {
+    type Stored = (u32, [u8; 32], [u8; 32], Vec<u8>);
+    let (fold_version, books, floor, frontier) =
+        codec::decode::<Stored>("seal", 1, value, value.len()).ok()?;
+    let digests = Digests { books: Hash(books).into(), floor: Hash(floor).into() };
+    Some(Seal { fold_version, frontier: Frontier::decode(&frontier).ok()?, digests })
 }
 
 pub(super) fn cart_change(kv: &mut dyn Kv, change: &CartChange, hash: &Hash) -> Result<(), KvError> {

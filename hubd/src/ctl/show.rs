@@ -122,3 +122,40 @@ pub(super) fn jobs(answer: &Value) -> String {
 pub(super) fn joined(answer: &Value) -> String {
     format!("joined headquarters {}\n", cell(answer.pointer("/headquarters")))
 }
+
+pub(super) fn sealed(answer: &Value) -> String {
+    format!(
+        "sealed: {}\nEvery node goes over it as soon as it holds as much; see hubctl seals.\n",
+        cell(answer.pointer("/seal"))
+    )
+}
+
+pub(super) fn seals(answer: &Value) -> String {
+    let mut out = String::new();
+    for seal in list(answer, "/seals") {
+        let equal = seal.pointer("/equal_at").and_then(Value::as_array).map_or(0, Vec::len);
+        let differs: Vec<String> = list(seal, "/differs_at").iter().map(|name| cell(Some(name))).collect();
+        let _ = writeln!(
+            out,
+            "{}  {} entries, books {}, floor {}",
+            short(seal, "/seal"),
+            cell(seal.pointer("/entries")),
+            short(seal, "/books"),
+            short(seal, "/floor"),
+        );
+        let _ = writeln!(
+            out,
+            "          here: {}, headquarters: {}, equal at {equal} linked nodes{}{}",
+            cell(seal.pointer("/here")),
+            cell(seal.pointer("/headquarters")),
+            if differs.is_empty() { "" } else { ", differs at " },
+            differs.join(", "),
+        );
+    }
+    if out.is_empty() { "no seal yet\n".to_owned() } else { out }
+}
+
+/// The beginning of a hash.
+fn short(value: &Value, pointer: &str) -> String {
+    cell(value.pointer(pointer)).chars().take(8).collect()
+}

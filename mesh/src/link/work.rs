@@ -1,6 +1,7 @@
 //! What a session wants done with the store and with blobs.
 
 use super::{Link, Piece};
+use crate::node::snapshots;
 use crate::proto::frame::PAYLOAD_BYTES_MAX;
 use crate::proto::{Input, Outcome};
 use crate::store::{IngestError, Ingested};
@@ -21,9 +22,26 @@ impl Link {
             warn!(?journal, from, %err, "entries could not be read");
             Vec::new()
         });
+        if entries.is_empty() && self.shared.store.reader().is_pruned(&journal, from) {
+            return self.feed(Input::Gone { journal, from });
+        }
         let wanted = entries.iter().take_while(|entry| entry.seq() <= to);
         let entries = wanted.map(|entry| entry.encode().into()).collect();
         self.feed(Input::Loaded { journal, from, entries });
+    }
+
+    /// Makes a snapshot for the peer, beside everything else.
+    pub(super) fn load_snapshot(&mut self, seal: Hash) {
+        let shared = Arc::clone(&self.shared);
+        self.makings.spawn(async move { (seal, snapshots::make(&shared, seal).await) });
+    }
+
+    /// Tells whoever asked what the peer's snapshot is called.
+    pub(super) fn pass_on_snapshot(&mut self, seal: Hash, manifest: Option<Hash>) {
+        if let Some(to) = self.snapshots.remove(&seal) {
+            // Whoever asked may have gone.
+            let _ = to.send(manifest);
+        }
     }
 
     /// Gives entries to the store; its answer comes back as an input.

@@ -3,6 +3,7 @@
 //! An alert says what was seen and what to do, never who is guilty. It is derived each time it is asked for, from the views
 //! and the board, so that it goes when its cause goes.
 
+use crate::node::seals;
 use crate::node::shared::Shared;
 use crate::store::SaveError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,8 @@ pub enum AlertCode {
     NoHub,
     /// Entries are kept and not in the books.
     Parked,
+    /// At one and the same place, this node and the hub made different things of the books or the floor.
+    SealDiffers,
 }
 
 impl AlertCode {
@@ -57,6 +60,7 @@ impl AlertCode {
             Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
             Self::NoHub => "no-hub",
+            Self::SealDiffers => "seal-differs",
             Self::Parked => "parked-entries",
         }
     }
@@ -83,6 +87,9 @@ impl AlertCode {
             }
             Self::Revoked => {
                 "this node no longer belongs to the store; enrol it as a new terminal if it should"
+            }
+            Self::SealDiffers => {
+                "nothing is lost, the journals are whole: check disk and memory of that machine, stop it, set its files views.redb and sealed.redb aside, start it, and seal again with hubctl seal"
             }
             Self::NoHub => "start the hub, or make another machine the hub with the recovery code",
             Self::Parked => {
@@ -166,6 +173,9 @@ pub(super) fn alerts(
     }
     let parked = parked_words(&rows::parked_all(kv)?);
     out.extend(parked.map(|what| Alert { code: AlertCode::Parked, node: None, what }));
+    for (node, what) in seals::differences(shared, kv, &members)? {
+        out.push(Alert { code: AlertCode::SealDiffers, node: Some(node), what });
+    }
     out.sort_by_key(|alert| (alert.code, alert.node));
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));
     Ok(out)

@@ -7,6 +7,7 @@ use crate::proto::session::{Fresh, Roster};
 use crate::store::StoreReader;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
+use toko_crdt::Hash;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::member::Members;
 
@@ -25,6 +26,8 @@ pub(crate) enum Bulletin {
     Roster(Arc<Roster>),
     /// The hub went or came.
     Hub(bool),
+    /// This node went over a seal: the entry that says it, and whether the same came out.
+    Sealed(Hash, bool),
     /// A second went by.
     Tick,
     /// Too much changed at once: this is how it is.
@@ -37,6 +40,7 @@ pub(crate) struct Now {
     pub(crate) frontier: Arc<Frontier>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) hub_alive: bool,
+    pub(crate) sealed: Option<(Hash, bool)>,
 }
 
 /// Where links hear what changed.
@@ -59,7 +63,7 @@ pub(crate) struct News {
 impl Newsroom {
     pub(crate) fn new(frontier: Frontier, members: &Members, hub_alive: bool) -> Self {
         let (frontier, roster) = (Arc::new(frontier), Arc::new(Roster::of(members)));
-        let now = Mutex::new(Now { frontier, roster, hub_alive });
+        let now = Mutex::new(Now { frontier, roster, hub_alive, sealed: None });
         Self(Arc::new(Inner { now, wire: broadcast::Sender::new(BACKLOG) }))
     }
 
@@ -108,6 +112,14 @@ impl Newsroom {
             self.publish(Bulletin::Hub(alive));
         }
         news
+    }
+
+    /// This node went over a seal.
+    pub(crate) fn sealed(&self, seal: Hash, equal: bool) {
+        let mut now = self.now();
+        if now.sealed.replace((seal, equal)) != Some((seal, equal)) {
+            self.publish(Bulletin::Sealed(seal, equal));
+        }
     }
 
     pub(crate) fn tick(&self) {

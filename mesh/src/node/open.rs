@@ -191,6 +191,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         started: Instant::now(),
         board: std::sync::Mutex::new(board),
         net_changes: watch::Sender::new(0),
+        seals: std::sync::Mutex::default(),
         store,
         config,
         dir,

@@ -8,7 +8,7 @@ use crate::link::Command;
 use crate::node::NodeConfig;
 use crate::node::news::Newsroom;
 use crate::proto::Claims;
-use crate::store::StoreHandle;
+use crate::store::{Checked, StoreHandle};
 use crate::tls::{LiveMembers, TlsKey};
 use quinn::Connection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{NodeId, StoreId};
+use toko_crdt::{Hash, NodeId, StoreId};
 
 /// Numbers a node's links, in the order in which they began.
 pub(crate) type LinkId = u64;
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) board: Mutex<Board>,
     pub(crate) net_changes: watch::Sender<u64>,
+    /// What came of seals, here and at peers.
+    pub(crate) seals: Mutex<SealBoard>,
     /// The locked directory. It goes last, after every reader of the store: two that have one directory open destroy it.
     pub(crate) dir: DataDir,
 }
@@ -68,6 +70,23 @@ pub(crate) struct Board {
     pub(crate) refused_by: BTreeMap<NodeId, String>,
     /// Where the hub or headquarters should be and somebody else answers.
     pub(crate) strangers: BTreeMap<NodeId, SocketAddr>,
+}
+
+/// What came of seals.
+#[derive(Debug, Default)]
+pub(crate) struct SealBoard {
+    /// The seals that this node went over lately.
+    pub(crate) checked: BTreeMap<Hash, Checked>,
+    /// Seals that will not be gone over: a later one was, or they cannot be compared.
+    pub(crate) passed: BTreeSet<Hash>,
+    /// The newest of them that was.
+    pub(crate) newest: Option<Checked>,
+    /// The seal that each peer went over last, and whether the same came out there.
+    pub(crate) peers: BTreeMap<NodeId, (Hash, bool)>,
+    /// Peers that have something only in a snapshot that is lacking here.
+    pub(crate) pruned_by: BTreeSet<NodeId>,
+    /// Why no seal is gone over, if so.
+    pub(crate) problem: Option<String>,
 }
 
 /// One link on the board.
@@ -91,6 +110,23 @@ impl Shared {
     /// Monotonic time for sessions.
     pub(crate) fn micros(&self) -> UnixMicros {
         UnixMicros(i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// What came of seals. Never held across a wait.
+    pub(crate) fn seals(&self) -> MutexGuard<'_, SealBoard> {
+        self.seals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer went over a seal.
+    pub(crate) fn peer_sealed(&self, peer: NodeId, seal: Hash, equal: bool) {
+        if self.seals().peers.insert(peer, (seal, equal)) != Some((seal, equal)) {
+            self.note_net_change();
+        }
+    }
+
+    /// A peer has something that is lacking here in a snapshot only.
+    pub(crate) fn peer_pruned(&self, peer: NodeId) {
+        self.seals().pruned_by.insert(peer);
     }
 
     /// This node's key.

@@ -4,6 +4,7 @@ use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
 use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
+use crate::node::seals::SealKeeper;
 use crate::node::shared::{LinkId, Shared};
 use crate::node::wanted::{PATIENCE, Wanted, wanted};
 use crate::node::watermark::Watermark;
@@ -58,6 +59,7 @@ pub(super) struct Switch {
     ticks: u64,
     changed: watch::Receiver<u64>,
     watermark: Watermark,
+    seals: SealKeeper,
 }
 
 /// A node with which there is no link and should be one.
@@ -75,6 +77,7 @@ pub(super) enum Done {
     Dial { wanted: Wanted, result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> },
     Newcomer,
     Watermark { told: Option<Frontier> },
+    Seals,
 }
 
 impl Switch {
@@ -101,6 +104,7 @@ impl Switch {
             ticks: 0,
             changed,
             watermark: Watermark::default(),
+            seals: SealKeeper::default(),
         }
     }
 
@@ -194,6 +198,7 @@ impl Switch {
                 self.start_link(connection, peer, addr, Rung::Inbound, false);
             }
             Done::Watermark { told } => self.watermark.was_told(told),
+            Done::Seals => self.seals.done(),
             Done::Dial { wanted, result: Ok((connection, Candidate { addr, rung })) } => {
                 if let Some(want) = self.wants.get_mut(&wanted.node) {
                     want.dialling = false;
@@ -336,6 +341,12 @@ impl Switch {
         alerts::watch_for_clones(&self.shared);
         if let Some(telling) = self.watermark.tell(&self.shared) {
             self.tasks.spawn(async move { Done::Watermark { told: telling.await } });
+        }
+        if let Some(work) = self.seals.look(&self.shared) {
+            self.tasks.spawn(async move {
+                work.await;
+                Done::Seals
+            });
         }
         if self.unsaved && self.ticks.is_multiple_of(SAVE_TICKS) {
             self.save();

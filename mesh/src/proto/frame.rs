@@ -242,6 +242,32 @@ pub enum Frame {
     },
     /// Where others may be found.
     Peers(Vec<PeerAddrs>),
+    /// The last seal that the sender went over, and whether the same came out there.
+    Sealed {
+        /// The entry that says the seal.
+        seal: Hash,
+        /// Whether the same came out.
+        equal: bool,
+    },
+    /// The answer to a want whose beginning the sender holds no more: take a snapshot.
+    Pruned {
+        /// The journal.
+        journal: JournalId,
+        /// The number that was asked for.
+        from: u64,
+    },
+    /// Asks for a snapshot at a seal.
+    WantSnapshot {
+        /// The entry that says the seal.
+        seal: Hash,
+    },
+    /// The blob that lists the pieces of a snapshot.
+    Snapshot {
+        /// The entry that says the seal.
+        seal: Hash,
+        /// The blob; `None` where the sender has no snapshot at that seal (any more).
+        manifest: Option<Hash>,
+    },
     /// The sender ends the conversation.
     Bye {
         /// Why.
@@ -286,6 +312,10 @@ impl Frame {
             Self::BlobPart(_) => "blob-part",
             Self::NoBlob { .. } => "no-blob",
             Self::Peers(_) => "peers",
+            Self::Sealed { .. } => "sealed",
+            Self::Pruned { .. } => "pruned",
+            Self::WantSnapshot { .. } => "want-snapshot",
+            Self::Snapshot { .. } => "snapshot",
             Self::Bye { .. } => "bye",
         }
     }

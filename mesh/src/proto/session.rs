@@ -19,6 +19,7 @@ mod intake;
 mod listen;
 mod pull;
 mod roll;
+mod seals;
 mod serve;
 mod telling;
 
@@ -29,6 +30,7 @@ use assembly::Assembly;
 use blobs::Blobs;
 use pull::Puller;
 use roll::Roll;
+use seals::Seals;
 use serve::Server;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -83,6 +85,7 @@ pub struct Session {
     puller: Puller,
     server: Server,
     blobs: Blobs,
+    seals: Seals,
     assembly: Assembly,
     /// Lines that go out with the next poll: acknowledgements, and news where no hub carries them.
     soon: BTreeSet<JournalId>,
@@ -122,6 +125,7 @@ impl Session {
             puller: Puller::new(&config, id),
             server: Server::default(),
             blobs: Blobs::default(),
+            seals: Seals::default(),
             assembly: Assembly::default(),
             soon: BTreeSet::new(),
             out: VecDeque::new(),
@@ -205,6 +209,13 @@ impl Session {
             Input::Loaded { journal, from, entries } => {
                 self.server.loaded(self.now, journal, from, &entries, &mut self.out);
             }
+            Input::Gone { journal, from } => self.gone(journal, from),
+            Input::Sealed { seal, equal } => self.sealed(seal, equal),
+            Input::WantSnapshot { seal } if self.state == State::Settled => {
+                self.send(Frame::WantSnapshot { seal });
+            }
+            Input::WantSnapshot { .. } => {}
+            Input::SnapshotLoaded { seal, manifest } => self.snapshot_loaded(seal, manifest),
             Input::Ingested { ticket, outcome } => return self.ingested(ticket, outcome),
             Input::Roster(roster) => {
                 self.roll.replace(roster);

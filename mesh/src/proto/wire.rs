@@ -41,6 +41,10 @@ mod kind {
     pub(super) const NO_BLOB: u8 = 13;
     pub(super) const PEERS: u8 = 14;
     pub(super) const BYE: u8 = 15;
+    pub(super) const SEALED: u8 = 16;
+    pub(super) const PRUNED: u8 = 17;
+    pub(super) const WANT_SNAPSHOT: u8 = 18;
+    pub(super) const SNAPSHOT: u8 = 19;
 }
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
@@ -87,6 +91,15 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
         }
         Frame::NoBlob { hash } => write(kind::NO_BLOB, &NoBlobV1(hash.0)),
         Frame::Peers(peers) => write(kind::PEERS, &PeersV1(peers.iter().map(PeerV1::from).collect())),
+        Frame::Sealed { seal, equal } => write(kind::SEALED, &SealedV1 { seal: seal.0, equal: *equal }),
+        Frame::Pruned { journal, from } => {
+            write(kind::PRUNED, &NoEntriesV1 { journal: journal.into(), from: *from })
+        }
+        Frame::WantSnapshot { seal } => write(kind::WANT_SNAPSHOT, &WantSnapshotV1(seal.0)),
+        Frame::Snapshot { seal, manifest } => {
+            let manifest = manifest.map(|hash| hash.0);
+            write(kind::SNAPSHOT, &SnapshotV1 { seal: seal.0, manifest })
+        }
         Frame::Bye { code, reason } => write(kind::BYE, &ByeV1 { code: *code as u16, reason: sane(reason) }),
     }
 }
@@ -151,6 +164,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Frame>, FrameError> {
             let PeersV1(peers) = body.read()?;
             body.check(peers.len() <= PEERS_MAX, "peers")?;
             Frame::Peers(peers.into_iter().map(|peer| body.peer(peer)).collect::<Result<_, _>>()?)
+        }
+        kind::SEALED => {
+            let SealedV1 { seal, equal } = body.read()?;
+            Frame::Sealed { seal: Hash(seal), equal }
+        }
+        kind::PRUNED => {
+            let NoEntriesV1 { journal, from } = body.read()?;
+            Frame::Pruned { journal: body.journal(&journal)?, from }
+        }
+        kind::WANT_SNAPSHOT => {
+            let WantSnapshotV1(seal) = body.read()?;
+            Frame::WantSnapshot { seal: Hash(seal) }
+        }
+        kind::SNAPSHOT => {
+            let SnapshotV1 { seal, manifest } = body.read()?;
+            Frame::Snapshot { seal: Hash(seal), manifest: manifest.map(Hash) }
         }
         kind::BYE => {
             let ByeV1 { code, reason } = body.read()?;

@@ -15,6 +15,7 @@ use super::{
     OpenStoreError, SaveError, Store, StoreReader, StoreSetup,
     commit::Absorb,
     poison::{Guard, Poison},
+    reader::Meaning,
     tables::{self, MadeFrom, RECORD_OWN, RECORD_RECEIVED, RECORD_STATEMENT},
 };
 use crate::{
@@ -36,7 +37,10 @@ impl Store {
         let (views, made) = open_views(&setup, store)?;
         let position = made.map(|made| made.position);
         let log = Log::open(Arc::clone(&setup.disk), store, setup.config.log, position)?;
-        let reader = StoreReader::new(store, views.clone(), log.reader());
+        let reader = {
+            let meaning = Meaning { fold: Arc::clone(&setup.fold), scope: Arc::clone(&setup.scope) };
+            StoreReader::new(store, views.clone(), log.reader(), meaning)
+        };
         let kept = views.read(|kv| {
             tables::add_members(kv, &mut members)?;
             Ok(Kept {

@@ -8,7 +8,8 @@ use std::{
 
 use tokio::sync::watch;
 use toko_crdt::{
-    Body, EffectId, Entry, Hash, JournalId, KvError, KvRead, StoreId,
+    Body, EffectId, Entry, Fold, Hash, JournalId, KvError, KvRead, Scope, StoreId,
+    body::Seal,
     book::rows::{self, Parked},
     digest::Digests,
     entry::ENTRY_BYTES_MAX,
@@ -19,6 +20,7 @@ use toko_crdt::{
 
 use super::{ReadStoreError, tables};
 use crate::{
+    disk::Disk,
     log::{LogReader, Position},
     views::{Snapshot, Views},
 };
@@ -29,7 +31,15 @@ pub struct StoreReader {
     store: StoreId,
     views: Views,
     log: LogReader,
+    meaning: Meaning,
     shared: Arc<Shared>,
+}
+
+/// What ops mean and who may write what, for whoever folds beside the store.
+#[derive(Clone)]
+pub(super) struct Meaning {
+    pub(super) fold: Arc<dyn Fold>,
+    pub(super) scope: Arc<dyn Scope>,
 }
 
 struct Shared {
@@ -39,15 +49,28 @@ struct Shared {
 }
 
 impl StoreReader {
-    pub(super) fn new(store: StoreId, views: Views, log: LogReader) -> Self {
+    pub(super) fn new(store: StoreId, views: Views, log: LogReader, meaning: Meaning) -> Self {
         let shared =
             Shared { durable: RwLock::default(), members: RwLock::default(), changed: watch::Sender::new(0) };
-        Self { store, views, log, shared: Arc::new(shared) }
+        Self { store, views, log, meaning, shared: Arc::new(shared) }
     }
 
     /// The store.
     pub fn store(&self) -> StoreId {
         self.store
+    }
+
+    /// Version of the fold that makes the views.
+    pub fn fold_version(&self) -> u32 {
+        self.meaning.fold.version()
+    }
+
+    pub(super) fn meaning(&self) -> &Meaning {
+        &self.meaning
+    }
+
+    pub(super) fn disk(&self) -> Arc<dyn Disk> {
+        self.log.disk()
     }
 
     /// All views as they are now.
@@ -125,13 +148,16 @@ impl StoreReader {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, ReadStoreError> {
         let last = self.with_frontier(|frontier| frontier.head(&journal).map_or(0, |head| head.seq));
-        let mut places = Vec::new();
+        let (mut places, mut next) = (Vec::new(), from);
         let entries_max = bytes_max / ENTRY_BYTES_MIN + 1;
         self.read(|kv| {
             tables::places_from(kv, EntryRef { journal, seq: from }, &mut |seq, at, _| {
-                if seq <= last {
-                    places.push(at);
+                // Where the beginning went into a snapshot, what follows is no answer.
+                if seq != next || seq > last {
+                    return false;
                 }
+                places.push(at);
+                next += 1;
                 seq < last && places.len() < entries_max
             })
         })?;
@@ -145,6 +171,29 @@ impl StoreReader {
             entries.push(Entry::decode(&self.store, &record.payload)?);
         }
         Ok(entries)
+    }
+
+    /// What a seal says now: all heads, and what came out of them, at one moment.
+    ///
+    /// Shape: some heads may not be durable yet; whoever writes the seal behind them, synced, makes them so.
+    pub fn cut(&self) -> Result<Seal, KvError> {
+        self.read(|kv| {
+            let frontier = tables::heads(kv)?.into_iter().collect();
+            Ok(Seal { fold_version: self.fold_version(), frontier, digests: Digests::of(kv)? })
+        })
+    }
+
+    /// Whether the log reaches back to the first record that was ever written.
+    pub fn is_whole(&self) -> bool {
+        self.log.has_first()
+    }
+
+    /// Whether this entry was here and went: what it did is in the views, and in a snapshot.
+    pub fn is_pruned(&self, journal: &JournalId, seq: u64) -> bool {
+        let held = self.with_frontier(|frontier| frontier.head(journal).is_some_and(|head| head.seq >= seq));
+        held && self
+            .read(|kv| tables::place(kv, EntryRef { journal: *journal, seq }))
+            .is_ok_and(|place| place.is_none())
     }
 
     fn entry_at(&self, at: Position) -> Result<Entry, ReadStoreError> {

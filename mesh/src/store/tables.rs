@@ -9,17 +9,20 @@
 //! | `f3` | version 1, store, fold version u32, log position u64: what these views are made from |
 //! | `f4` statement hash | member statement that came outside any journal |
 //! | `f5` entry hash | nothing: the entry was carried out of its closed journal |
+//! | `f6` to `f8` | see [`super::sealed`] |
 //!
 //! Numbers are big-endian. All of it is made from the log, so none of it is kept for ever: a new shape is a new version in
 //! `f3`, and views of another version are made anew.
 
 use toko_crdt::{
-    Hash, JournalId, Kv, KvError, KvRead, Lane, Run, StoreId,
+    EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, Run, StoreId,
+    digest::{Digest, Digests},
     frontier::Head,
     ids::EntryRef,
     member::{Members, Statement},
 };
 
+use super::{Checked, Verdict};
 use crate::log::Position;
 
 /// Kind of a log record: an entry that this node wrote.
@@ -35,6 +38,9 @@ const LAST_RUN: u8 = 0xf2;
 const MADE_FROM: &[u8] = &[0xf3];
 const STATEMENT: u8 = 0xf4;
 const CARRIED: u8 = 0xf5;
+const HEAD_ENTRY: u8 = 0xf6;
+const PARKED_ENTRY: u8 = 0xf7;
+const VERDICT: u8 = 0xf8;
 const VERSION: u8 = 1;
 
 /// What views are made from.
@@ -177,4 +183,71 @@ pub(super) fn put_carried(kv: &mut dyn Kv, entry: Hash) -> Result<(), KvError> {
 /// Whether an entry of a closed journal travels in another one.
 pub(super) fn is_carried(kv: &dyn KvRead, entry: Hash) -> Result<bool, KvError> {
     Ok(kv.get(&key(CARRIED, &entry.0))?.is_some())
+}
+
+/// Keeps the last entry of a journal, signed, without its body.
+pub(super) fn put_head_entry(kv: &mut dyn Kv, entry: &Entry) -> Result<(), KvError> {
+    kv.put(&key(HEAD_ENTRY, &entry.journal().to_bytes()), &entry.encode())
+}
+
+/// Keeps the entry of a parked effect where no position in the log leads to it.
+pub(super) fn put_parked_entry(kv: &mut dyn Kv, effect: EffectId, entry: &Entry) -> Result<(), KvError> {
+    kv.put(&key(PARKED_ENTRY, &effect.0), &entry.encode())
+}
+
+/// The entry of a parked effect, encoded, if it is kept beside the log.
+pub(super) fn parked_entry(kv: &dyn KvRead, effect: EffectId) -> Result<Option<Vec<u8>>, KvError> {
+    kv.get(&key(PARKED_ENTRY, &effect.0))
+}
+
+/// Copies the rows that are neither views nor made from what is sealed: the last run, statements, what was carried.
+pub(super) fn copy_own(from: &dyn KvRead, to: &mut dyn Kv) -> Result<(), KvError> {
+    for first in [LAST_RUN, STATEMENT, CARRIED] {
+        let mut rows = Vec::new();
+        from.scan(&[first], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            true
+        })?;
+        for (key, value) in rows {
+            if to.get(&key)?.as_ref() != Some(&value) {
+                to.put(&key, &value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn verdict_key(seal: Hash) -> Vec<u8> {
+    key(VERDICT, &seal.0)
+}
+
+pub(super) fn verdict_row(checked: &Checked) -> Vec<u8> {
+    let verdict = match checked.verdict {
+        Verdict::Equal => 1,
+        Verdict::Differs => 2,
+        Verdict::OtherBuild => 3,
+    };
+    [&[VERSION, verdict], checked.digests.books.0.as_slice(), &checked.digests.floor.0].concat()
+}
+
+/// All seals that were gone over. A row of another version is as good as none: the seal is gone over again.
+pub(super) fn verdicts(kv: &dyn KvRead) -> Result<Vec<Checked>, KvError> {
+    let mut out = Vec::new();
+    kv.scan(&[VERDICT], &mut |key, value| {
+        let read = || {
+            let (verdict, digests) = value.strip_prefix(&[VERSION])?.split_first()?;
+            let (books, floor) = digests.split_first_chunk::<32>()?;
+            let verdict = match verdict {
+                1 => Verdict::Equal,
+                2 => Verdict::Differs,
+                3 => Verdict::OtherBuild,
+                _ => return None,
+            };
+            let digests = Digests { books: Digest(*books), floor: Digest(floor.try_into().ok()?) };
+            Some(Checked { seal: Hash(key[1..].try_into().ok()?), verdict, digests })
+        };
+        out.extend(read());
+        true
+    })?;
+    Ok(out)
 }

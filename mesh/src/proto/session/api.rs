@@ -80,6 +80,32 @@ pub enum Input {
         /// What became of it.
         outcome: Outcome,
     },
+    /// Answer to [`Output::Load`] where the first entry is no longer here, but later ones are.
+    Gone {
+        /// The journal.
+        journal: JournalId,
+        /// As in the request.
+        from: u64,
+    },
+    /// The last seal that this node went over, and whether the same came out here.
+    Sealed {
+        /// The entry that says the seal.
+        seal: Hash,
+        /// Whether the same came out.
+        equal: bool,
+    },
+    /// Ask this peer for a snapshot at a seal. Answered by [`Output::SnapshotAt`], or by nothing.
+    WantSnapshot {
+        /// The entry that says the seal.
+        seal: Hash,
+    },
+    /// Answer to [`Output::LoadSnapshot`].
+    SnapshotLoaded {
+        /// As in the request.
+        seal: Hash,
+        /// The blob that lists its pieces; `None` where there is none.
+        manifest: Option<Hash>,
+    },
     /// The member statements changed.
     Roster(Arc<Roster>),
     /// The link to the hub died, or lives again. Decides how patient pulls are and what is announced at once.
@@ -177,6 +203,32 @@ pub enum Output {
     BlobMissing {
         /// Which blob.
         hash: Hash,
+    },
+    /// The peer went over a seal.
+    PeerSealed {
+        /// The entry that says the seal.
+        seal: Hash,
+        /// Whether the same came out there.
+        equal: bool,
+    },
+    /// The peer holds the beginning of this journal no more: it is in a snapshot.
+    PeerPruned {
+        /// The journal.
+        journal: JournalId,
+        /// The number that was asked for.
+        from: u64,
+    },
+    /// The peer asks for a snapshot at a seal: make it, and answer with [`Input::SnapshotLoaded`].
+    LoadSnapshot {
+        /// The entry that says the seal.
+        seal: Hash,
+    },
+    /// The peer's answer to [`Input::WantSnapshot`].
+    SnapshotAt {
+        /// The entry that says the seal.
+        seal: Hash,
+        /// The blob that lists its pieces; `None` where the peer has none.
+        manifest: Option<Hash>,
     },
     /// Give [`Input::Wake`] at that time. Replaces the one before.
     WakeAt(UnixMicros),

@@ -49,6 +49,10 @@ impl Session {
             Frame::WantBlob { .. } => {}
             Frame::BlobPart(part) => self.blobs.part(self.now, part, &mut self.out),
             Frame::NoBlob { hash } => self.blobs.missing(hash, &mut self.out),
+            Frame::Sealed { seal, equal } => self.out.push_back(Output::PeerSealed { seal, equal }),
+            Frame::Pruned { journal, from } => self.out.push_back(Output::PeerPruned { journal, from }),
+            Frame::WantSnapshot { seal } => self.snapshot_wanted(seal),
+            Frame::Snapshot { seal, manifest } => self.out.push_back(Output::SnapshotAt { seal, manifest }),
             Frame::Peers(peers) => self.out.push_back(Output::PeerAddrs(peers)),
             Frame::Hello(_) => {}
         }
@@ -95,6 +99,7 @@ impl Session {
             self.telling.tell_whole()
         };
         self.send_all(frames);
+        self.tell_seal();
         Ok(())
     }
 

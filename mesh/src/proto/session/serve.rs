@@ -190,6 +190,19 @@ impl Server {
         }
     }
 
+    /// What was to be read is no longer here. `false` if it was not to be read, or not from there.
+    pub(super) fn gone(&mut self, journal: &JournalId, from: u64) -> bool {
+        if self.loading != Some((*journal, from)) {
+            return false;
+        }
+        self.loading = None;
+        let here = self.jobs.get(journal).is_some_and(|job| job.next == from);
+        if here {
+            self.jobs.remove(journal);
+        }
+        here
+    }
+
     /// How many of these the window has room for; one always, if nothing else is on its way.
     fn fitting(&self, entries: &[Arc<[u8]>]) -> usize {
         let mut bytes = self.unacked_bytes;

@@ -115,6 +115,21 @@ pub(super) struct PeerV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct SealedV1 {
+    pub(super) seal: [u8; 32],
+    pub(super) equal: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WantSnapshotV1(pub(super) [u8; 32]);
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SnapshotV1 {
+    pub(super) seal: [u8; 32],
+    pub(super) manifest: Option<[u8; 32]>,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct ByeV1 {
     pub(super) code: u16,
     pub(super) reason: String,
