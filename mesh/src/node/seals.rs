@@ -183,7 +183,7 @@ fn unchecked(shared: &Shared, kv: &dyn KvRead) -> Result<Vec<(EntryRef, Hash)>, 
 
 async fn work(shared: &Arc<Shared>) {
     let on_thread = Arc::clone(shared);
-    let result = tokio::task::spawn_blocking(move || go_over(&on_thread)).await;
+    let result = shared.config.machine.aside(move || go_over(&on_thread)).await;
     let problem = match result {
         Ok(Ok(Some((checked, seal)))) => {
             note(shared, checked);

@@ -211,11 +211,11 @@ impl SealedViews {
         let live = self.reader.snapshot();
         self.look_ahead(&live, to)?;
         let members = self.reader.members();
-        self.heal(&live, &members)?;
         for (journal, head) in to.lines() {
             self.fold_journal(&live, &members, *journal, *head)?;
         }
         self.take_back(to)?;
+        self.heal(&live, &members)?;
         self.keep_store_rows(&live)?;
         self.views.flush()?;
         Ok(self.digests)
@@ -346,17 +346,21 @@ impl SealedViews {
         Ok(folded && there.is_some_and(|(_, hash)| hash == entry.hash()))
     }
 
-    /// Tries parked entries again whose author or right to write may be known now.
+    /// Tries parked entries again whose author or right to write may be known now, or that people let in.
     fn heal(&mut self, live: &Snapshot, members: &Members) -> Result<(), SealError> {
         let base = self.views.snapshot();
         let parked = rows::parked_all(&base)?;
-        let healable = parked.iter().filter(|p| matches!(p.code, Code::OutOfScope | Code::UnknownAuthor));
         let mut draft = Draft::new(&base);
         let mut tried = BTreeSet::new();
-        for parked in healable {
+        for parked in parked {
+            let may_heal = matches!(parked.code, Code::OutOfScope | Code::UnknownAuthor);
+            let let_in = !may_heal && rows::parked(live, parked.effect)?.is_none();
             let Some(bytes) = tables::parked_entry(&base, parked.effect)? else { continue };
-            if tried.insert(parked.place) {
+            if (may_heal || let_in) && tried.insert(parked.place) {
                 let entry = Entry::decode(&self.reader.store(), &bytes)?;
+                let Meaning { fold, scope } = self.reader.meaning().clone();
+                let book = Book { store: self.reader.store(), fold: &*fold, scope: &*scope };
+                book.unpark(&mut draft, parked.effect)?;
                 self.fold_entry(live, members, &mut draft, &entry)?;
             }
         }
