@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -56,19 +57,38 @@ struct Rules {
     all: bool,
     ports: BTreeSet<u16>,
     loss_percent: u8,
+    weather: Weather,
     dice: u64,
 }
+
+/// What a bad line does beside losing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// Each datagram waits by dice up to so long, so that later ones overtake it.
+    pub delay_ms_max: u16,
+    /// So many of a hundred arrive twice.
+    pub doubled_percent: u8,
+}
+
+/// Datagrams that wait at one time. *Full*: the next does not wait.
+const WAITING_MAX: usize = 4_096;
 
 impl Relay {
     /// Starts forwarding from a free port of the loopback to `target`.
     ///
     /// Errors: the operating system gave no socket or no thread.
     pub fn start(target: SocketAddr) -> io::Result<Self> {
-        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), target)
+    }
+
+    /// Likewise from a free port of another address of this machine. Its sockets belong to the network namespace of the
+    /// thread that calls.
+    pub fn start_on(own: IpAddr, target: SocketAddr) -> io::Result<Self> {
+        let socket = std::net::UdpSocket::bind((own, 0))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let threads_share = Arc::clone(&shared);
         let thread =
@@ -116,6 +136,13 @@ impl Relay {
         rules.dice = seed | 1;
     }
 
+    /// Delays, reorders and doubles datagrams each way, by dice that fall the same for the same seed.
+    pub fn disturb(&self, weather: Weather, seed: u64) {
+        let mut rules = self.shared.rules();
+        rules.weather = weather;
+        rules.dice = seed | 1;
+    }
+
     /// What went through so far.
     pub fn counts(&self) -> Counts {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
@@ -156,14 +183,26 @@ impl Rules {
     }
 
     fn is_lost(&mut self) -> bool {
-        if self.loss_percent == 0 {
-            return false;
+        self.loss_percent > 0 && self.roll(100) < u64::from(self.loss_percent)
+    }
+
+    /// When a datagram arrives, and when its double, if it has one.
+    fn journeys(&mut self) -> (Duration, Option<Duration>) {
+        let Weather { delay_ms_max, doubled_percent } = self.weather;
+        if self.weather == Weather::default() {
+            return (Duration::ZERO, None);
         }
+        let is_doubled = self.roll(100) < u64::from(doubled_percent);
+        let mut delay = || Duration::from_millis(self.roll(u64::from(delay_ms_max) + 1));
+        (delay(), is_doubled.then(delay))
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
         // xorshift64: no secrets here, only a spread that can be repeated.
         self.dice ^= self.dice << 13;
         self.dice ^= self.dice >> 7;
         self.dice ^= self.dice << 17;
-        (self.dice >> 32) % 100 < u64::from(self.loss_percent)
+        (self.dice >> 32) % sides
     }
 }
 
@@ -201,9 +240,10 @@ async fn forward(socket: std::net::UdpSocket, target: SocketAddr, shared: Arc<Sh
         }
         let Some(client) = clients.get_mut(&from) else { continue };
         client.heard = clock;
-        // Counted before it is sent, so that whoever holds an answer finds it counted. A refusal is as good as a loss.
+        // Counted before it is sent, so that whoever holds an answer finds it counted.
         shared.up.fetch_add(1, Relaxed);
-        let _ = client.upstream.send(&buffer[..length]).await;
+        let upstream = &client.upstream;
+        travel(&shared, &mut backs, &buffer[..length], upstream, None).await;
     }
 }
 
@@ -219,7 +259,9 @@ fn make_room(clients: &mut HashMap<SocketAddr, Client>) {
 }
 
 async fn connect(target: SocketAddr) -> io::Result<Arc<UdpSocket>> {
-    let upstream = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    // On the loopback nobody else shall reach it; elsewhere the machine chooses the address.
+    let own = if target.ip().is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let upstream = UdpSocket::bind((own, 0)).await?;
     upstream.connect(target).await?;
     Ok(Arc::new(upstream))
 }
@@ -231,13 +273,44 @@ async fn carry_back(
     shared: Arc<Shared>,
 ) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    let mut late = JoinSet::new();
     loop {
+        while late.try_join_next().is_some() {}
         // A refused port means that the target is down now; it may be back with the next datagram.
         let Ok(length) = upstream.recv(&mut buffer).await else { continue };
         if shared.passes(client) {
             shared.down.fetch_add(1, Relaxed);
-            let _ = socket.send_to(&buffer[..length], client).await;
+            travel(&shared, &mut late, &buffer[..length], &socket, Some(client)).await;
         }
+    }
+}
+
+/// Sends a datagram on, now or later, once or twice. A refusal is as good as a loss.
+async fn travel(
+    shared: &Shared,
+    late: &mut JoinSet<()>,
+    bytes: &[u8],
+    socket: &Arc<UdpSocket>,
+    to: Option<SocketAddr>,
+) {
+    let (delay, double) = shared.rules().journeys();
+    for delay in [Some(delay), double].into_iter().flatten() {
+        if delay.is_zero() || late.len() >= WAITING_MAX {
+            let _ = deliver(socket, bytes, to).await;
+            continue;
+        }
+        let (socket, bytes) = (Arc::clone(socket), bytes.to_vec());
+        late.spawn(async move {
+            tokio::time::sleep(delay).await;
+            let _ = deliver(&socket, &bytes, to).await;
+        });
+    }
+}
+
+async fn deliver(socket: &UdpSocket, bytes: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+    match to {
+        Some(client) => socket.send_to(bytes, client).await,
+        None => socket.send(bytes).await,
     }
 }
 

@@ -19,7 +19,7 @@ const TILL_SETTINGS: [&str; 1] = ["till.currency=GBP"];
 impl Shop {
     /// Opens it; every terminal sells from the catalogue and is linked to everybody when this returns.
     pub fn open(&mut self) -> Result<(), Failure> {
-        self.place(HQ, Part::Headquarters, 30, &[])?;
+        self.place(HQ, Part::Headquarters, 30, &["books.watermark_every=1s"])?;
         self.order_in(HQ, &["hqd", "init", "--name", "Head office", "--data", &self.data(HQ)])?;
         self.launch(HQ, &[])?;
         self.found(HUB, 10)?;

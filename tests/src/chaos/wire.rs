@@ -164,7 +164,9 @@ impl Wire {
         // Made anew, so that rules do not pile up.
         self.nft(name, &format!("add table inet fault_{hook}"))?;
         self.nft(name, &format!("delete table inet fault_{hook}"))?;
-        let lines: String = rules.iter().map(|rule| format!("{rule}\n")).collect();
+        // Loopback is no network: what a box says to itself arrives.
+        let card = if hook == "input" { "iifname" } else { "oifname" };
+        let lines: String = rules.iter().map(|rule| format!("{card} \"eth0\" {rule}\n")).collect();
         self.nft(name, &format!("table inet fault_{hook} {{\nchain {hook} {{\n{chain}\n{lines}}}\n}}"))
     }
 

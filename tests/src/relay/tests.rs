@@ -159,3 +159,20 @@ fn dice_fall_the_same_for_the_same_seed() {
     relay.lose(0, 3);
     assert!(ask(&client(&relay), "a").starts_with("a from"));
 }
+
+#[test]
+fn bad_weather_delays_reorders_and_doubles_but_loses_nothing() {
+    let relay = Relay::start(echo()).unwrap();
+    let client = client(&relay);
+    relay.disturb(Weather { delay_ms_max: 40, doubled_percent: 100 }, 7);
+    let words: Vec<String> = (0..20).map(|word| format!("{word:02}")).collect();
+    for word in &words {
+        client.send(word.as_bytes()).unwrap();
+    }
+    // Doubled on its way there and on its way back.
+    let mut heard: Vec<String> = (0..80).map(|_| hear(&client)[..2].to_owned()).collect();
+    assert_ne!(heard.iter().step_by(4).collect::<Vec<_>>(), words.iter().collect::<Vec<_>>());
+    heard.sort();
+    heard.dedup();
+    assert_eq!(heard, words);
+}
