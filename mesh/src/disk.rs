@@ -21,6 +21,9 @@ use std::{
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
+/// Zeros that are written and synced at once.
+const FILL_BYTES: usize = 512 << 10;
+
 /// Files by name in one directory. Every method may fail; nothing is durable before it was synced.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// The names of all files, in order.
@@ -30,6 +33,13 @@ pub trait Disk: fmt::Debug + Send + Sync {
     ///
     /// Errors: `AlreadyExists`; `StorageFull`, and then no such file is left behind.
     fn create(&self, name: &str, bytes: u64) -> io::Result<()>;
+
+    /// Writes zeros over a new file of `bytes` and syncs them, so that later syncs of what is written inside it have no
+    /// bookkeeping of the file system to wait for. It takes as long as the disk takes. A disk that has no such bookkeeping
+    /// does nothing.
+    fn fill(&self, _name: &str, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
 
     /// How long the file is, in bytes. `NotFound` where there is none.
     fn size(&self, name: &str) -> io::Result<u64>;
@@ -186,6 +196,20 @@ impl Disk for RealDisk {
             return Err(error);
         }
         self.handles().insert(name.to_owned(), Arc::new(file));
+        Ok(())
+    }
+
+    fn fill(&self, name: &str, bytes: u64) -> io::Result<()> {
+        let file = self.file(name)?;
+        let zeros = vec![0; FILL_BYTES];
+        let mut at = 0;
+        while at < bytes {
+            let part = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(zeros.len());
+            file.write_all_at(&zeros[..part], at)?;
+            // In small pieces, so that a sale's sync never waits behind all of it.
+            file.sync_data()?;
+            at += part as u64;
+        }
         Ok(())
     }
 

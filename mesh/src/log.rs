@@ -21,6 +21,7 @@ mod tests;
 
 pub use format::Position;
 pub use scan::{Record, Records};
+pub use segments::{MadeSegment, SegmentJob};
 
 use std::{io, sync::Arc};
 
@@ -44,7 +45,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, payload_bytes_max: (1 << 20) + 2048, reserve_bytes: 4 << 20 }
+        Self { segment_bytes: 8 << 20, payload_bytes_max: (1 << 20) + 2048, reserve_bytes: 4 << 20 }
     }
 }
 
@@ -56,6 +57,8 @@ pub struct Log {
     active: u32,
     active_bytes: u32,
     spare: Option<u32>,
+    /// The next segment is being made on another thread.
+    making: bool,
     salt: Salt,
     end: u32,
     synced: u32,

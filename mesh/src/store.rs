@@ -5,7 +5,7 @@
 //! production [`StoreThread`] runs it on one named thread; simulations call it inline.
 //!
 //! Invariants, in the order in which a group goes: judged (journal rules, signatures) → written to the log → folded into
-//! rows that nobody sees → synced, once → rows, heads and members shown, replies given. So whatever was acknowledged is in
+//! rows that nobody sees, while the log is synced, once → rows, heads and members shown, replies given. So whatever was acknowledged is in
 //! the log, synced; what others may take from here ([`StoreReader::frontier`]) is synced; and a failure in between leaves
 //! views and heads as they were. An entry is accepted before it is folded; one that cannot be folded is parked with a code.
 //! What was written with [`Wait::Memory`] is answered before its sync, and goes with the next one.
@@ -14,6 +14,7 @@
 
 mod commit;
 mod error;
+mod folder;
 mod forks;
 mod open;
 mod poison;
@@ -46,11 +47,12 @@ use toko_crdt::{
     sign::{PublicKey, SecretKey},
 };
 
+use folder::Folder;
 use poison::Poison;
 
 use crate::{
     disk::Disk,
-    log::{Log, LogConfig},
+    log::{Log, LogConfig, MadeSegment, SegmentJob},
     views::{Flush, FlushError, Flushed, Views},
 };
 
@@ -79,8 +81,10 @@ pub struct StoreConfig {
     pub log: LogConfig,
     /// What the database keeps of its file in memory.
     pub views_cache_bytes: usize,
-    /// Views that wait in memory for the database: from here on a checkpoint is due early.
+    /// Views that wait in memory for the database: from here on a checkpoint is worth it, once a second at most.
     pub waiting_bytes_soft: usize,
+    /// From here on it does not wait for its second.
+    pub waiting_bytes_hurry: usize,
     /// From here on nothing is saved until they have moved: the disk is full.
     pub waiting_bytes_max: usize,
 }
@@ -91,6 +95,7 @@ impl Default for StoreConfig {
             log: LogConfig::default(),
             views_cache_bytes: 16 << 20,
             waiting_bytes_soft: 4 << 20,
+            waiting_bytes_hurry: 12 << 20,
             waiting_bytes_max: 24 << 20,
         }
     }
@@ -192,7 +197,7 @@ pub struct Store {
     run: Option<Run>,
     /// The run before it, per lane.
     last_runs: BTreeMap<Lane, Run>,
-    heads: Frontier,
+    heads: Arc<Frontier>,
     /// Lines of `heads` that are written but not synced.
     unsynced: BTreeMap<JournalId, Option<Head>>,
     members: Arc<Members>,
@@ -200,7 +205,8 @@ pub struct Store {
     /// Journals that were closed just now; what we hold above is to be carried.
     closings: Vec<JournalId>,
     digests: Digests,
-    poison: Poison,
+    poison: Arc<Poison>,
+    folder: Folder,
     broken: Option<Arc<str>>,
     reader: StoreReader,
 }
@@ -242,23 +248,44 @@ impl Store {
     }
 
     /// Moves views into the database and syncs it, and makes the log ready for what comes: the whole checkpoint, here and
-    /// now. Call it once a second where [`Store::start_checkpoint`] is not used.
+    /// now. Call it when [`Store::wants_checkpoint`] says so where [`Store::start_checkpoint`] is not used.
     ///
     /// Errors: [`SaveError::DiskFull`] as a warning; the rest as in [`Store::step`].
     pub fn checkpoint(&mut self) -> Result<(), SaveError> {
+        self.keep_up()?;
+        if let Err(error) = self.log.prepare() {
+            tracing::warn!(err = %error, "the next part of the log could not be made ready");
+        }
         match self.start_checkpoint()? {
             Some(flush) => self.finish_checkpoint(flush.run()),
             None => Ok(()),
         }
     }
 
-    /// Begins a checkpoint: syncs what was only in memory, and sets views aside for a [`Flush`] on another thread.
+    /// Syncs what was only in memory, and takes back the head-room that a full disk cost. Call it once a second.
+    pub fn keep_up(&mut self) -> Result<(), SaveError> {
+        self.usable()?;
+        self.sync_log()?;
+        self.log.keep_reserve();
+        Ok(())
+    }
+
+    /// What makes the next part of the log, on any thread, if it is time for that.
+    pub fn start_segment(&mut self) -> Option<SegmentJob> {
+        self.log.start_segment()
+    }
+
+    /// Takes in what a [`SegmentJob`] made.
+    pub fn finish_segment(&mut self, made: MadeSegment) {
+        if let Err(error) = self.log.finish_segment(made) {
+            tracing::warn!(err = %error, "the next part of the log could not be made ready");
+        }
+    }
+
+    /// Begins a checkpoint: syncs the log, and sets views aside for a [`Flush`] on another thread.
     pub fn start_checkpoint(&mut self) -> Result<Option<Flush>, SaveError> {
         self.usable()?;
         self.sync_log()?;
-        if let Err(error) = self.log.prepare() {
-            tracing::warn!(err = %error, "the next part of the log could not be made ready");
-        }
         Ok(self.views.start_flush())
     }
 
@@ -279,9 +306,17 @@ impl Store {
         }
     }
 
-    /// Whether a checkpoint should not wait for its second.
+    /// Whether enough rows have gathered that moving them into the database is worth it.
+    ///
+    /// A checkpoint writes a page for nearly each row that it touches, so rare and large ones cost the disk far less than
+    /// frequent and small ones; what a start has to fold again grows with it, and stays below a tenth of a second.
     pub fn wants_checkpoint(&self) -> bool {
         self.views.waiting_bytes() > self.config.waiting_bytes_soft
+    }
+
+    /// Whether a checkpoint should not wait for its second.
+    pub fn hurries_checkpoint(&self) -> bool {
+        self.views.waiting_bytes() > self.config.waiting_bytes_hurry
     }
 
     /// Whether appending must wait until views have moved into the database.

@@ -33,6 +33,9 @@ use layers::{Rows, scan_layers};
 /// The database's file.
 pub const VIEWS_FILE: &str = "views.redb";
 
+/// Fresh rows that may wait for a moment in which nobody reads.
+const FRESH_ROWS_MAX: usize = 4096;
+
 const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("views");
 
 /// A cheap handle for reading views, on any thread.
@@ -44,6 +47,7 @@ pub struct Views {
 /// All views at one moment. It keeps what it needs; let go of it soon, since the database cannot reuse space meanwhile.
 #[derive(Clone)]
 pub struct Snapshot {
+    fresh: Arc<Rows>,
     recent: Arc<Rows>,
     moving: Option<Arc<Rows>>,
     base: Arc<Base>,
@@ -78,6 +82,8 @@ pub enum FlushError {
 
 #[derive(Debug)]
 struct Layers {
+    /// The newest rows, as long as somebody reads the recent ones.
+    fresh: Arc<Rows>,
     recent: Arc<Rows>,
     moving: Option<Arc<Rows>>,
     base: Arc<Base>,
@@ -109,7 +115,8 @@ impl Views {
         cache_bytes: usize,
     ) -> Result<Self, FlushError> {
         let base = Arc::new(open_base(&disk, file, cache_bytes)?);
-        let layers = Layers { recent: Arc::default(), moving: None, base, disk, file, cache_bytes };
+        let (fresh, recent) = (Arc::default(), Arc::default());
+        let layers = Layers { fresh, recent, moving: None, base, disk, file, cache_bytes };
         Ok(Self { shared: Arc::new(Mutex::new(layers)) })
     }
 
@@ -138,6 +145,7 @@ impl Views {
     pub fn snapshot(&self) -> Snapshot {
         let layers = self.layers();
         Snapshot {
+            fresh: Arc::clone(&layers.fresh),
             recent: Arc::clone(&layers.recent),
             moving: layers.moving.clone(),
             base: Arc::clone(&layers.base),
@@ -151,16 +159,22 @@ impl Views {
 
     /// Makes a group's rows visible, all at once.
     pub(crate) fn publish(&self, rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
-        if !rows.is_empty() {
-            // Copies the recent rows only where somebody is reading them right now.
-            Arc::make_mut(&mut self.layers().recent).extend(rows);
+        if rows.is_empty() {
+            return;
+        }
+        let mut layers = self.layers();
+        if layers.settle_fresh() {
+            Arc::make_mut(&mut layers.recent).extend(rows);
+        } else {
+            // Copies a few rows, where somebody is reading them right now.
+            Arc::make_mut(&mut layers.fresh).extend(rows);
         }
     }
 
     /// Bytes of rows that are not in the database yet.
     pub fn waiting_bytes(&self) -> usize {
         let layers = self.layers();
-        layers.recent.bytes() + layers.moving.as_ref().map_or(0, |rows| rows.bytes())
+        layers.fresh.bytes() + layers.recent.bytes() + layers.moving.as_ref().map_or(0, |rows| rows.bytes())
     }
 
     /// Sets what has gathered aside, to be moved into the database. `None` where nothing has, or a move is under way.
@@ -168,6 +182,7 @@ impl Views {
     /// The caller has synced the log up to these rows.
     pub fn start_flush(&self) -> Option<Flush> {
         let mut layers = self.layers();
+        layers.gather();
         if layers.moving.is_some() || layers.recent.is_empty() {
             return None;
         }
@@ -189,6 +204,7 @@ impl Views {
             }
             Err(error) => {
                 let mut rows = layers.moving.take().unwrap_or_default();
+                layers.gather();
                 let newer = std::mem::take(&mut layers.recent);
                 Arc::make_mut(&mut rows)
                     .extend(newer.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -205,6 +221,27 @@ impl Views {
 
     fn layers(&self) -> MutexGuard<'_, Layers> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Layers {
+    /// Takes the fresh rows among the recent ones, unless somebody reads these right now: all of them would be copied. False
+    /// if so.
+    fn settle_fresh(&mut self) -> bool {
+        if self.fresh.len() < FRESH_ROWS_MAX && Arc::get_mut(&mut self.recent).is_none() {
+            return false;
+        }
+        self.gather();
+        true
+    }
+
+    /// Takes the fresh rows among the recent ones.
+    fn gather(&mut self) {
+        if !self.fresh.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            let rows = fresh.iter().map(|(key, value)| (Arc::clone(key), value.clone()));
+            Arc::make_mut(&mut self.recent).extend(rows);
+        }
     }
 }
 
@@ -277,7 +314,8 @@ fn open_base(disk: &Arc<dyn Disk>, file: &'static str, cache_bytes: usize) -> Re
 
 impl KvRead for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        if let Some(row) = self.recent.get(key).or_else(|| self.moving.as_ref()?.get(key)) {
+        let newer = self.fresh.get(key).or_else(|| self.recent.get(key));
+        if let Some(row) = newer.or_else(|| self.moving.as_ref()?.get(key)) {
             return Ok(row.as_deref().map(<[u8]>::to_vec));
         }
         self.base.get(key)
@@ -289,7 +327,7 @@ impl KvRead for Snapshot {
         from: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), KvError> {
-        let layers = [Some(&*self.recent), self.moving.as_deref()];
+        let layers = [Some(&*self.fresh), Some(&*self.recent), self.moving.as_deref()];
         scan_layers(&layers, &*self.base, prefix, from, visit)
     }
 }

@@ -183,7 +183,10 @@ async fn knock(endpoint: &Endpoint, key: &TlsKey, dial: &Dial) -> Result<Connect
     })
 }
 
-pub(super) async fn open(connection: &Connection, kind: CodeKind) -> Result<(SendStream, RecvStream), TalkError> {
+pub(super) async fn open(
+    connection: &Connection,
+    kind: CodeKind,
+) -> Result<(SendStream, RecvStream), TalkError> {
     let (mut to, from) = connection.open_bi().await.map_err(|error| TalkError::Broken(error.to_string()))?;
     send(&mut to, &FrameV1::Knock { kind: kind_byte(kind) }).await?;
     Ok((to, from))

@@ -78,6 +78,7 @@ impl Log {
             active,
             active_bytes: offset_of(size),
             spare,
+            making: false,
             salt,
             end,
             synced: end,
@@ -89,17 +90,61 @@ impl Log {
         })
     }
 
-    /// Makes the next segment before it is needed, and takes the reserve again once there is room. Call it now and then,
-    /// out of a sale's way.
+    /// Makes the next segment before it is needed, here and now, and takes the reserve again once there is room: for whoever
+    /// has no thread to spare for [`Log::start_segment`].
     ///
     /// Errors: [`AppendLogError::DiskFull`] as a warning: appending still works until the active segment is full.
     pub fn prepare(&mut self) -> Result<(), AppendLogError> {
         self.usable()?;
-        self.reserve.keep(&*self.reader.disk);
-        if self.spare.is_none() && self.end > self.active_bytes / 4 * 3 {
-            self.make_spare(0)?;
+        self.keep_reserve();
+        match self.start_segment() {
+            Some(job) => self.finish_segment(job.run()),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Takes the reserve again once there is room.
+    pub fn keep_reserve(&mut self) {
+        self.reserve.keep(&*self.reader.disk);
+    }
+
+    /// What makes the next segment, on any thread, if it is time for that: filling it with zeros takes the disk a while, and
+    /// a sale's sync is faster in a file that is filled.
+    pub fn start_segment(&mut self) -> Option<SegmentJob> {
+        if self.broken.is_some() || self.making || self.spare.is_some() || self.end <= self.active_bytes / 2 {
+            return None;
+        }
+        self.making = true;
+        let (disk, store) = (Arc::clone(&self.reader.disk), self.reader.store);
+        Some(SegmentJob { disk, store, number: self.active + 1, bytes: self.reader.config.segment_bytes })
+    }
+
+    /// Takes the segment that was made, unless another was needed meanwhile.
+    ///
+    /// Errors: [`AppendLogError::DiskFull`] as a warning: appending still works until the active segment is full.
+    pub fn finish_segment(&mut self, made: MadeSegment) -> Result<(), AppendLogError> {
+        self.making = false;
+        self.usable()?;
+        let (disk, new) = (&self.reader.disk, ahead_name(made.number));
+        let taken = match made.result {
+            Ok(()) if self.spare.is_none() && made.number == self.active + 1 => {
+                disk.rename(&new, &segment_name(made.number)).and_then(|()| disk.sync_dir())
+            }
+            Ok(()) => {
+                return remove_if_there(&**disk, &new).map_err(|error| self.break_down("remove", &error));
+            }
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => {
+                self.spare = Some(made.number);
+                Ok(())
+            }
+            Err(error) if is_full(&error) => {
+                Err(AppendLogError::DiskFull { bytes: u64::from(self.reader.config.segment_bytes) })
+            }
+            Err(error) => Err(self.break_down("making a segment", &error)),
+        }
     }
 
     /// Gives up the reserved file so that others (the views) can write; true if there was one.
@@ -155,21 +200,62 @@ impl Log {
     }
 }
 
+/// The making of a segment ahead of need.
+#[derive(Debug)]
+#[must_use = "the segment is made when the job runs"]
+pub struct SegmentJob {
+    disk: Arc<dyn Disk>,
+    store: StoreId,
+    number: u32,
+    bytes: u32,
+}
+
+/// What came of a [`SegmentJob`]; hand it to [`Log::finish_segment`].
+#[derive(Debug)]
+#[must_use = "the log waits for it"]
+pub struct MadeSegment {
+    number: u32,
+    result: io::Result<()>,
+}
+
+impl SegmentJob {
+    /// Makes the file, under a name that the log does not read yet. Takes as long as the disk takes.
+    pub fn run(self) -> MadeSegment {
+        let new = ahead_name(self.number);
+        MadeSegment {
+            number: self.number,
+            result: fill_segment(&*self.disk, &self.store, &new, self.number, self.bytes),
+        }
+    }
+}
+
+/// What a segment is called while it is made ahead of need.
+fn ahead_name(number: u32) -> String {
+    format!("ahead-{}.new", segment_name(number))
+}
+
 /// Makes a segment file that is whole and durable, with its name, or not there.
 fn make_segment(disk: &dyn Disk, store: &StoreId, number: u32, bytes: u32) -> io::Result<()> {
     let name = segment_name(number);
     let new = format!("{name}.new");
-    remove_if_there(disk, &new)?;
-    let made = disk
-        .create(&new, u64::from(bytes))
-        .and_then(|()| disk.write_at(&new, 0, &header(store, number)))
-        .and_then(|()| disk.sync(&new));
-    if let Err(error) = made {
-        remove_if_there(disk, &new)?;
-        return Err(error);
-    }
+    fill_segment(disk, store, &new, number, bytes)?;
     disk.rename(&new, &name)?;
     disk.sync_dir()
+}
+
+/// Makes a segment under the name `new`, synced, or leaves nothing behind.
+fn fill_segment(disk: &dyn Disk, store: &StoreId, new: &str, number: u32, bytes: u32) -> io::Result<()> {
+    remove_if_there(disk, new)?;
+    let made = disk
+        .create(new, u64::from(bytes))
+        .and_then(|()| disk.fill(new, u64::from(bytes)))
+        .and_then(|()| disk.write_at(new, 0, &header(store, number)))
+        .and_then(|()| disk.sync(new));
+    if let Err(error) = made {
+        remove_if_there(disk, new)?;
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Walks from `from` to the last whole record, wipes what a torn write left behind it, and says where the log ends.

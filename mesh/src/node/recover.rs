@@ -36,11 +36,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use toko_crdt::NodeId;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::ids::StoreId;
 use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
-use toko_crdt::NodeId;
 use tracing::{debug, info, warn};
 
 /// How long the LAN is listened to.
@@ -141,7 +141,11 @@ pub async fn find_store(
         endpoints: [bind(v4)?, bind(v6).or_else(|_| bind(v4))?],
         asked: BTreeMap::new(),
         asking: JoinSet::new(),
-        found: Found { members: Members::new(root.public()), answered: Vec::new(), ladder: Ladder::default() },
+        found: Found {
+            members: Members::new(root.public()),
+            answered: Vec::new(),
+            ladder: Ladder::default(),
+        },
         root,
     };
     places.near.iter().for_each(|addr| search.ask(*addr, Distance::Near));
@@ -230,7 +234,8 @@ impl Search {
             return Err(RecoverError::OtherStore { addr: *addr });
         }
         let tried = self.asked.into_iter();
-        let tried = tried.map(|(addr, error)| (addr, error.map(|error| error.to_string()).unwrap_or_default()));
+        let tried =
+            tried.map(|(addr, error)| (addr, error.map(|error| error.to_string()).unwrap_or_default()));
         Err(RecoverError::Nobody { tried: tried.collect() })
     }
 }
@@ -292,7 +297,8 @@ impl Node {
         let mut all = Frontier::default();
         let (mut told, mut dark) = (Vec::new(), Vec::new());
         let board = shared.board();
-        for node in members.nodes().into_iter().filter(|node| *node != shared.node && members.is_member(node)) {
+        for node in members.nodes().into_iter().filter(|node| *node != shared.node && members.is_member(node))
+        {
             let settled = |line: &&crate::node::shared::Line| line.peer == node && line.settled;
             let since = board.links.values().filter(settled).map(|line| line.since.elapsed()).max();
             match (since, board.holds.get(&node)) {

@@ -73,10 +73,19 @@ pub(super) struct Want {
 pub(super) enum Done {
     Link(link::End),
     /// The root key's word for a new hub was kept; now it is a peer like any other.
-    Introduced { connection: Connection, peer: NodeId, addr: SocketAddr },
-    Dial { wanted: Wanted, result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> },
+    Introduced {
+        connection: Connection,
+        peer: NodeId,
+        addr: SocketAddr,
+    },
+    Dial {
+        wanted: Wanted,
+        result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>>,
+    },
     Newcomer,
-    Watermark { told: Option<Frontier> },
+    Watermark {
+        told: Option<Frontier>,
+    },
     Seals,
 }
 

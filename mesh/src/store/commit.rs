@@ -1,37 +1,29 @@
-//! One group: written, folded, synced, shown.
+//! One group: written, then folded and synced side by side, then shown.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use toko_crdt::{
-    Body, EffectId, Entry, Fold, JournalId, KvError, KvRead, Lane, Run, Scope, StoreId,
-    book::{Applied, Book, Code, rows, rows::Parked},
+    Body, EffectId, Entry, JournalId, KvError, KvRead, Lane, Run,
+    book::{Applied, Code, rows, rows::Parked},
     clock::UnixMicros,
     digest::Digests,
-    frontier::{Frontier, Head},
+    frontier::Head,
     ids::EntryRef,
     member::{Members, Statement},
 };
 
 use super::{
     Reply, SaveError, Store,
-    poison::Poison,
-    stage::{Group, Staged, What},
+    folder::{Folder, Ground},
+    stage::{Group, Staged},
     tables::{self, MadeFrom, RECORD_OWN},
 };
-use crate::{
-    log::{LogReader, Position},
-    views::Draft,
-};
+use crate::{log::Position, views::Draft};
 
 /// Rows that a group or a stretch of the log makes, with what the store keeps in memory beside them.
 pub(super) struct Absorb<'a> {
     draft: Draft<'a>,
-    store: StoreId,
-    fold: Arc<dyn Fold>,
-    scope: Arc<dyn Scope>,
-    poison: &'a Poison,
-    log: LogReader,
-    heads: &'a Frontier,
+    ground: &'a Ground,
     done: Absorbed,
 }
 
@@ -50,27 +42,18 @@ pub(super) struct Absorbed {
 
 impl<'a> Absorb<'a> {
     /// Begins above the views as they are in `base`.
-    pub(super) fn new(store: &'a Store, base: &'a dyn KvRead) -> Self {
+    pub(super) fn new(ground: &'a Ground, base: &'a dyn KvRead) -> Self {
         let done = Absorbed {
             rows: BTreeMap::new(),
-            digests: store.digests,
-            members: Arc::clone(&store.members),
+            digests: ground.digests,
+            members: Arc::clone(&ground.members),
             heads: BTreeMap::new(),
-            closed: store.closed.clone(),
+            closed: ground.closed.clone(),
             closings: Vec::new(),
-            last_runs: store.last_runs.clone(),
+            last_runs: ground.last_runs.clone(),
             members_changed: false,
         };
-        Self {
-            draft: Draft::new(base),
-            store: store.store_id(),
-            fold: Arc::clone(&store.fold),
-            scope: Arc::clone(&store.scope),
-            poison: &store.poison,
-            log: store.log.reader(),
-            heads: &store.heads,
-            done,
-        }
+        Self { draft: Draft::new(base), ground, done }
     }
 
     /// Takes in an accepted entry: index, head, views. Returns the code where it is parked.
@@ -104,14 +87,14 @@ impl<'a> Absorb<'a> {
             self.reconsider_statements()?;
             self.heal()?;
         }
-        let made = MadeFrom { store: self.store, fold_version: self.fold.version(), position };
+        let made = MadeFrom { store: self.ground.store, fold_version: self.ground.fold.version(), position };
         tables::put_made_from(&mut self.draft, made)?;
         Ok(Absorbed { rows: self.draft.into_rows(), ..self.done })
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<Applied, KvError> {
-        let book = Book { store: self.store, fold: &*self.fold, scope: &*self.scope };
-        if self.poison.is_marked(&entry.hash()) {
+        let book = self.ground.book();
+        if self.ground.poison.is_marked(&entry.hash()) {
             return book.park(&mut self.draft, EffectId::from(entry.hash()), entry.place(), Code::Killed);
         }
         book.apply(&mut self.draft, &mut self.done.digests, &self.done.members, entry)
@@ -119,10 +102,10 @@ impl<'a> Absorb<'a> {
 
     /// What the store itself must know of an entry: what it carries, and, where it was folded, members and forks.
     fn note(&mut self, entry: &Entry, applied: Applied) -> Result<(), KvError> {
-        let mut body = entry.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
+        let mut body = entry.body().and_then(|bytes| Body::decode(&self.ground.store, bytes).ok());
         while let Some(Body::Carried(inner)) = body {
             tables::put_carried(&mut self.draft, inner.hash())?;
-            body = inner.body().and_then(|bytes| Body::decode(&self.store, bytes).ok());
+            body = inner.body().and_then(|bytes| Body::decode(&self.ground.store, bytes).ok());
         }
         match body {
             _ if applied != Applied::Folded => Ok(()),
@@ -145,8 +128,8 @@ impl<'a> Absorb<'a> {
     /// Tries a parked effect again, from the entry that stands at its place.
     fn again(&mut self, parked: &Parked) -> Result<Option<Applied>, KvError> {
         let Some((at, _)) = tables::place(&self.draft, parked.place)? else { return Ok(None) };
-        let record = self.log.read(at).map_err(KvError::storage)?;
-        let entry = Entry::decode(&self.store, &record.payload).map_err(KvError::corrupt)?;
+        let record = self.ground.log.read(at).map_err(KvError::storage)?;
+        let entry = Entry::decode(&self.ground.store, &record.payload).map_err(KvError::corrupt)?;
         let applied = self.apply(&entry)?;
         self.note(&entry, applied)?;
         Ok(Some(applied))
@@ -155,7 +138,7 @@ impl<'a> Absorb<'a> {
     /// Takes the code away from a parked effect, whatever it is, and tries it.
     pub(super) fn retry(&mut self, effect: EffectId) -> Result<Option<Applied>, KvError> {
         let Some(parked) = rows::parked(&self.draft, effect)? else { return Ok(None) };
-        let book = Book { store: self.store, fold: &*self.fold, scope: &*self.scope };
+        let book = self.ground.book();
         book.unpark(&mut self.draft, effect)?;
         self.again(&parked)
     }
@@ -165,8 +148,12 @@ impl<'a> Absorb<'a> {
         let Some(closed) = rows::closed(&self.draft, &journal)? else { return Ok(()) };
         self.done.closed.insert(journal, closed);
         self.done.closings.push(journal);
-        let head =
-            self.done.heads.get(&journal).copied().unwrap_or_else(|| self.heads.head(&journal).copied());
+        let head = self
+            .done
+            .heads
+            .get(&journal)
+            .copied()
+            .unwrap_or_else(|| self.ground.heads.head(&journal).copied());
         if head.is_some_and(|head| head.seq > closed.at) {
             let end = tables::place(&self.draft, EntryRef { journal, seq: closed.at })?;
             self.set_head(journal, end.map(|(_, hash)| Head { seq: closed.at, hash }))?;
@@ -207,11 +194,12 @@ impl<'a> Absorb<'a> {
 
 impl Store {
     /// Writes, folds, syncs and shows a group, and settles the replies that depend on it.
-    pub(super) fn finish_group(&mut self, group: Group, replies: &mut [Reply]) {
+    pub(super) fn finish_group(&mut self, mut group: Group, replies: &mut [Reply]) {
         if group.is_empty() {
             return;
         }
-        let saved = self.make_room().and_then(|()| self.save(&group));
+        let (records, sync) = (std::mem::take(&mut group.records), group.sync);
+        let saved = self.make_room().and_then(|()| self.save(records, sync));
         match saved {
             Ok(parked) => parked.into_iter().for_each(|(reply, code)| match replies.get_mut(reply) {
                 Some(Reply::Appended(Ok(appended))) => appended.parked = Some(code),
@@ -238,49 +226,31 @@ impl Store {
         if self.must_checkpoint() { Err(SaveError::DiskFull) } else { Ok(()) }
     }
 
-    fn save(&mut self, group: &Group) -> Result<Vec<(usize, Code)>, SaveError> {
-        let records: Vec<(u8, &[u8])> =
-            group.records.iter().map(|r| (r.kind, r.payload.as_slice())).collect();
-        let positions = self.log.append(&records)?;
-        let (absorbed, parked) = self
-            .fold_group(&group.records, &positions)
-            .map_err(|error| self.break_down(&error.to_string()))?;
-        if group.sync {
-            self.log.sync()?;
-        }
+    /// Where nothing waits for a sync, the fold is not worth another thread.
+    fn save(&mut self, records: Vec<Staged>, sync: bool) -> Result<Vec<(usize, Code)>, SaveError> {
+        let bytes: Vec<(u8, &[u8])> = records.iter().map(|r| (r.kind, r.payload.as_slice())).collect();
+        let positions = self.log.append(&bytes)?;
+        let job = self.fold_job(records, positions);
+        let folder = if sync { &self.folder } else { &Folder::Inline };
+        let folding = folder.start(job);
+        let synced = if sync { self.log.sync() } else { Ok(()) };
+        let folded = folder.finish(folding);
+        synced?;
+        let (absorbed, parked) = folded.map_err(|error| self.break_down(&error.to_string()))?;
         self.show(absorbed);
-        if group.sync {
+        if sync {
             self.show_synced();
         }
         Ok(parked)
     }
 
-    fn fold_group(
-        &self,
-        records: &[Staged],
-        positions: &[Position],
-    ) -> Result<(Absorbed, Vec<(usize, Code)>), KvError> {
-        let base = self.views.snapshot();
-        let mut absorb = Absorb::new(self, &base);
-        let mut parked = Vec::new();
-        for (record, at) in records.iter().zip(positions) {
-            match &record.what {
-                What::Entry(entry) => {
-                    let code = absorb.entry(record.kind, entry, *at)?;
-                    parked.extend(record.reply.zip(code));
-                }
-                What::Statement(statement) => absorb.statement(statement)?,
-            }
-        }
-        Ok((absorb.finish(self.log.end())?, parked))
-    }
-
     /// Makes what was absorbed the state of the store.
     pub(super) fn show(&mut self, absorbed: Absorbed) {
+        let heads = Arc::make_mut(&mut self.heads);
         for (journal, head) in absorbed.heads {
             match head {
-                Some(head) => self.heads.set(journal, head),
-                None => self.heads.remove(&journal),
+                Some(head) => heads.set(journal, head),
+                None => heads.remove(&journal),
             }
             self.unsynced.insert(journal, head);
         }

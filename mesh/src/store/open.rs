@@ -14,6 +14,7 @@ use toko_crdt::{
 use super::{
     OpenStoreError, SaveError, Store, StoreReader, StoreSetup,
     commit::Absorb,
+    folder::Folder,
     poison::{Guard, Poison},
     reader::Meaning,
     tables::{self, MadeFrom, RECORD_OWN, RECORD_RECEIVED, RECORD_STATEMENT},
@@ -61,13 +62,13 @@ impl Store {
             fold: setup.fold,
             scope: setup.scope,
             config: setup.config,
-            poison: Poison::load(&*setup.disk, fold_version)?,
+            poison: Arc::new(Poison::load(&*setup.disk, fold_version)?),
             disk: setup.disk,
             views,
             clock: Clock::default(),
             run: None,
             last_runs: kept.last_runs,
-            heads: kept.heads,
+            heads: Arc::new(kept.heads),
             unsynced: BTreeMap::new(),
             members: Arc::new(members),
             closings: kept.closed.keys().copied().collect(),
@@ -75,6 +76,7 @@ impl Store {
             digests: kept.digests,
             broken: None,
             reader,
+            folder: Folder::Inline,
             log,
         };
         opened.reader.set_members(&opened.members);
@@ -121,15 +123,15 @@ impl Store {
         if record.kind != RECORD_STATEMENT {
             let hash = read_entry(&self.store_id(), record)?.hash();
             tracing::error!(entry = %hash.short(), "an entry that kills this process is parked");
-            self.poison.mark(&*self.disk, hash)?;
+            Arc::make_mut(&mut self.poison).mark(&*self.disk, hash)?;
         }
         Ok(())
     }
 
     fn fold_again(&mut self, group: &[Record], end: Position) -> Result<(), OpenStoreError> {
         let store = self.store_id();
-        let base = self.views.snapshot();
-        let mut absorb = Absorb::new(self, &base);
+        let (ground, base) = (self.ground(), self.views.snapshot());
+        let mut absorb = Absorb::new(&ground, &base);
         for record in group {
             match record.kind {
                 RECORD_OWN | RECORD_RECEIVED => {
@@ -143,7 +145,7 @@ impl Store {
             }
         }
         let absorbed = absorb.finish(end)?;
-        drop(base);
+        drop((ground, base));
         self.show(absorbed);
         Ok(())
     }

@@ -27,7 +27,7 @@ const RECORDS_PER_GROUP: u64 = 256;
 const NOTE_BYTES_MAX: u64 = 64 << 10;
 
 /// The marked entries. A mark is of one fold: another one tries for itself, as careful as the first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Poison {
     fold_version: u32,
     marked: BTreeSet<Hash>,

@@ -3,6 +3,8 @@
 //! What comes of it stands in no log: it follows from the log, and a build that makes the views anew comes to the same. So it
 //! is moved into the database at once, and a process that dies on the way finds everything as it was, marks included.
 
+use std::sync::Arc;
+
 use toko_crdt::{
     EffectId, KvError,
     book::{Applied, Code, rows},
@@ -28,16 +30,17 @@ impl Store {
         let base = self.views.snapshot();
         for effect in effects {
             if rows::parked(&base, *effect)?.is_some_and(|parked| parked.code == Code::Killed) {
-                self.poison.forgive(&toko_crdt::Hash(effect.0));
+                Arc::make_mut(&mut self.poison).forgive(&toko_crdt::Hash(effect.0));
             }
         }
-        let mut absorb = Absorb::new(self, &base);
+        let ground = self.ground();
+        let mut absorb = Absorb::new(&ground, &base);
         let mut out = Vec::with_capacity(effects.len());
         for effect in effects {
             out.push(absorb.retry(*effect)?);
         }
         let absorbed = absorb.finish(self.log.end())?;
-        drop(base);
+        drop((ground, base));
         self.show(absorbed);
         Ok(out)
     }

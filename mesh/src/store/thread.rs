@@ -1,7 +1,8 @@
 //! The store on one named thread: whatever waits when a sync ends goes into the next group.
 //!
-//! The inbox is bounded; when it is full, senders wait. Views move into the database once a second on a second thread, so
-//! that its sync is in nobody's way. There is no other timer. On a simulated machine both are one task.
+//! The inbox is bounded; when it is full, senders wait. Once a second what was answered from memory is synced; there is no
+//! other timer. Views move into the database when enough of them have gathered, on a second thread, so that its sync is in
+//! nobody's way; a third folds each group while its log is synced. On a simulated machine all are one task.
 
 use std::{
     fmt, io,
@@ -21,14 +22,20 @@ use toko_crdt::{
 
 use super::{Append, Appended, IngestError, Ingested, Reply, Request, SaveError, Store, StoreReader};
 use crate::machine::{Machine, Patience};
-use crate::views::{Flush, Flushed};
+use crate::{
+    log::{MadeSegment, SegmentJob},
+    views::{Flush, Flushed},
+};
 
 /// Requests that may wait; more, and senders wait.
 const INBOX_MAX: usize = 1024;
 /// Requests that go into one group at most.
 const GROUP_MAX: usize = 256;
-/// How often views move into the database.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// How often what was answered from memory is synced.
+const KEEP_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// How much the thread of the views stands back: its work is due in minutes, a sale's in microseconds.
+const PATIENT: i32 = 10;
 
 /// Reads the wall clock, as good as it is.
 pub type WallClock = Arc<dyn Fn() -> UnixMicros + Send + Sync>;
@@ -63,17 +70,18 @@ impl StoreThread {
     /// Runs `store` on a thread of its own.
     ///
     /// Errors: the machine gives no more threads.
-    pub fn start(store: Store, clock: WallClock) -> io::Result<Self> {
+    pub fn start(mut store: Store, clock: WallClock) -> io::Result<Self> {
+        store.fold_beside_syncs()?;
         let (inbox, messages) = mpsc::channel(INBOX_MAX);
         let reader = store.reader();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let (flushes, flusher) = start_flusher()?;
+        let (chores, helper) = start_helper()?;
         let join = std::thread::Builder::new().name("toko-store".to_owned()).spawn(move || {
-            let mover = Mover::Thread { flushes, flushed: flusher.done, flushing: false };
+            let mover = Mover::Thread { chores, done: helper.done, flushing: false };
             let driver = Driver { store, clock, messages, mover };
             runtime.block_on(driver.run());
             // The other thread ends when its inbox has gone, which it has.
-            drop(flusher.join.join());
+            drop(helper.join.join());
         })?;
         Ok(Self { handle: StoreHandle { inbox, reader }, work: Work::Thread(join) })
     }
@@ -219,23 +227,52 @@ fn mismatch(reply: &Reply) -> SaveError {
     SaveError::Stopped
 }
 
-struct Flusher {
-    done: mpsc::UnboundedReceiver<Flushed>,
+struct Helper {
+    done: mpsc::UnboundedReceiver<Done>,
     join: JoinHandle<()>,
 }
 
-/// The thread on which views move into the database. At most one move is under way, so its queues hold one.
-fn start_flusher() -> io::Result<(std_mpsc::Sender<Flush>, Flusher)> {
-    let (flushes, inbox) = std_mpsc::channel::<Flush>();
+/// What takes the disk longer than a sale should wait.
+enum Chore {
+    Flush(Flush),
+    Segment(SegmentJob),
+}
+
+enum Done {
+    Flushed(Flushed),
+    Segment(MadeSegment),
+}
+
+impl Chore {
+    fn run(self) -> Done {
+        match self {
+            Self::Flush(flush) => Done::Flushed(flush.run()),
+            Self::Segment(job) => Done::Segment(job.run()),
+        }
+    }
+}
+
+/// The thread on which views move into the database and segments are made. At most one of each is under way, so its
+/// queues hold two.
+fn start_helper() -> io::Result<(std_mpsc::Sender<Chore>, Helper)> {
+    let (chores, inbox) = std_mpsc::channel::<Chore>();
     let (report, done) = mpsc::unbounded_channel();
     let join = std::thread::Builder::new().name("toko-views".to_owned()).spawn(move || {
-        while let Ok(flush) = inbox.recv() {
-            if report.send(flush.run()).is_err() {
+        be_patient();
+        while let Ok(chore) = inbox.recv() {
+            if report.send(chore.run()).is_err() {
                 return;
             }
         }
     })?;
-    Ok((flushes, Flusher { done, join }))
+    Ok((chores, Helper { done, join }))
+}
+
+/// Lets whoever serves a cashier go first. On Linux this is about the calling thread alone.
+fn be_patient() {
+    if let Err(error) = rustix::process::setpriority_process(None, PATIENT) {
+        tracing::debug!(err = %error, "the thread of the views runs as urgently as the others");
+    }
 }
 
 struct Driver {
@@ -245,23 +282,26 @@ struct Driver {
     mover: Mover,
 }
 
-/// Who moves views into the database.
+/// Who does what takes the disk long.
 enum Mover {
     /// Another thread.
-    Thread { flushes: std_mpsc::Sender<Flush>, flushed: mpsc::UnboundedReceiver<Flushed>, flushing: bool },
+    Thread { chores: std_mpsc::Sender<Chore>, done: mpsc::UnboundedReceiver<Done>, flushing: bool },
     /// The driver itself, on a machine whose disk answers at once and says how long that took.
     Here(Machine),
 }
 
 impl Mover {
-    /// Begins a move. What it came to, where that is known at once.
-    fn start(&mut self, flush: Flush) -> Option<Flushed> {
+    /// Begins a chore. What it came to, where that is known at once.
+    fn start(&mut self, chore: Chore) -> Option<Done> {
         match self {
-            Self::Thread { flushes, flushing, .. } => {
-                *flushing = flushes.send(flush).is_ok();
+            Self::Thread { chores, flushing, .. } => {
+                let flush = matches!(chore, Chore::Flush(_));
+                // Where the thread has ended, the log makes its segments when it needs them.
+                let taken = chores.send(chore).is_ok();
+                *flushing |= flush && taken;
                 None
             }
-            Self::Here(_) => Some(flush.run()),
+            Self::Here(_) => Some(chore.run()),
         }
     }
 
@@ -269,12 +309,14 @@ impl Mover {
         matches!(self, Self::Thread { flushing: true, .. })
     }
 
-    /// Waits for the end of a move, for ever where none is under way. `None` where the thread is gone.
-    async fn done(&mut self) -> Option<Flushed> {
+    /// Waits for the end of a chore, for ever where none is under way. `None` where the thread is gone.
+    async fn done(&mut self) -> Option<Done> {
         match self {
-            Self::Thread { flushed, flushing, .. } => {
-                let done = flushed.recv().await;
-                *flushing = false;
+            Self::Thread { done, flushing, .. } => {
+                let done = done.recv().await;
+                if !matches!(done, Some(Done::Segment(_))) {
+                    *flushing = false;
+                }
                 done
             }
             Self::Here(_) => std::future::pending().await,
@@ -294,12 +336,13 @@ impl Mover {
 
 impl Driver {
     async fn run(mut self) {
-        let mut checkpoint = tokio::time::interval(CHECKPOINT_EVERY);
-        checkpoint.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut second = tokio::time::interval(KEEP_UP_EVERY);
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                Some(flushed) = self.mover.done() => self.end_checkpoint(flushed),
+                Some(done) = self.mover.done() => self.take(done),
+                _ = second.tick() => self.keep_up(),
                 message = self.messages.recv() => match message {
                     Some(message) => if let Some(stopped) = self.work_off(message).await {
                         let result = self.settle().await;
@@ -314,7 +357,6 @@ impl Driver {
                         return;
                     }
                 },
-                _ = checkpoint.tick() => self.start_checkpoint(),
             }
         }
     }
@@ -345,7 +387,7 @@ impl Driver {
                 drop(reply.send(answer));
             }
         }
-        if self.store.wants_checkpoint() {
+        if self.store.hurries_checkpoint() {
             self.start_checkpoint();
         }
         match then {
@@ -360,22 +402,46 @@ impl Driver {
 
     /// Waits for the database where far too much waits for it.
     async fn make_room(&mut self) {
-        if self.store.must_checkpoint()
-            && self.mover.is_moving()
-            && let Some(flushed) = self.mover.done().await
+        if self.store.must_checkpoint() {
+            self.moved().await;
+        }
+    }
+
+    /// Waits until no move into the database is under way.
+    async fn moved(&mut self) {
+        while self.mover.is_moving()
+            && let Some(done) = self.mover.done().await
         {
-            self.end_checkpoint(flushed);
+            self.take(done);
+        }
+    }
+
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Flushed(flushed) => self.end_checkpoint(flushed),
+            Done::Segment(made) => self.store.finish_segment(made),
         }
     }
 
     /// A whole checkpoint, waited for.
     async fn settle(&mut self) -> Result<(), SaveError> {
-        if self.mover.is_moving()
-            && let Some(flushed) = self.mover.done().await
-        {
-            self.end_checkpoint(flushed);
-        }
+        self.moved().await;
         self.store.checkpoint()
+    }
+
+    fn keep_up(&mut self) {
+        if self.store.broken().is_some() {
+            return;
+        }
+        if let Err(error) = self.store.keep_up() {
+            tracing::error!(err = %error, "what was in memory could not be synced");
+        }
+        if let Some(job) = self.store.start_segment() {
+            self.start(Chore::Segment(job));
+        }
+        if self.store.wants_checkpoint() {
+            self.start_checkpoint();
+        }
     }
 
     fn start_checkpoint(&mut self) {
@@ -383,13 +449,15 @@ impl Driver {
             return;
         }
         match self.store.start_checkpoint() {
-            Ok(Some(flush)) => {
-                if let Some(flushed) = self.mover.start(flush) {
-                    self.end_checkpoint(flushed);
-                }
-            }
+            Ok(Some(flush)) => self.start(Chore::Flush(flush)),
             Ok(None) => {}
             Err(error) => tracing::error!(err = %error, "the checkpoint failed"),
+        }
+    }
+
+    fn start(&mut self, chore: Chore) {
+        if let Some(done) = self.mover.start(chore) {
+            self.take(done);
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -29,6 +29,8 @@ pub(super) struct DiskBackend {
 #[derive(Debug, Default)]
 struct State {
     let_go: AtomicBool,
+    /// Bytes that were written since the last sync.
+    unsynced: AtomicUsize,
     /// Whether there is a shadow: readers look here first, so that none waits for a writer's disk.
     ran_full: AtomicBool,
     shadow: Mutex<Option<Shadow>>,
@@ -42,6 +44,8 @@ struct Shadow {
 }
 
 const PAGE_BYTES: usize = 4096;
+/// Bytes that are written before the disk is asked to take them: the sync of a sale never waits behind more.
+const PACE_BYTES: usize = 128 << 10;
 
 impl DiskBackend {
     pub(super) fn open(disk: Arc<dyn Disk>, name: &'static str) -> io::Result<Self> {
@@ -98,6 +102,16 @@ impl DiskBackend {
             Some(shadow) => in_memory(self, shadow),
             None => Ok(()),
         }
+    }
+
+    /// Hands the disk what was written in pieces, instead of all at the end.
+    fn keep_pace(&self, bytes: usize) -> io::Result<()> {
+        let unsynced = self.state.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if unsynced < PACE_BYTES {
+            return Ok(());
+        }
+        self.state.unsynced.store(0, Ordering::Relaxed);
+        self.disk.sync(self.name)
     }
 
     /// A page as the shadow has it, else as the file has it; zeros beyond its end.
@@ -177,7 +191,10 @@ impl StorageBackend for DiskBackend {
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.change(
-            || self.disk.write_at(self.name, offset, data),
+            || {
+                self.disk.write_at(self.name, offset, data)?;
+                self.keep_pace(data.len())
+            },
             |backend, shadow| {
                 for (number, within, done, count) in Shadow::stretches(offset, data.len()) {
                     let mut page = backend.page(shadow, number)?;

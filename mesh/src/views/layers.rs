@@ -35,6 +35,10 @@ impl Rows {
         self.rows.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// What the rows take in memory, roughly.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
