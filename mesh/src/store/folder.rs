@@ -68,7 +68,7 @@ pub(super) enum Folder {
 /// A fold that is under way.
 #[must_use]
 pub(super) enum Folding {
-    Done(Folded),
+    Done(Box<Folded>),
     Beside,
 }
 
@@ -115,10 +115,10 @@ impl Folder {
     /// Begins to fold. Call [`Folder::finish`] before anything else.
     pub(super) fn start(&self, job: FoldJob) -> Folding {
         match self {
-            Self::Inline => Folding::Done(job.run()),
+            Self::Inline => Folding::Done(Box::new(job.run())),
             Self::Beside { jobs, .. } => match jobs.send(job) {
                 Ok(()) => Folding::Beside,
-                Err(_) => Folding::Done(Err(ended())),
+                Err(_) => Folding::Done(Box::new(Err(ended()))),
             },
         }
     }
@@ -126,7 +126,7 @@ impl Folder {
     /// Waits for the fold.
     pub(super) fn finish(&self, folding: Folding) -> Folded {
         match (folding, self) {
-            (Folding::Done(folded), _) => folded,
+            (Folding::Done(folded), _) => *folded,
             (Folding::Beside, Self::Beside { done, .. }) => done.recv().unwrap_or_else(|_| Err(ended())),
             (Folding::Beside, Self::Inline) => Err(ended()),
         }
