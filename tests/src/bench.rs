@@ -124,8 +124,8 @@ pub struct Pace {
     pub idle: Duration,
     /// Power cuts.
     pub restarts: usize,
-    /// Sales at one a second.
-    pub paced: u64,
+    /// Sales whose written bytes are counted.
+    pub written: u64,
 }
 
 impl Pace {
@@ -143,7 +143,7 @@ impl Pace {
             rush: seconds(12),
             idle: seconds(20),
             restarts: 5,
-            paced: 8,
+            written: 3_000,
         };
         if !quick {
             return full;
@@ -156,7 +156,7 @@ impl Pace {
             rush: seconds(4),
             idle: seconds(5),
             restarts: 3,
-            paced: 4,
+            written: 400,
             ..full
         }
     }
@@ -306,8 +306,7 @@ fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     let mut written = Written::default();
     if bench.wants(WRITTEN) {
         say("bytes written");
-        written.sell(&shop, 200, None)?;
-        written.sell(&shop, bench.pace.paced, Some(Duration::from_secs(1)))?;
+        written.sell(&shop, bench.pace.written)?;
     }
     if bench.wants_any(&[MEMORY, IDLE]) {
         say("a day's sales on three terminals");

@@ -51,7 +51,15 @@ mod run_alone {
         let (at, nobody) = (shop.tills[0].listen.to_string(), crate::rig::udp().to_string());
         let recover = |code: &str, peer: &str| {
             refused(&[
-                "hubd", "recover", code, "--peer", peer, "--data", text(&data), "--set", "links.mdns=false",
+                "hubd",
+                "recover",
+                code,
+                "--peer",
+                peer,
+                "--data",
+                text(&data),
+                "--set",
+                "links.mdns=false",
             ])
         };
         let before = shop.hub.books().unwrap();
