@@ -181,28 +181,15 @@ impl Api {
 
     /// Reads a command, has it done once for its key, and shows the answer.
     async fn act(&self, operation: Operation, asked: Asked<'_>) -> Result<(StatusCode, Value), ApiError> {
-        let t0 = std::time::Instant::now();
         let key = read_key(asked.headers)?;
         no_query(&asked.query, &[])?;
         let mut body = Object::body(&asked.bytes)?;
         let canonical = format!("{}\n{}", asked.line, body.canonical());
         let command = read::command(operation, &asked.params, &mut body, self.setup.shelf.currency())?;
         body.done()?;
-        let t1 = std::time::Instant::now();
-        let issell = matches!(operation, Operation::Sell);
         let answer = self.setup.till.act(idem(key, canonical.as_bytes()), command).await?;
-        let t2 = std::time::Instant::now();
         let status = if read::creates(operation) { StatusCode::CREATED } else { StatusCode::OK };
-        let a = self.shown().answer(&answer);
-        if issell {
-            crate::till::prof(format!(
-                "API {} {} {}",
-                (t1 - t0).as_micros(),
-                (t2 - t1).as_micros(),
-                t2.elapsed().as_micros()
-            ));
-        }
-        Ok((status, a))
+        Ok((status, self.shown().answer(&answer)))
     }
 
     fn shown(&self) -> show::Shown<'_> {

@@ -145,18 +145,3 @@ impl Work {
         self.clerk.settle().await;
     }
 }
-
-pub fn prof(line: String) {
-    use std::io::Write;
-    static M: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
-    if let Ok(mut m) = M.lock() {
-        m.push(line);
-        if m.len() >= 1000 {
-            if let Ok(mut f) = std::fs::OpenOptions::new().create(true).append(true).open("/tmp/prof-api.txt")
-            {
-                let _ = writeln!(f, "{}", m.join("\n"));
-            }
-            m.clear();
-        }
-    }
-}

@@ -162,11 +162,7 @@ impl Clerk {
         if let Some(effect) = self.used(&idem)? {
             return Ok(Arc::new(self.replay(&idem, &command, effect)?));
         }
-        let t0 = std::time::Instant::now();
         self.before(&command).await?;
-        if matches!(command, Command::Sell { .. }) {
-            super::prof(format!("BEFORE {}", t0.elapsed().as_micros()));
-        }
         let from_memory = command.from_memory();
         let answer = Arc::new(self.execute(idem, command).await?);
         // What is durable is known from the views, whole carts and sales included.

@@ -22,7 +22,6 @@ impl Clerk {
         tenders: Vec<Tender>,
         about: About,
     ) -> Result<Answer, Refusal> {
-        let t0 = std::time::Instant::now();
         self.mine_still(cart)?;
         let mut given = Vec::new();
         for taken in self.tenders_of(cart)? {
@@ -43,18 +42,10 @@ impl Clerk {
         close_sale(&draft)?;
         draft.occasion = self.occasion(&about).await?;
         let sale = close_sale(&draft)?;
-        let t1 = std::time::Instant::now();
         let seen = self.commit(idem, sale).await?;
-        let t2 = std::time::Instant::now();
         self.carts.remove(&cart);
         // Tidies the list of open carts; the books say already that it is sold.
         self.post_op(None, What::CartClosed(custody::close(cart, Some(seen.id)))).await;
-        super::prof(format!(
-            "SELL {} {} {}",
-            (t1 - t0).as_micros(),
-            (t2 - t1).as_micros(),
-            t2.elapsed().as_micros()
-        ));
         Ok(Answer::Sale(Box::new(seen)))
     }
 
