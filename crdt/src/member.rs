@@ -3,6 +3,10 @@
 //! The store's root key signs only who is hub in which term, and who is headquarters. The hub of a term enrols and revokes
 //! terminals. Nothing here expires by a clock, and nothing is ever taken out of the set: a revocation is one more statement.
 //! Equal terms: the hub with the lower key is the hub; harmless, since all that a hub writes commutes.
+//!
+//! Hubs rank by term, then by the lower key. A hub's word against another hub counts only if it ranks higher, so a hub that
+//! was succeeded, or stolen, deposes nobody. Once a hub is revoked nothing that it signed lets anybody in or keeps anybody out;
+//! whoever revokes it says again what of that should stand. All of this is judged from the set alone, in any order.
 
 use crate::codec::{self, CodecError};
 use crate::frontier::Frontier;
@@ -10,8 +14,6 @@ use crate::hash::Hash;
 use crate::ids::{NodeId, StoreId};
 use crate::sign::{PublicKey, SecretKey, Signature};
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// The largest encoded statement; a revocation carries a frontier.
@@ -195,184 +197,6 @@ pub fn name_is_sane(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control) && name.trim() == name
 }
 
-/// All statements that a node holds about its store.
-#[derive(Clone, Debug)]
-pub struct Members {
-    store: StoreId,
-    root: PublicKey,
-    statements: BTreeMap<Hash, Statement>,
-    /// What the statements say of each node, kept with every [`Members::add`]: asked for with every entry.
-    records: BTreeMap<NodeId, Record>,
-    /// Every term's hub keys.
-    hubs: BTreeSet<(u64, PublicKey)>,
-}
-
-/// All that statements say of one node.
-#[derive(Clone, Default, Debug)]
-struct Record {
-    key: Option<PublicKey>,
-    roles: Roles,
-    cut: Option<Frontier>,
-}
-
-static STRANGER: Roles = Roles { hub_terms: Vec::new(), headquarters: false, terminal: Vec::new() };
-
-impl Members {
-    /// The empty set of the store with this root key.
-    #[must_use]
-    pub fn new(root: PublicKey) -> Self {
-        let (statements, records, hubs) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { store: StoreId::of(&root), root, statements, records, hubs }
-    }
-
-    /// The store.
-    #[must_use]
-    pub fn store(&self) -> &StoreId {
-        &self.store
-    }
-
-    /// The root key, whose hash is the store.
-    #[must_use]
-    pub fn root(&self) -> &PublicKey {
-        &self.root
-    }
-
-    /// Takes a statement in. `false` when it was there already.
-    ///
-    /// Errors: other store, bad signature, an issuer that may not say this (perhaps a statement about the issuer is
-    /// missing: offer them in the order root first). The set is then unchanged.
-    pub fn add(&mut self, statement: Statement) -> Result<bool, StatementError> {
-        if statement.store != self.store {
-            let (theirs, ours) = (statement.store.short(), self.store.short());
-            return Err(StatementError::OtherStore { theirs, ours });
-        }
-        let hash = statement.hash();
-        if self.statements.contains_key(&hash) {
-            return Ok(false);
-        }
-        if self.statements.len() >= STATEMENTS_MAX {
-            return Err(StatementError::Full);
-        }
-        let allowed = match &statement.claim {
-            Claim::Hub { .. } | Claim::Headquarters { .. } => statement.issuer == self.root,
-            Claim::Terminal { term, .. } | Claim::Revoked { term, .. } => {
-                self.is_hub_key(&statement.issuer, *term)
-            }
-        };
-        if !allowed {
-            return Err(StatementError::Issuer);
-        }
-        if !statement.verify() && !crate::mutant!("trust-unsigned-statement") {
-            return Err(StatementError::Signature);
-        }
-        self.note(&statement);
-        self.statements.insert(hash, statement);
-        Ok(true)
-    }
-
-    fn note(&mut self, statement: &Statement) {
-        let record = self.records.entry(statement.subject()).or_default();
-        match &statement.claim {
-            Claim::Hub { term, key } => {
-                record.key = Some(*key);
-                record.roles.hub_terms.push(*term);
-                record.roles.hub_terms.sort_unstable();
-                self.hubs.insert((*term, *key));
-            }
-            Claim::Headquarters { key } => {
-                record.key = Some(*key);
-                record.roles.headquarters = true;
-            }
-            Claim::Terminal { key, number, name, .. } => {
-                record.key = Some(*key);
-                record.roles.terminal.push((*number, name.clone()));
-                record.roles.terminal.sort_unstable();
-            }
-            Claim::Revoked { cut, .. } => record.cut.get_or_insert_default().join(cut),
-        }
-    }
-
-    fn is_hub_key(&self, key: &PublicKey, at: u64) -> bool {
-        self.hubs.contains(&(at, *key)) || crate::mutant!("anybody-enrols")
-    }
-
-    /// All statements, root's first, so that another set can take them in this order.
-    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
-        let by_root = |s: &&Statement| matches!(s.claim, Claim::Hub { .. } | Claim::Headquarters { .. });
-        self.statements.values().filter(by_root).chain(self.statements.values().filter(move |s| !by_root(s)))
-    }
-
-    /// A hash over the set, so that two nodes see cheaply whether theirs are equal.
-    #[must_use]
-    pub fn root_hash(&self) -> Hash {
-        let hashes: Vec<&[u8]> = self.statements.keys().map(|hash| hash.0.as_slice()).collect();
-        Hash::of("toko/members/1", &hashes)
-    }
-
-    /// What a node may be. *Shape*: empty roles for a stranger.
-    #[must_use]
-    pub fn roles(&self, node: &NodeId) -> Roles {
-        self.roles_of(node).clone()
-    }
-
-    /// What a node may be, without a copy. *Shape*: empty roles for a stranger.
-    #[must_use]
-    pub fn roles_of(&self, node: &NodeId) -> &Roles {
-        self.records.get(node).map_or(&STRANGER, |record| &record.roles)
-    }
-
-    /// The key of a node that some statement names, member or revoked.
-    #[must_use]
-    pub fn key(&self, node: &NodeId) -> Option<PublicKey> {
-        self.records.get(node)?.key
-    }
-
-    /// Whether links with this node are allowed: it has a role and nobody revoked it.
-    #[must_use]
-    pub fn is_member(&self, node: &NodeId) -> bool {
-        self.records.get(node).is_some_and(|record| {
-            let revoked = record.cut.is_some() && !crate::mutant!("revoked-stays-member");
-            record.roles.any() && !revoked
-        })
-    }
-
-    /// The cut of a revocation of this node: the union of all cuts.
-    #[must_use]
-    pub fn revoked(&self, node: &NodeId) -> Option<Frontier> {
-        self.records.get(node)?.cut.clone()
-    }
-
-    /// The hub: highest term, then lowest key. A revoked hub is none.
-    #[must_use]
-    pub fn hub(&self) -> Option<(u64, NodeId)> {
-        let standing = self.hubs.iter().map(|(term, key)| (*term, *key, NodeId::of(key)));
-        let standing =
-            standing.filter(|(_, _, node)| self.records.get(node).is_some_and(|record| record.cut.is_none()));
-        let rank = |term: u64| if crate::mutant!("old-term-stands") { u64::MAX - term } else { term };
-        standing.max_by_key(|(term, key, _)| (rank(*term), Reverse(*key))).map(|(term, _, node)| (term, node))
-    }
-
-    /// The highest term that the root key has spoken of; 0 before the first.
-    #[must_use]
-    pub fn last_term(&self) -> u64 {
-        self.hubs.last().map_or(0, |(term, _)| *term)
-    }
-
-    /// Headquarters, where the store has one.
-    #[must_use]
-    pub fn headquarters(&self) -> Vec<NodeId> {
-        let named =
-            self.records.iter().filter(|(_, record)| record.roles.headquarters && record.cut.is_none());
-        named.map(|(node, _)| *node).collect()
-    }
-
-    /// All nodes that have a role, revoked ones too.
-    #[must_use]
-    pub fn nodes(&self) -> Vec<NodeId> {
-        self.records.keys().copied().collect()
-    }
-}
-
 impl Roles {
     /// Whether there is any role.
     #[must_use]
@@ -417,6 +241,10 @@ enum ClaimV1 {
     Terminal { term: u64, key: [u8; 32], number: u16, name: String },
     Revoked { term: u64, node: [u8; 32], cut: Vec<u8> },
 }
+
+mod set;
+
+pub use set::Members;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,9 @@ mod noise;
 #[path = "laws/replica.rs"]
 mod replica;
 #[cfg(test)]
+#[path = "laws/succession.rs"]
+mod succession;
+#[cfg(test)]
 #[path = "laws/views.rs"]
 mod views;
 #[cfg(test)]
