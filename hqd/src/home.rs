@@ -3,6 +3,7 @@
 //! ```text
 //! headquarters.toml          the sentinel: made by `hqd init`, never by `hqd run`
 //! lock                       held by the running hqd
+//! port.key                   the port's secret, drawn at the first start: peers of a killed hqd are told by the next one, mode 0600
 //! hqd.toml  hqd.sock         settings, where there are any; the control socket
 //! stores/FINGERPRINT/        one store, named by the fingerprint of headquarters' key for it
 //!     store.toml             what people call it, its currency, and its root key once it has joined
@@ -27,6 +28,7 @@ use toko_retail::currency::Currency;
 
 const SENTINEL: &str = "headquarters.toml";
 const LOCK: &str = "lock";
+const PORT_KEY: &str = "port.key";
 const STORES: &str = "stores";
 const ABOUT: &str = "store.toml";
 const KEY: &str = "key";
@@ -192,6 +194,28 @@ impl Home {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The port's secret. It is no identity: it makes the tokens by which peers that still talk to a dead process learn at once
+    /// that it is gone. `fresh` is taken where there is none yet.
+    ///
+    /// Errors: the disk; a file that holds no key.
+    pub fn port_key(&self, fresh: &[u8; 32]) -> Result<SecretKey, HomeError> {
+        let path = self.dir.join(PORT_KEY);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let broken = || HomeError::Broken {
+                    path: path.display().to_string(),
+                    why: "it holds no key; remove it, and a new one is made".into(),
+                };
+                Ok(SecretKey::from_seed(unhex::<32>(text.trim()).ok_or_else(broken)?))
+            }
+            Err(problem) if problem.kind() == io::ErrorKind::NotFound => {
+                write_whole(&path, &hex(fresh))?;
+                Ok(SecretKey::from_seed(*fresh))
+            }
+            Err(problem) => Err(io_at(&path)(problem)),
+        }
     }
 
     /// Every store, in the order of its fingerprint. What a crash left half made is cleared away.

@@ -16,7 +16,7 @@ use tracing::{error, info};
 
 use crate::config::Config;
 use crate::control;
-use crate::headquarters::Headquarters;
+use crate::headquarters::{self, Headquarters};
 use crate::home::Home;
 use crate::tenant::{Common, Tenant};
 
@@ -106,8 +106,10 @@ impl Server {
     ///
     /// Errors: see [`RunError`]; nothing runs then.
     pub async fn open(home: Home, config: Config) -> Result<Self, RunError> {
-        let endpoint =
-            Endpoint::bind(config.listen).map_err(|problem| RunError::Bind(with_causes(&problem)))?;
+        let fresh = headquarters::random().map_err(RunError::Open)?;
+        let key = home.port_key(&fresh).map_err(|problem| RunError::Open(with_causes(&problem)))?;
+        let bound = Endpoint::bind_again(config.listen, &key);
+        let endpoint = bound.map_err(|problem| RunError::Bind(with_causes(&problem)))?;
         let listen = endpoint.local_addr()?;
         let (name, data) = (home.name().to_owned(), home.dir().display().to_string());
         let watermark_every = config.watermark_every.into();

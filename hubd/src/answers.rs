@@ -129,7 +129,8 @@ pub(crate) fn name_of(members: &Members, node: &NodeId) -> String {
     let roles = members.roles(node);
     match roles.terminal.first() {
         Some((_, name)) => name.clone(),
-        None if roles.is_hub() => "hub".into(),
+        None if members.hub().is_some_and(|(_, hub)| hub == *node) => "hub".into(),
+        None if roles.is_hub() => "old hub".into(),
         None if roles.headquarters => "headquarters".into(),
         None => node.short(),
     }

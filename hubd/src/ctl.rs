@@ -1,6 +1,8 @@
 //! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
 
+mod alerts;
 mod quarantine;
+mod recovery;
 mod show;
 
 use crate::config;
@@ -39,6 +41,10 @@ struct Args {
 enum Command {
     /// How the hub is: links, books, catalogue, printer, alerts.
     Status,
+    /// What a person should know, and what to do about it.
+    Alerts(alerts::Alerts),
+    /// The store's recovery code: what it is for, and whether a copy on paper is right.
+    RecoveryCode(recovery::Check),
     /// The terminals: who they are, whether they are linked, and what they lack.
     Terminals,
     /// Opens a place for a new terminal and prints its one-time code (15 minutes, 5 tries).
@@ -48,7 +54,7 @@ enum Command {
     },
     /// Closes the door to a terminal. What it sold stays in the books.
     Revoke {
-        /// Its number, name or node id.
+        /// Its number, name or node id; "old hub", or its node id, for a hub that was succeeded.
         terminal: String,
     },
     /// Items and prices.
@@ -177,6 +183,8 @@ type Show = fn(&Value) -> String;
 fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
     Ok(match command {
         Command::Status => (ask.get("/status")?, show::status),
+        Command::Alerts(alerts) => alerts.ask(ask)?,
+        Command::RecoveryCode(check) => check.ask(ask)?,
         Command::Terminals => (ask.get("/terminals")?, show::terminals),
         Command::Enrol { name } => (ask.post("/enrol", &json!({ "name": name }))?, show::enrol),
         Command::Revoke { terminal } => {

@@ -2,7 +2,7 @@
 //!
 //! Every refusal is JSON too: `{"error":{"code","screen","log"}}`, what to do and what happened.
 
-use crate::answers;
+use crate::{answers, care};
 use crate::config::Config;
 use crate::paper::SharedState;
 use crate::quarantine;
@@ -22,7 +22,7 @@ use tokio::net::lookup_host;
 use toko_crdt::member::name_is_sane;
 use toko_crdt::{Body, KvError, KvRead, Lane, NodeId};
 use toko_mesh::enrol::{Code, CodeKind, RecoveryCode};
-use toko_mesh::node::{Alert, LinkStatus, Node, SealNowError};
+use toko_mesh::node::{AdminError, LinkStatus, Node, SealNowError};
 use toko_mesh::store::Wait;
 use toko_retail::catalogue::CSV_BYTES_MAX;
 use toko_retail::day::Day;
@@ -35,6 +35,19 @@ pub(crate) struct Desk {
     pub(crate) node: Node,
     pub(crate) config: Config,
     pub(crate) printer: SharedState,
+}
+
+impl Desk {
+    /// A hub that was succeeded enrols, publishes and opens nothing: it would do the other hub's work against it.
+    fn must_be_hub(&self) -> Result<(), Refusal> {
+        if self.node.is_hub() {
+            return Ok(());
+        }
+        let hub = self.node.members().hub();
+        let who = hub.map(|(term, hub)| format!("node {} is, since term {term}", hub.short()));
+        let words = "this machine is not the hub of its store any more; ask the hub";
+        Err(Refusal::bad("not-the-hub", words).because(&who.unwrap_or_default()))
+    }
 }
 
 pub(crate) type Shared = State<Arc<Desk>>;
@@ -100,6 +113,9 @@ impl From<QueryRejection> for Refusal {
 pub(crate) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/status", get(status))
+        .route("/alerts", get(care::alerts))
+        .route("/recovery-code", get(care::recovery_code))
+        .route("/alerts/settle", post(care::settle))
         .route("/terminals", get(terminals))
         .route("/enrol", post(enrol))
         .route("/revoke", post(revoke))
@@ -150,7 +166,7 @@ async fn status(State(desk): Shared) -> Answer {
         "parked": status.parked.len(),
         "parked_codes": quarantine::counts(&status.parked),
         "links": status.links.iter().map(link_card).collect::<Vec<_>>(),
-        "alerts": status.alerts.iter().map(alert_card).collect::<Vec<_>>(),
+        "alerts": status.alerts.iter().map(|alert| care::card(&members, alert)).collect::<Vec<_>>(),
     })))
 }
 
@@ -166,15 +182,6 @@ fn link_card(link: &LinkStatus) -> Value {
         "we_lack": link.we_lack,
         "bytes_out": link.bytes_out,
         "bytes_in": link.bytes_in,
-    })
-}
-
-fn alert_card(alert: &Alert) -> Value {
-    json!({
-        "code": alert.code.word(),
-        "node": alert.node.map(|node| node.to_string()),
-        "screen": alert.code.advice(),
-        "log": alert.what,
     })
 }
 
@@ -234,6 +241,7 @@ async fn enrol(State(desk): Shared, body: Result<Json<NewTerminal>, JsonRejectio
             "a terminal's name has 1 to 64 letters, and no control characters or spaces around it",
         ));
     }
+    desk.must_be_hub()?;
     let code = desk.node.open_code(&name).map_err(|problem| Refusal::bad("enrol", problem))?;
     Ok(Json(json!({ "code": code.to_string(), "name": name, "minutes": 15, "tries": 5 })))
 }
@@ -246,18 +254,23 @@ struct Outgoing {
 
 async fn revoke(State(desk): Shared, body: Result<Json<Outgoing>, JsonRejection>) -> Answer {
     let Json(Outgoing { terminal }) = body?;
+    desk.must_be_hub()?;
     let members = desk.node.members();
     let is_named = |node: &NodeId| {
         let roles = members.roles(node);
         let by_name =
             roles.terminal.iter().any(|(number, name)| *name == terminal || number.to_string() == terminal);
-        roles.is_terminal() && (by_name || node.to_string() == terminal)
+        let may_go = roles.is_terminal() || roles.is_hub();
+        may_go && (by_name || node.to_string() == terminal || answers::name_of(&members, node) == terminal)
     };
     let named: Vec<NodeId> =
         members.nodes().into_iter().filter(|node| members.is_member(node) && is_named(node)).collect();
     match named.as_slice() {
         [node] => {
-            desk.node.revoke(*node).await.map_err(|problem| Refusal::store(&problem))?;
+            desk.node.revoke(*node).await.map_err(|problem| match problem {
+                AdminError::NotSaved(problem) => Refusal::store(&problem),
+                problem => Refusal::bad("revoke", problem),
+            })?;
             Ok(Json(json!({ "node": node.to_string(), "name": answers::name_of(&members, node) })))
         }
         [] => Err(Refusal::bad(
@@ -291,6 +304,7 @@ struct NewCatalogue {
 
 async fn import(State(desk): Shared, body: Result<Json<NewCatalogue>, JsonRejection>) -> Answer {
     let Json(NewCatalogue { name, csv, taxes }) = body?;
+    desk.must_be_hub()?;
     let goods = Goods {
         name: &name,
         csv: csv.as_bytes(),
@@ -317,6 +331,7 @@ struct NewDay {
 
 async fn open_day(State(desk): Shared, body: Result<Json<NewDay>, JsonRejection>) -> Answer {
     let Json(NewDay { date }) = body?;
+    desk.must_be_hub()?;
     let day = Day::parse(&date).map_err(|problem| Refusal::bad("bad-date", problem))?;
     let body = Body::Op(OpV1::new(What::DayOpened(DayOpenedV1 { day: day.number(), by: None })).encode());
     desk.node
@@ -381,6 +396,7 @@ struct Joining {
 
 async fn join_hq(State(desk): Shared, body: Result<Json<Joining>, JsonRejection>) -> Answer {
     let Json(Joining { code, hq, recovery_code }) = body?;
+    desk.must_be_hub()?;
     let code = Code::parse(CodeKind::JoinHq, &code).map_err(|problem| Refusal::bad("bad-code", problem))?;
     let root =
         RecoveryCode::parse(&recovery_code).map_err(|problem| Refusal::bad("bad-recovery-code", problem))?;

@@ -97,6 +97,11 @@ impl Paper {
     async fn work(&mut self) -> Result<Duration, String> {
         let mut pause = LOOK_EVERY;
         loop {
+            if !self.node.is_hub() {
+                // The hub of the next term prints; two that print would print twice.
+                self.say(|state| *state = State { words: "another machine is the hub".into(), held: 0 });
+                return Ok(pause);
+            }
             let now = self.node.machine().wall();
             let (mut held, mut step) = (0, None);
             let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;

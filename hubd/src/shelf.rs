@@ -118,6 +118,9 @@ pub async fn follow(node: Node, stop: CancellationToken) {
 /// Activates the head of the chain, once its blob is here and reads as a catalogue.
 async fn next(node: &Node) -> Result<(), String> {
     let words = |problem: &dyn std::fmt::Display| problem.to_string();
+    if !node.is_hub() {
+        return Ok(());
+    }
     let (active, published) = node.read(state).map_err(|problem| words(&problem))?;
     let Some(head) = head(&published, &node.members()) else { return Ok(()) };
     if active.as_ref().is_some_and(|active| active.blob == head.blob) {

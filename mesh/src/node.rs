@@ -69,7 +69,7 @@ mod wanted;
 mod watermark;
 
 pub use admin::AdminError;
-pub use alerts::{Alert, AlertCode};
+pub use alerts::{Alert, AlertCode, SettleError};
 pub use config::NodeConfig;
 pub use open::OpenError;
 pub use quarantine::{AdmitError, Admitted};

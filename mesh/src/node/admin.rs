@@ -72,6 +72,9 @@ impl Node {
 
     /// Ends a node's membership: its links end within a second everywhere, and it cannot come back. What it wrote up to now
     /// stands; what else of it turns up stands flagged.
+    ///
+    /// Shape: with a hub that was succeeded goes what it alone said of others, so that a stolen one lets nobody in; this hub
+    /// says again, before, what of that is known here.
     pub async fn revoke(&self, node: NodeId) -> Result<Appended, AdminError> {
         let shared = &self.shared;
         let members = self.members();
@@ -84,6 +87,10 @@ impl Node {
         }
         if members.revoked(&node).is_some() {
             return Err(AdminError::AlreadyRevoked(node));
+        }
+        for claim in members.said_only_by(&node) {
+            let again = Statement::sign(&shared.store_id, shared.key(), in_term(claim, term));
+            declare(shared, again).await?;
         }
         let cut = cut_of(&shared.store.reader().frontier(), &node);
         let statement = Statement::sign(&shared.store_id, shared.key(), Claim::Revoked { term, node, cut });
@@ -195,6 +202,15 @@ fn keep_address(shared: &Shared, node: NodeId, addr: SocketAddr) -> io::Result<(
 async fn declare(shared: &Shared, statement: Statement) -> Result<Appended, AdminError> {
     let append = Append { lane: Lane::Books, body: Body::Member(statement), saw: None, wait: Wait::Synced };
     Ok(shared.store.append(append).await?)
+}
+
+/// The same claim, by the hub of this term.
+fn in_term(claim: Claim, term: u64) -> Claim {
+    match claim {
+        Claim::Terminal { key, number, name, .. } => Claim::Terminal { term, key, number, name },
+        Claim::Revoked { node, cut, .. } => Claim::Revoked { term, node, cut },
+        by_root => by_root,
+    }
 }
 
 /// What is held of a node's journals: of its longest ones, where it had more runs than a statement can name.

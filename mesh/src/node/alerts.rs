@@ -1,8 +1,10 @@
 //! What a person should know: copies of one key, forks, a broken disk, doors that stay shut.
 //!
 //! An alert says what was seen and what to do, never who is guilty. It is derived each time it is asked for, from the views
-//! and the board, so that it goes when its cause goes.
+//! and the board, so that it goes when its cause goes. What has no end by itself, since it happened once (a copy, a fork), goes
+//! when a person has settled it; a new finding about the same node is a new alert.
 
+use crate::identity::Role;
 use crate::node::seals;
 use crate::node::shared::Shared;
 use crate::store::SaveError;
@@ -10,13 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
-use toko_crdt::body::Continued;
 use toko_crdt::book::rows;
-use toko_crdt::clock::Hlc;
-use toko_crdt::frontier::Frontier;
-use toko_crdt::ids::EntryRef;
-use toko_crdt::{JournalId, KvError, KvRead, Lane, NodeId, Run};
+use toko_crdt::hash::hex;
+use toko_crdt::member::Members;
+use toko_crdt::{Hash, KvError, KvRead, NodeId};
 use tracing::error;
+
+mod copies;
+mod notes;
+
+use copies::{Copy, copies};
+pub use notes::SettleError;
+pub(crate) use notes::Notes;
 
 /// How long two processes of one node must both live before they are called a clone: a restart looks the same until then.
 const CLONE_AFTER: Duration = Duration::from_secs(4);
@@ -39,8 +46,12 @@ pub enum AlertCode {
     WrongPeer,
     /// This node was revoked.
     Revoked,
-    /// No hub is known, or several claim one term.
+    /// No hub is known.
     NoHub,
+    /// This node was the hub, and another one is.
+    Succeeded,
+    /// The root key names two hubs of one term.
+    TwoHubs,
     /// Entries are kept and not in the books.
     Parked,
     /// At one and the same place, this node and the hub made different things of the books or the floor.
@@ -61,6 +72,8 @@ impl AlertCode {
             Self::Revoked => "revoked",
             Self::NoHub => "no-hub",
             Self::SealDiffers => "seal-differs",
+            Self::Succeeded => "hub-succeeded",
+            Self::TwoHubs => "two-hubs",
             Self::Parked => "parked-entries",
         }
     }
@@ -70,13 +83,13 @@ impl AlertCode {
     pub fn advice(self) -> &'static str {
         match self {
             Self::CloneSeen => {
-                "find the second machine with a copy of this data directory, stop it, and enrol it as a terminal of its own"
+                "both sell on and nothing is counted twice: find the second machine with a copy of this data directory, stop it, and enrol it as a terminal of its own; then hubctl alerts settle"
             }
             Self::RestoreSeen => {
-                "nothing is lost: its peers give back what the copy lacked; check why an old copy was started"
+                "nothing is lost: its peers give back what the copy lacked, and its receipts go on in a new series; check why an old copy was started, then hubctl alerts settle"
             }
             Self::Fork => {
-                "nothing is lost: both branches count; find out whether a machine was copied while it ran"
+                "nothing is lost: both branches count; find out whether a machine was copied while it ran, then hubctl alerts settle"
             }
             Self::DiskBroken => "check the disk of this machine, then start it again",
             Self::RefusedByPeer => {
@@ -92,6 +105,12 @@ impl AlertCode {
                 "nothing is lost, the journals are whole: check disk and memory of that machine, stop it, set its files views.redb and sealed.redb aside, start it, and seal again with hubctl seal"
             }
             Self::NoHub => "start the hub, or make another machine the hub with the recovery code",
+            Self::Succeeded => {
+                "this machine is the hub no more and does no harm: leave it on until nobody lacks what it holds (hubctl status), then switch it off; to make it the hub again, empty its directory and use hubd recover"
+            }
+            Self::TwoHubs => {
+                "harmless, and one too many: only the hub that hubctl status shows enrols and prints; keep that one and put the other out with hubctl revoke, or use hubd recover once more on the machine that should be the hub"
+            }
             Self::Parked => {
                 "nothing is lost and nothing waits for them: look at hubctl quarantine list on the hub"
             }
@@ -114,71 +133,131 @@ pub struct Alert {
     pub node: Option<NodeId>,
     /// What was seen.
     pub what: String,
+    /// Names this very finding; what was settled is hidden by it.
+    pub id: String,
+    /// Whether a person has settled it. *Shape*: never, for what goes by itself when its cause goes.
+    pub settled: bool,
 }
 
-/// Everything that a person should know now.
+impl Alert {
+    fn new(code: AlertCode, node: Option<NodeId>, what: String) -> Self {
+        Self::of(code, node, what, &[])
+    }
+
+    /// One that is about this evidence.
+    fn of(code: AlertCode, node: Option<NodeId>, what: String, evidence: &[u8]) -> Self {
+        let node_bytes = node.map_or([0; 32], |node| node.0);
+        // A copy that is called a restore today and a clone tomorrow is one thing to settle.
+        let word = if code == AlertCode::RestoreSeen { AlertCode::CloneSeen.word() } else { code.word() };
+        let hash = Hash::of("toko/alert/1", &[word.as_bytes(), &node_bytes, evidence]);
+        Self { code, node, what, id: hex(&hash.0[..4]), settled: false }
+    }
+
+    /// Whether a person may settle it: it happened, and does not end by itself.
+    fn may_settle(&self) -> bool {
+        matches!(self.code, AlertCode::CloneSeen | AlertCode::RestoreSeen | AlertCode::Fork)
+    }
+}
+
+/// Everything that a person should know now, and what was settled.
 pub(super) fn alerts(
     shared: &Shared,
     kv: &dyn KvRead,
     alive: &Result<(), SaveError>,
 ) -> Result<Vec<Alert>, KvError> {
     let mut out = Vec::new();
-    let mut note = |code, node, what| out.push(Alert { code, node, what });
-    if let Err(SaveError::Broken { why }) = alive {
-        note(AlertCode::DiskBroken, None, why.to_string());
-    }
     let members = shared.members.now();
-    if members.revoked(&shared.node).is_some() {
-        note(AlertCode::Revoked, Some(shared.node), "the hub ended this node's membership".into());
-    }
-    if members.hub().is_none() {
-        note(AlertCode::NoHub, None, "no statement names a hub that stands".into());
-    }
-    let frontier = shared.store.reader().frontier();
-    let (mut clones, mut refused, mut strangers) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+    out.extend(of_this_node(shared, &members, alive));
+    let (mut clones, mut refused, mut strangers) = (shared.notes().clones(), BTreeMap::new(), BTreeMap::new());
     {
         let board = shared.board();
         clones.extend(board.clones.iter().copied());
         refused.extend(board.refused_by.iter().map(|(node, why)| (*node, why.clone())));
         strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
     }
-    for node in &clones {
-        note(AlertCode::CloneSeen, Some(*node), "two processes with its key were linked at one time".into());
-    }
     for (node, why) in refused {
-        note(AlertCode::RefusedByPeer, Some(node), why);
+        out.push(Alert::new(AlertCode::RefusedByPeer, Some(node), why));
     }
     for (node, addr) in strangers {
         let whom = if members.roles(&node).headquarters { "headquarters" } else { "hub" };
-        note(AlertCode::WrongPeer, Some(node), format!("who answers at {addr} is not this store's {whom}"));
+        let what = format!("who answers at {addr} is not this store's {whom}");
+        out.push(Alert::new(AlertCode::WrongPeer, Some(node), what));
     }
+    let frontier = shared.store.reader().frontier();
     for node in members.nodes() {
-        for finding in copies(shared, kv, &node, &frontier)? {
-            match finding {
-                Copy::Clone if !clones.contains(&node) => {
-                    let what = "two of its runs continue one and the same entry".into();
-                    note(AlertCode::CloneSeen, Some(node), what);
-                }
-                Copy::Clone => {}
-                Copy::Restore { lost } => {
-                    let what = format!("a run began {lost} entries below what is held of the run before");
-                    note(AlertCode::RestoreSeen, Some(node), what);
-                }
-            }
-        }
+        let found = copies(shared, kv, &node, &frontier)?;
+        out.extend(of_copies(node, &found, clones.contains(&node)));
     }
     for closed in rows::closed_all(kv)? {
         let what = format!("journal {:?} has two continuations after entry {}", closed.journal, closed.at);
-        note(AlertCode::Fork, Some(closed.journal.node), what);
+        let evidence = format!("{:?} {}", closed.journal, closed.at);
+        let alert = Alert::of(AlertCode::Fork, Some(closed.journal.node), what, evidence.as_bytes());
+        out.push(alert);
     }
     let parked = parked_words(&rows::parked_all(kv)?);
-    out.extend(parked.map(|what| Alert { code: AlertCode::Parked, node: None, what }));
-    for (node, what) in seals::differences(shared, kv, &members)? {
-        out.push(Alert { code: AlertCode::SealDiffers, node: Some(node), what });
-    }
+    out.extend(parked.map(|what| Alert::new(AlertCode::Parked, None, what)));
+    let differ = seals::differences(shared, kv, &members)?.into_iter();
+    out.extend(differ.map(|(node, what)| Alert::new(AlertCode::SealDiffers, Some(node), what)));
     out.sort_by_key(|alert| (alert.code, alert.node));
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));
+    shared.notes().settle_known(&mut out);
     Ok(out)
+}
+
+/// What is wrong with this machine and its place among hubs.
+fn of_this_node(shared: &Shared, members: &Members, alive: &Result<(), SaveError>) -> Vec<Alert> {
+    let mut out = Vec::new();
+    if let Err(SaveError::Broken { why }) = alive {
+        out.push(Alert::new(AlertCode::DiskBroken, None, why.to_string()));
+    }
+    if members.revoked(&shared.node).is_some() {
+        let what = "the hub ended this node's membership".into();
+        out.push(Alert::new(AlertCode::Revoked, Some(shared.node), what));
+    }
+    let Some((term, hub)) = members.hub() else {
+        out.push(Alert::new(AlertCode::NoHub, None, "no statement names a hub".into()));
+        return out;
+    };
+    if shared.role == Role::Hub && hub != shared.node {
+        let what = format!("node {} is the hub, since term {term}", hub.short());
+        out.push(Alert::new(AlertCode::Succeeded, Some(hub), what));
+    }
+    for other in members.hubs_of_last_term().into_iter().filter(|other| *other != hub) {
+        let what = format!(
+            "the root key names {} and {} hub of term {term}; {0} is the hub, having the lower key",
+            hub.short(),
+            other.short()
+        );
+        out.push(Alert::new(AlertCode::TwoHubs, Some(other), what));
+    }
+    out
+}
+
+/// What the findings about copies of one node come to. Two at one time are a clone, whatever the order of their entries looks
+/// like: of two machines, one that writes nothing for a while looks like the past of the other.
+fn of_copies(node: NodeId, found: &[copies::Finding], live: bool) -> Vec<Alert> {
+    let evidence = |of: &dyn Fn(&Copy) -> bool| -> Vec<u8> {
+        let runs = found.iter().filter(|(copy, _)| of(copy)).flat_map(|(_, runs)| runs.map(|run| run.0));
+        runs.collect::<BTreeSet<u64>>().into_iter().flat_map(u64::to_be_bytes).collect()
+    };
+    if live || found.iter().any(|(copy, _)| *copy == Copy::Clone) {
+        let what = if live {
+            "two processes with its key were linked at one time"
+        } else {
+            "two of its runs continue one and the same entry"
+        };
+        return vec![Alert::of(AlertCode::CloneSeen, Some(node), what.into(), &evidence(&|_| true))];
+    }
+    let lost = found.iter().filter_map(|(copy, _)| match copy {
+        Copy::Restore { lost } => Some(*lost),
+        Copy::Clone => None,
+    });
+    let lost = lost.max();
+    let restored = lost.map(|lost| {
+        let what = format!("a run began {lost} entries below what is held of the run before");
+        Alert::of(AlertCode::RestoreSeen, Some(node), what, &evidence(&|_| true))
+    });
+    restored.into_iter().collect()
 }
 
 /// How many entries are parked with which code.
@@ -187,92 +266,6 @@ fn parked_words(parked: &[rows::Parked]) -> Option<String> {
     parked.iter().for_each(|parked| *counts.entry(parked.code).or_default() += 1);
     let each: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
     (!each.is_empty()).then(|| format!("kept, and not in the books: {}", each.join(", ")))
-}
-
-/// What the runs of a node say about copies of its directory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Copy {
-    Clone,
-    Restore { lost: u64 },
-}
-
-fn copies(
-    shared: &Shared,
-    kv: &dyn KvRead,
-    node: &NodeId,
-    frontier: &Frontier,
-) -> Result<Vec<Copy>, KvError> {
-    let mut out = Vec::new();
-    for lane in Lane::ALL {
-        let journal = |run| JournalId { node: *node, run, lane };
-        let held = |run| frontier.head(&journal(run)).map_or(0, |head| head.seq);
-        let at = |run, seq| {
-            let entry = shared.store.reader().entry(EntryRef { journal: journal(run), seq });
-            Some(entry.ok()??.at())
-        };
-        let runs = rows::continuations(kv, node, lane)?;
-        out.extend(Runs { runs: &runs, held: &held, at: &at }.judge());
-    }
-    out.dedup();
-    Ok(out)
-}
-
-/// All runs of a node in one lane.
-///
-/// Where a run begins although the one before it went on otherwise, there are two directories. If what went on otherwise had
-/// come to an end before, by the hybrid clock, then the run's directory is an older one that was put back: a restore. If
-/// both wrote side by side they are a clone. The clock only chooses the words; that there are two is known from the chain.
-struct Runs<'a> {
-    runs: &'a [(Run, Option<Continued>)],
-    /// How many entries of a run are held.
-    held: &'a dyn Fn(Run) -> u64,
-    /// When an entry was written.
-    at: &'a dyn Fn(Run, u64) -> Option<Hlc>,
-}
-
-impl Runs<'_> {
-    fn judge(&self) -> Vec<Copy> {
-        let mut out = Vec::new();
-        let mut begun_at: BTreeMap<_, Vec<Run>> = BTreeMap::new();
-        for (run, before) in self.runs {
-            begun_at.entry(before.map(|before| (before.run, before.head.seq))).or_default().push(*run);
-        }
-        // Restarts make one chain, so nothing but copies costs a look at the log.
-        for (place, mut runs) in begun_at {
-            if runs.len() > 1 {
-                runs.sort_by_key(|run| ((self.at)(*run, 1), *run));
-            }
-            for (nth, run) in runs.iter().enumerate() {
-                if let Some((before, seq)) = place.filter(|(before, seq)| (self.held)(*before) > *seq) {
-                    out.push(self.judge_pair(*run, before, seq));
-                }
-                out.extend(runs.iter().take(nth).map(|earlier| self.judge_pair(*run, *earlier, 0)));
-            }
-        }
-        out
-    }
-
-    /// A run, against what `other` wrote behind its entry `behind`, its later runs included.
-    fn judge_pair(&self, run: Run, other: Run, behind: u64) -> Copy {
-        let begun = (self.at)(run, 1);
-        let (mut lost, mut seen) = (0, BTreeSet::new());
-        let mut next = vec![(other, behind)];
-        while let Some((run, behind)) = next.pop() {
-            if !seen.insert(run) {
-                continue;
-            }
-            let held = (self.held)(run);
-            if held > behind && (self.at)(run, held) > begun {
-                return Copy::Clone;
-            }
-            lost += held.saturating_sub(behind);
-            let later = |(_, before): &&(Run, Option<Continued>)| {
-                before.is_some_and(|before| before.run == run && before.head.seq > behind)
-            };
-            next.extend(self.runs.iter().filter(later).map(|(run, _)| (*run, 0)));
-        }
-        Copy::Restore { lost }
-    }
 }
 
 /// Looks whether two processes of one node have been linked for longer than a restart explains.
@@ -292,79 +285,7 @@ pub(super) fn watch_for_clones(shared: &Shared) {
     for (node, incarnations) in alive {
         if incarnations.len() > 1 && board.clones.insert(node) {
             error!(peer = %node.short(), "two machines work with one node's key: a copied data directory");
+            shared.notes().saw_clone(shared, node);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use toko_crdt::Hash;
-    use toko_crdt::frontier::Head;
-
-    fn after(run: u64, seq: u64) -> Option<Continued> {
-        Some(Continued { run: Run(run), head: Head { seq, hash: Hash([7; 32]) } })
-    }
-
-    /// Each run with what it continued, how many entries of it are held, and when its first and its last were written.
-    fn judge(runs: &[(u64, Option<Continued>, u64, [u64; 2])]) -> Vec<Copy> {
-        let all: Vec<_> = runs.iter().map(|(run, before, ..)| (Run(*run), *before)).collect();
-        let of = |run: Run| runs.iter().find(|(number, ..)| Run(*number) == run);
-        let held = |run| of(run).map_or(0, |(_, _, held, _)| *held);
-        let at = |run, seq| {
-            let (_, _, held, [first, last]) = of(run)?;
-            let micros = if seq == 1 { *first } else { *last };
-            (seq <= *held).then_some(Hlc { micros, tick: 0 })
-        };
-        Runs { runs: &all, held: &held, at: &at }.judge()
-    }
-
-    #[test]
-    fn restarts_are_no_copies() {
-        let runs = [(1, None, 5, [10, 20]), (2, after(1, 5), 9, [30, 40]), (3, after(2, 9), 1, [50, 50])];
-        assert_eq!(judge(&runs), []);
-    }
-
-    #[test]
-    fn two_runs_that_write_side_by_side_after_one_entry_are_a_clone() {
-        let runs = [(1, None, 5, [10, 20]), (2, after(1, 5), 4, [30, 60]), (3, after(1, 5), 4, [40, 50])];
-        assert_eq!(judge(&runs), [Copy::Clone]);
-        let emptied = [(1, None, 5, [10, 20]), (2, None, 5, [15, 30])];
-        assert_eq!(judge(&emptied), [Copy::Clone], "an emptied journal with its key kept");
-    }
-
-    #[test]
-    fn a_clone_stays_one_when_both_go_on_in_later_runs() {
-        let runs = [
-            (1, None, 5, [10, 20]),
-            (2, after(1, 5), 1, [30, 30]),
-            (3, after(1, 5), 1, [40, 40]),
-            (4, after(2, 1), 1, [50, 50]),
-        ];
-        assert_eq!(judge(&runs), [Copy::Clone]);
-    }
-
-    #[test]
-    fn a_copy_that_was_taken_while_the_terminal_ran_is_a_clone_too() {
-        assert_eq!(judge(&[(1, None, 8, [10, 90]), (2, after(1, 5), 2, [50, 60])]), [Copy::Clone]);
-    }
-
-    #[test]
-    fn a_run_that_begins_below_what_is_held_is_a_restore() {
-        assert_eq!(
-            judge(&[(1, None, 8, [10, 20]), (2, after(1, 5), 1, [50, 50])]),
-            [Copy::Restore { lost: 3 }]
-        );
-    }
-
-    #[test]
-    fn a_backup_of_a_terminal_at_rest_is_a_restore_by_all_that_was_written_since() {
-        let runs = [
-            (1, None, 5, [10, 20]),
-            (2, after(1, 5), 4, [30, 40]),
-            (4, after(2, 4), 2, [45, 46]),
-            (3, after(1, 5), 7, [50, 60]),
-        ];
-        assert_eq!(judge(&runs), [Copy::Restore { lost: 6 }]);
     }
 }

@@ -7,6 +7,7 @@ use crate::enrol::{CodeKind, Desk, FrontDesk, NoRandomness};
 use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{DataDir, OpenDirError, Role};
 use crate::machine::Machine;
+use crate::node::alerts::Notes;
 use crate::node::news::Newsroom;
 use crate::node::setup::Meaning;
 use crate::node::shared::{Board, Shared};
@@ -172,6 +173,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         [] => vec![listen],
         told => told.to_vec(),
     };
+    let notes = dir.own_disk().map(|disk| Notes::load(&*disk)).unwrap_or_default();
     let board = Board { ladder: load_ladder(&dir), ..Board::default() };
     Ok(Arc::new(Shared {
         role: config.role,
@@ -190,6 +192,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         fetching: Mutex::new(()),
         started: Instant::now(),
         board: std::sync::Mutex::new(board),
+        notes: std::sync::Mutex::new(notes),
         net_changes: watch::Sender::new(0),
         seals: std::sync::Mutex::default(),
         store,

@@ -150,6 +150,7 @@ pub async fn enrol_terminal(
 ) -> Result<Enrolled, SetupError> {
     let spot = spot.into();
     refuse_occupied(&spot.dir)?;
+    rehearse(&spot, meaning)?;
     let key = SecretKey::from_seed(spot.machine.random()?);
     let tls = TlsKey::new(&key)?;
     let found;
@@ -235,6 +236,24 @@ pub(super) fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(_) => Err(occupied()),
     }
+}
+
+/// Makes the directory of a node that nobody will be, and empties it again: a disk that is too small, or not ours to write,
+/// is found out before the code is spent.
+fn rehearse(spot: &Spot, meaning: &Meaning) -> Result<(), SetupError> {
+    let root = SecretKey::from_seed(spot.machine.random()?);
+    let key = SecretKey::from_seed(spot.machine.random()?);
+    let statement =
+        Statement::sign(&StoreId::of(&root.public()), &root, Claim::Hub { term: 1, key: key.public() });
+    let was_there = spot.dir.exists();
+    drop(begin(spot, (root.public(), key, Role::Terminal), vec![statement], meaning)?);
+    let failed = |source| CreateDirError::Io { path: spot.dir.clone(), source };
+    spot.machine.clear_dir(&spot.dir).map_err(failed)?;
+    if !was_there {
+        // A machine that is simulated has no directory here.
+        let _ = std::fs::remove_dir(&spot.dir);
+    }
+    Ok(())
 }
 
 /// A directory with a store whose first records are statements.

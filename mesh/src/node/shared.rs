@@ -6,6 +6,7 @@ use crate::find::{Ladder, Rung};
 use crate::identity::{DataDir, Role};
 use crate::link::Command;
 use crate::node::NodeConfig;
+use crate::node::alerts::Notes;
 use crate::node::news::Newsroom;
 use crate::proto::Claims;
 use crate::store::{Checked, StoreHandle};
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) fetching: tokio::sync::Mutex<()>,
     pub(crate) started: Instant,
     pub(crate) board: Mutex<Board>,
+    /// What of alerts outlives a start.
+    pub(crate) notes: Mutex<Notes>,
     pub(crate) net_changes: watch::Sender<u64>,
     /// What came of seals, here and at peers.
     pub(crate) seals: Mutex<SealBoard>,
@@ -137,6 +140,11 @@ impl Shared {
     /// The board. Never held across a wait.
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The notes about alerts. Never held across a wait, and not together with the board but after it.
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A peer said what it holds durably.

@@ -37,7 +37,7 @@ pub struct NodeStatus {
     pub digests: Digests,
     /// What is kept and not in the views.
     pub parked: Vec<Parked>,
-    /// What a person should know.
+    /// What a person should know, and has not settled.
     pub alerts: Vec<Alert>,
     /// The hub.
     pub hub: HubStatus,
@@ -103,10 +103,11 @@ impl Node {
         let shared = &self.shared;
         let members = self.members();
         let frontier = self.frontier();
-        let (digests, parked, watermark, alerts) = self.read(|kv| {
+        let (digests, parked, watermark, mut alerts) = self.read(|kv| {
             let watermark = rows::watermark_union(kv)?;
             Ok((Digests::of(kv)?, rows::parked_all(kv)?, watermark, alerts(shared, kv, &alive)?))
         })?;
+        alerts.retain(|alert| !alert.settled);
         let books = frontier.of_lanes(&[Lane::Books]);
         Ok(NodeStatus {
             node: shared.node,
@@ -125,6 +126,20 @@ impl Node {
             headquarters: headquarters(shared, &members, &books, &watermark),
             addresses: shared.board().ladder.report(),
         })
+    }
+}
+
+impl Node {
+    /// What a person should know, with what was settled.
+    pub async fn alerts(&self) -> Result<Vec<Alert>, KvError> {
+        let alive = self.probe().await;
+        self.read(|kv| alerts(&self.shared, kv, &alive))
+    }
+
+    /// Whether this node is the hub of its store, as far as it knows: a hub that was succeeded is not.
+    #[must_use]
+    pub fn is_hub(&self) -> bool {
+        self.shared.is_hub()
     }
 }
 
@@ -164,6 +179,7 @@ fn name_of(members: &Members, node: &NodeId) -> String {
         (Some((_, hub)), _) if hub == *node => "hub".into(),
         (_, Some((_, name))) => name.clone(),
         _ if roles.headquarters => "headquarters".into(),
+        _ if roles.is_hub() => "old hub".into(),
         _ => node.short(),
     }
 }

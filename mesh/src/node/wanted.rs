@@ -2,7 +2,8 @@
 //!
 //! A terminal keeps a link to the hub and to every other terminal, to 4 chosen by rendezvous hashing where there are more
 //! than 8. The hub keeps links with everybody in the store, and dials headquarters; headquarters dials nobody. Terminals dial
-//! the hub, whose address they know from enrolment; of two equals the lower id dials. The other one of any pair dials when
+//! the hub, whose address they know from enrolment; a hub that was succeeded wants a link with everybody, and of all only the
+//! hub wants one with it; of two equals the lower id dials. The other one of any pair dials when
 //! there has been no link for 3 s, so that one stale address never keeps two nodes apart.
 
 use crate::endpoint::Distance;
@@ -45,9 +46,9 @@ pub(crate) fn wanted(own: NodeId, role: Role, members: &Members) -> Vec<Wanted> 
             }
         } else if hub == Some(node) {
             out.push(Wanted { node, at_once: true, distance: Distance::Near });
-        } else if we_are_hub {
+        } else if we_are_hub || is_old_hub(members, &own) {
             out.push(Wanted { node, at_once: false, distance: Distance::Near });
-        } else {
+        } else if !is_old_hub(members, &node) {
             peers.push(node);
         }
     }
@@ -58,6 +59,13 @@ pub(crate) fn wanted(own: NodeId, role: Role, members: &Members) -> Vec<Wanted> 
     let peer = |node| Wanted { node, at_once: own < node, distance: Distance::Near };
     out.extend(peers.into_iter().map(peer));
     out
+}
+
+/// Whether it is there only because it was hub once. It comes by itself, with what it still holds; nobody else dials into the
+/// dark for it but the hub.
+fn is_old_hub(members: &Members, node: &NodeId) -> bool {
+    let roles = members.roles_of(node);
+    roles.is_hub() && !roles.is_terminal() && members.hub().is_none_or(|(_, hub)| hub != *node)
 }
 
 /// The same from both ends, so that choices meet.
@@ -131,6 +139,21 @@ mod tests {
         for number in 1..=24 {
             assert_eq!(wanted(key(100 + number).node(), Role::Terminal, &members).len(), 5);
         }
+    }
+
+    #[test]
+    fn a_hub_that_was_succeeded_comes_by_itself_and_only_the_hub_looks_for_it() {
+        let mut members = shop(2);
+        let claim = Claim::Hub { term: 2, key: key(4).public() };
+        members.add(Statement::sign(&StoreId::of(&key(1).public()), &key(1), claim)).unwrap();
+        let (old, new) = (key(2).node(), key(4).node());
+        let of_till = wanted(key(101).node(), Role::Terminal, &members);
+        assert!(of_till.iter().any(|w| w.node == new && w.at_once));
+        assert!(!of_till.iter().any(|w| w.node == old));
+        let of_old = wanted(old, Role::Hub, &members);
+        assert_eq!(of_old.len(), 3, "the hub and both tills; headquarters is the hub's business");
+        assert!(of_old.iter().any(|w| w.node == new && w.at_once));
+        assert!(wanted(new, Role::Hub, &members).iter().any(|w| w.node == old && !w.at_once));
     }
 
     #[test]

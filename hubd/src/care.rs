@@ -1,0 +1,65 @@
+//! What `hubctl` is told about the shop's health: alerts, what a person says of them, and the recovery code.
+
+use crate::answers;
+use crate::desk::{Answer, Refusal, Shared};
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use toko_crdt::hash::hex;
+use toko_crdt::member::Members;
+use toko_mesh::node::{Alert, SettleError};
+
+/// Everything that a person should know, with what was settled.
+pub(crate) async fn alerts(State(desk): Shared) -> Answer {
+    let (members, alerts) = (desk.node.members(), desk.node.alerts().await?);
+    let cards: Vec<Value> = alerts.iter().map(|alert| card(&members, alert)).collect();
+    Ok(Json(json!({ "alerts": cards })))
+}
+
+/// What can be said of the recovery code where it is not: enough for `hubctl` to tell whether a copy on paper is right.
+pub(crate) async fn recovery_code(State(desk): Shared) -> Answer {
+    let members = desk.node.members();
+    Ok(Json(json!({
+        "store": members.store().to_string(),
+        "root": hex(&members.root().0),
+        "term": members.hub().map(|(term, _)| term),
+    })))
+}
+
+/// Alerts that a person has seen to, by their ids.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seen {
+    alerts: Vec<String>,
+}
+
+/// Settles alerts, in the order in which they are named.
+pub(crate) async fn settle(State(desk): Shared, body: Result<Json<Seen>, JsonRejection>) -> Answer {
+    let Json(Seen { alerts }) = body?;
+    let members = desk.node.members();
+    let mut settled = Vec::new();
+    for id in alerts {
+        let done = desk.node.settle(&id).await.map_err(|problem| match problem {
+            SettleError::NotKept(problem) => Refusal::store(&problem),
+            SettleError::Views(problem) => problem.into(),
+            problem => Refusal::bad("settle", problem),
+        })?;
+        settled.push(card(&members, &done));
+    }
+    Ok(Json(json!({ "alerts": settled })))
+}
+
+/// One alert: what was seen, and what to do.
+pub(crate) fn card(members: &Members, alert: &Alert) -> Value {
+    json!({
+        "id": alert.id,
+        "about": alert.node.map(|node| answers::name_of(members, &node)),
+        "settled": alert.settled,
+        "code": alert.code.word(),
+        "node": alert.node.map(|node| node.to_string()),
+        "screen": alert.code.advice(),
+        "log": alert.what,
+    })
+}
