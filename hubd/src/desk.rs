@@ -2,12 +2,12 @@
 //!
 //! Every refusal is JSON too: `{"error":{"code","screen","log"}}`, what to do and what happened.
 
-use crate::{answers, care};
 use crate::config::Config;
 use crate::paper::SharedState;
 use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
+use crate::{answers, care};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;

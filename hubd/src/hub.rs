@@ -33,7 +33,8 @@ const NODE_STOP: Duration = Duration::from_secs(8);
 /// Runs the hub until it is told to stop.
 pub(crate) fn run(place: &Place) -> Result<(), Failure> {
     if is_recovering(&place.data) {
-        let words = "the recovery of this hub was cut short; run `hubd recover` again first (it needs no code now)";
+        let words =
+            "the recovery of this hub was cut short; run `hubd recover` again first (it needs no code now)";
         return Err(Failure::new(exit::CONFIG, words));
     }
     let loaded = config::load(&place.data, place.config.as_deref(), &place.set);

@@ -239,7 +239,8 @@ async fn until_whole(node: &Node) -> Result<CatchUp, Failure> {
         }
         let all_there = missing(node, &state).is_empty() || came.elapsed() >= GRACE;
         if told > 0 && state.lacking == 0 && all_there {
-            let lacks_blob = shelf::fetch(node).await.map_err(|problem| Failure::new(exit::STORE, problem))?;
+            let lacks_blob =
+                shelf::fetch(node).await.map_err(|problem| Failure::new(exit::STORE, problem))?;
             if !lacks_blob || came.elapsed() >= GRACE {
                 return Ok(state);
             }
@@ -257,10 +258,7 @@ async fn finish(node: &Node, place: &Place, asked: &Recover, config: &Config) ->
     let seen = node.read(currency_of).map_err(|problem| Failure::caused(exit::STORE, &problem))?;
     let shop = Shop {
         name: asked.name.clone().unwrap_or_else(|| config.shop_name.clone()),
-        currency: asked
-            .currency
-            .clone()
-            .unwrap_or_else(|| seen.unwrap_or(config.currency).code().to_owned()),
+        currency: asked.currency.clone().unwrap_or_else(|| seen.unwrap_or(config.currency).code().to_owned()),
     };
     write_settings(place, &shop, asked.hq.as_deref())
 }

@@ -10,6 +10,7 @@
 //! * the play itself: [`demo`];
 //! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
+//! * how long a lost hub is missed: [`recovery`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
@@ -25,6 +26,7 @@ pub mod mutants;
 pub mod oracle;
 pub mod process;
 pub mod progress;
+pub mod recovery;
 pub mod relay;
 pub mod report;
 pub mod sheet;

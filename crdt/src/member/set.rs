@@ -1,6 +1,6 @@
 //! The set of statements that a node holds, and what it says of each node.
 
-use super::{Claim, Roles, Statement, StatementError, STATEMENTS_MAX};
+use super::{Claim, Roles, STATEMENTS_MAX, Statement, StatementError};
 use crate::frontier::Frontier;
 use crate::hash::Hash;
 use crate::ids::{NodeId, StoreId};

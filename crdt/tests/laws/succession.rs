@@ -77,7 +77,8 @@ fn years(dice: &mut Dice) -> Vec<Statement> {
     }
     for _ in 0..dice.roll(8) {
         let (term, by) = reigns[dice.roll(reigns.len())];
-        let whom = if dice.roll(2) == 0 { HUBS[dice.roll(HUBS.len())] } else { TILLS[dice.roll(TILLS.len())] };
+        let whom =
+            if dice.roll(2) == 0 { HUBS[dice.roll(HUBS.len())] } else { TILLS[dice.roll(TILLS.len())] };
         out.push(revoke(term, by, whom));
     }
     // A hub that claims a term it never had is heard by nobody.
@@ -216,7 +217,8 @@ fn a_missed_term_is_followed_by_its_chain_of_signatures() {
 
 #[test]
 fn a_revoked_key_stays_out_and_its_machine_comes_back_under_a_new_one() {
-    let members = hear([hub(1, 2), enrol(1, 2, 10), revoke(1, 2, 10), enrol(1, 2, 10), hub(2, 3), enrol(2, 3, 10)]);
+    let members =
+        hear([hub(1, 2), enrol(1, 2, 10), revoke(1, 2, 10), enrol(1, 2, 10), hub(2, 3), enrol(2, 3, 10)]);
     assert!(!members.is_member(&key(10).node()), "whoever says so, in whatever term");
     let members = hear([revoke(1, 2, 10), enrol(1, 2, 10), enrol(1, 2, 11), hub(1, 2)]);
     assert!(!members.is_member(&key(10).node()));
@@ -243,8 +245,15 @@ fn of_two_hubs_of_one_term_the_lower_key_is_hub_and_may_put_the_other_out() {
 
 #[test]
 fn a_stolen_hub_that_is_revoked_lets_nobody_in_and_keeps_nobody_out() {
-    let stolen =
-        [hub(1, 2), enrol(1, 2, 10), hub(2, 3), enrol(2, 3, 10), enrol(1, 2, 66), revoke(1, 2, 10), revoke(1, 2, 3)];
+    let stolen = [
+        hub(1, 2),
+        enrol(1, 2, 10),
+        hub(2, 3),
+        enrol(2, 3, 10),
+        enrol(1, 2, 66),
+        revoke(1, 2, 10),
+        revoke(1, 2, 3),
+    ];
     let before = hear(stolen.clone());
     assert!(before.is_member(&key(66).node()) && !before.is_member(&key(10).node()));
     let after = hear(stolen.into_iter().chain([revoke(2, 3, 2)]));

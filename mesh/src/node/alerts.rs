@@ -22,8 +22,8 @@ mod copies;
 mod notes;
 
 use copies::{Copy, copies};
-pub use notes::SettleError;
 pub(crate) use notes::Notes;
+pub use notes::SettleError;
 
 /// How long two processes of one node must both live before they are called a clone: a restart looks the same until then.
 const CLONE_AFTER: Duration = Duration::from_secs(4);
@@ -168,7 +168,8 @@ pub(super) fn alerts(
     let mut out = Vec::new();
     let members = shared.members.now();
     out.extend(of_this_node(shared, &members, alive));
-    let (mut clones, mut refused, mut strangers) = (shared.notes().clones(), BTreeMap::new(), BTreeMap::new());
+    let (mut clones, mut refused, mut strangers) =
+        (shared.notes().clones(), BTreeMap::new(), BTreeMap::new());
     {
         let board = shared.board();
         clones.extend(board.clones.iter().copied());

@@ -1,6 +1,8 @@
 //! A hub that is lost for good, and the blank machine that takes its place.
 
-use crate::rig::{Hub, LANTERN, Shop, Till, has_alert, refused, text};
+use serde_json::{Value, json};
+
+use crate::rig::{Hq, Hub, LANTERN, Shop, Till, agree, has_alert, refused, text, until};
 
 mod run_alone {
     use super::*;
@@ -41,6 +43,186 @@ mod run_alone {
         shop.hub.start();
         shop.tills[0].sell("e");
         shop.agrees(5, 5 * LANTERN);
+    }
+
+    /// F15, F17.
+    #[test]
+    fn the_old_hub_that_returns_hands_over_what_it_has_and_does_no_harm() {
+        let mut shop = Shop::open(2);
+        shop.tills[0].sell("a");
+        shop.agrees(1, LANTERN);
+        // Something that nobody but the hub has.
+        shop.tills.iter_mut().for_each(Till::stop);
+        shop.hub.ctl(&["day", "2010-11-30"]);
+        let only_there = shop.hub.books().unwrap();
+        shop.hub.kill();
+        shop.tills.iter_mut().for_each(Till::start);
+        shop.tills[1].sell("b");
+
+        let code = shop.hub.recovery.clone();
+        let new = Hub::recover(shop.dir.path(), "new hub", &code, shop.tills[1].listen);
+        let mut old = std::mem::replace(&mut shop.hub, new);
+        shop.tills[0].sell("c");
+        let before = shop.agrees(3, 3 * LANTERN);
+
+        old.start();
+        let status = old.until("to know better", |status| status["hub"]["is_hub"] == false);
+        assert!(has_alert(&status, "hub-succeeded"), "{status}");
+        assert_eq!(status["hub"]["term"], 2);
+        let is_old = |link: &Value| link["name"] == "old hub" && link["we_lack"] == 0;
+        shop.hub.until("what only the old hub had", |status| {
+            status["links"].as_array().is_some_and(|links| links.iter().any(is_old))
+        });
+        let handed = shop.agrees(3, 3 * LANTERN);
+        assert!(handed.digests != before.digests && only_there.digests != before.digests);
+        for args in [&["enrol", "Till 9"][..], &["day", "2010-12-02"], &["revoke", "Till 1"]] {
+            let (exit, said) = old.refuses(args);
+            assert!(exit == 1 && said.contains("not the hub of its store any more"), "{exit} {said}");
+        }
+        shop.tills[0].sell("d");
+        shop.agrees(4, 4 * LANTERN);
+        until_equal(&shop.hub, &old);
+        // It stays so over a restart, and until a person puts it out for good.
+        old.kill();
+        old.start();
+        old.until("still to know better", |status| {
+            has_alert(status, "hub-succeeded")
+                && status["links"].as_array().is_some_and(|links| !links.is_empty())
+        });
+        shop.hub.ctl(&["revoke", "old hub"]);
+        old.until("a word why", |status| {
+            status["links"] == json!([])
+                && (has_alert(status, "revoked") || has_alert(status, "refused-by-peer"))
+        });
+        // The tills that it enrolled belong here all the same.
+        shop.hub.kill();
+        shop.hub.start();
+        shop.tills[0].stop();
+        shop.tills[0].start();
+        shop.tills[0].sell("e");
+        shop.agrees(5, 5 * LANTERN);
+        assert_eq!(["Till 1", "Till 2"].map(|till| shop.hub.state_of(till)), ["linked", "linked"]);
+    }
+
+    /// F17.
+    #[test]
+    fn of_two_hubs_of_one_term_one_is_the_hub_and_both_carry_journals() {
+        let mut shop = Shop::open(2);
+        shop.tills[0].sell("a");
+        shop.agrees(1, LANTERN);
+        shop.hub.kill();
+        let code = shop.hub.recovery.clone();
+        let half = |shop: &Shop, at: usize, name: &str| {
+            let peer = shop.tills[at].listen.to_string();
+            let (hub, told) = Hub::recover_with(shop.dir.path(), name, &code, &["--peer", &peer]);
+            assert_eq!((&told["term"], told["dark"].as_array().unwrap().len()), (&json!(2), 1), "{told}");
+            hub
+        };
+        shop.tills[1].stop();
+        let one = half(&shop, 0, "one hub");
+        shop.tills[0].stop();
+        shop.tills[1].start();
+        let mut hubs = [one, half(&shop, 1, "other hub")];
+        shop.tills[0].start();
+        hubs.iter_mut().for_each(Hub::start);
+        let is_hub = |hub: &Hub| hub.ctl(&["status"])["hub"]["is_hub"] == true;
+        until("one of them to be the hub", || match hubs.iter().filter(|hub| is_hub(hub)).count() {
+            1 => Ok(()),
+            count => Err(count.to_string()),
+        });
+        hubs.iter().for_each(|hub| hub.alerts("two-hubs"));
+        shop.tills.iter().for_each(|till| till.alerts("two-hubs"));
+        let at = usize::from(is_hub(&hubs[1]));
+        hubs[1 - at].alerts("hub-succeeded");
+        shop.tills[0].sell("b");
+        shop.tills[1].sell("c");
+        let tills: Vec<&Till> = shop.tills.iter().collect();
+        agree(&hubs[at], &tills, 3, 3 * LANTERN);
+        until_equal(&hubs[at], &hubs[1 - at]);
+        let other = hubs[1 - at].ctl(&["status"])["hub"]["node"].as_str().unwrap().to_owned();
+        hubs[at].ctl(&["revoke", &other]);
+        hubs[at].until("one hub", |status| !has_alert(status, "two-hubs"));
+        shop.tills[0].until("one hub", |status| !has_alert(status, "two-hubs"));
+        shop.tills[0].sell("d");
+        agree(&hubs[at], &tills, 4, 4 * LANTERN);
+    }
+
+    /// F15, F17.
+    #[test]
+    fn headquarters_follows_the_new_hub_and_takes_from_both_without_doubling() {
+        let mut shop = Shop::open(1);
+        let mut hq = Hq::join(shop.dir.path(), &shop.hub);
+        shop.tills[0].sell("a");
+        hq.agrees(&shop.hub, 1, "3.39");
+        shop.hub.kill();
+        hq.kill();
+        shop.tills[0].sell("b");
+        hq.start();
+        let (code, peer, at) =
+            (shop.hub.recovery.clone(), shop.tills[0].listen.to_string(), hq.listen.to_string());
+        let (new, told) =
+            Hub::recover_with(shop.dir.path(), "new hub", &code, &["--peer", &peer, "--hq", &at]);
+        assert_eq!(told["dark"], json!([]), "{told}");
+        let mut old = std::mem::replace(&mut shop.hub, new);
+        shop.hub.start();
+        shop.tills[0].sell("c");
+        hq.agrees(&shop.hub, 3, "10.17");
+        old.start();
+        old.until("to know better", |status| status["hub"]["is_hub"] == false);
+        shop.tills[0].sell("d");
+        hq.agrees(&shop.hub, 4, "13.56");
+        shop.agrees(4, 4 * LANTERN);
+        // A catalogue of headquarters reaches the tills through the new hub.
+        hq.publish("spring", "sku,name,price\n71053,LANTERN,3.39\n1,A,1.00\n2,B,2.00\n");
+        shop.tills[0].until("the catalogue", |status| status["catalogue"]["items"] == 3);
+    }
+
+    /// F15.
+    #[test]
+    fn a_recovery_that_was_cut_short_goes_on_without_the_code() {
+        let mut shop = Shop::open(1);
+        shop.tills[0].sell("a");
+        shop.agrees(1, LANTERN);
+        shop.hub.kill();
+        let code = shop.hub.recovery.clone();
+        let peer = shop.tills[0].listen.to_string();
+        let (mut new, _) = Hub::recover_with(shop.dir.path(), "new hub", &code, &["--peer", &peer]);
+        // As a power cut leaves it, just before the end.
+        std::fs::write(new.data.join("recovering"), "").unwrap();
+        let data = text(&new.data).to_owned();
+        let (exit, said) = refused(&["hubd", "run", "--data", &data]);
+        assert!(exit == 78 && said.contains("run `hubd recover` again"), "{exit} {said}");
+        let other = Hub::found(shop.dir.path(), "other hub");
+        let (exit, said) = refused(&["hubd", "recover", &other.recovery, "--data", &data]);
+        assert!(exit == 74 && said.contains("another store"), "{exit} {said}");
+        let listen = format!("links.listen={}", new.listen);
+        let args =
+            ["hubd", "recover", "--json", "--data", &data, "--set", "links.mdns=false", "--set", &listen];
+        let told: Value = serde_json::from_str(&crate::rig::order(&args)).unwrap();
+        assert_eq!(told["term"], 2);
+        new.start();
+        shop.hub = new;
+        shop.tills[0].sell("b");
+        shop.agrees(2, 2 * LANTERN);
+    }
+
+    #[test]
+    fn a_copy_of_the_recovery_code_can_be_checked_and_the_code_is_nowhere_on_the_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let (hub, other) = (Hub::found(dir.path(), "hub"), Hub::found(dir.path(), "other hub"));
+        let check = |code: &str| {
+            let copy = dir.path().join("copy");
+            std::fs::write(&copy, code.to_lowercase()).unwrap();
+            text(&copy).to_owned()
+        };
+        let right = hub.ctl(&["recovery-code", "--check", &check(&hub.recovery)]);
+        assert_eq!((&right["right"], right.get("code")), (&json!(true), None));
+        let (exit, said) = hub.refuses(&["recovery-code", "--check", &check(&other.recovery)]);
+        assert!(exit == 64 && said.contains("another store's"), "{exit} {said}");
+        let (exit, said) = hub.refuses(&["recovery-code", "--check", &check("0000-1111")]);
+        assert!(exit == 64 && said.contains("characters where it should have"), "{exit} {said}");
+        let told = hub.ctl(&["recovery-code"]).to_string();
+        assert!(!told.contains(&hub.recovery), "{told}");
     }
 
     #[test]
@@ -86,4 +268,12 @@ mod run_alone {
         assert_eq!(shop.hub.books().unwrap(), before);
         assert_eq!(shop.hub.ctl(&["status"])["hub"]["term"], 1);
     }
+}
+
+/// Waits until two hubs hold the same and make the same of it.
+fn until_equal(one: &Hub, other: &Hub) {
+    until("both hubs to hold the same", || {
+        let (one, other) = (one.books()?, other.books()?);
+        if one == other { Ok(()) } else { Err(format!("{one:?} and {other:?}")) }
+    });
 }

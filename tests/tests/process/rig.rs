@@ -3,6 +3,7 @@
 //! Invariants: every process dies with the test that started it, even if the test program is killed; every box keeps its
 //! port over restarts, so that addresses which were told once stay good.
 
+pub(crate) mod hq;
 pub(crate) mod hub;
 pub(crate) mod till;
 
@@ -16,6 +17,7 @@ use toko_tests::demo::cast::PARENT;
 use toko_tests::door::{DoorError, run_command};
 use toko_tests::process::{Daemon, Program, free_udp_port, wait_until};
 
+pub(crate) use hq::Hq;
 pub(crate) use hub::Hub;
 pub(crate) use till::Till;
 
@@ -26,7 +28,7 @@ const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 /// The business day of every test.
 pub(crate) const DAY: &str = "2010-12-01";
 /// What the shop sells; one lantern is what [`Till::sell`] sells.
-const ITEMS: &str = "sku,name,price,service\n\
+pub(crate) const ITEMS: &str = "sku,name,price,service\n\
                      71053,WHITE METAL LANTERN,3.39,no\n\
                      85123A,WHITE HANGING HEART T-LIGHT HOLDER,2.55,no\n";
 /// The price of a lantern, in pence.

@@ -33,15 +33,22 @@ impl Hub {
 
     /// Makes the hub of the next term in `dir/name` out of what one node knows, and starts it.
     pub(crate) fn recover(dir: &Path, name: &str, code: &str, from: SocketAddr) -> Self {
-        let (data, listen) = (dir.join(name), udp());
-        let (at, from) = (format!("links.listen={listen}"), from.to_string());
-        let mut args = vec!["hubd", "recover", code, "--peer", &from, "--name", name, "--json"];
-        args.extend(["--data", text(&data), "--set", "links.mdns=false", "--set", &at]);
-        let told: Value = serde_json::from_str(&order(&args)).unwrap();
+        let (mut hub, told) = Self::recover_with(dir, name, code, &["--peer", &from.to_string()]);
         assert_eq!(told["dark"], serde_json::json!([]), "{told}");
-        let mut hub = Self { data, listen, recovery: code.to_owned(), logs: dir.to_owned(), process: None };
         hub.start();
         hub
+    }
+
+    /// Likewise, with more words on the command line; it does not run yet. Returns what the command told, too.
+    pub(crate) fn recover_with(dir: &Path, name: &str, code: &str, more: &[&str]) -> (Self, Value) {
+        let (data, listen) = (dir.join(name), udp());
+        let at = format!("links.listen={listen}");
+        let mut args = vec!["hubd", "recover", code, "--name", name, "--json", "--data", text(&data)];
+        args.extend(["--set", "links.mdns=false", "--set", &at]);
+        args.extend(more);
+        let told = serde_json::from_str(&order(&args)).unwrap();
+        let (recovery, logs) = (code.to_owned(), dir.to_owned());
+        (Self { data, listen, recovery, logs, process: None }, told)
     }
 
     /// Starts it and waits until it answers.
