@@ -262,7 +262,7 @@ mod run_alone {
     /// F43.
     #[test]
     fn headquarters_from_an_old_backup_gets_back_what_it_lost_its_own_entries_too() {
-        let mut shop = Shop::open(1);
+        let shop = Shop::open(1);
         let mut hq = Hq::join(shop.dir.path(), &shop.hub);
         let items = |count: usize| -> String {
             let more: String = (2..count).map(|nth| format!("{nth},ITEM {nth},1.00,no\n")).collect();
