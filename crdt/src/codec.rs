@@ -76,6 +76,27 @@ pub fn decode<T: DeserializeOwned>(
     }
 }
 
+/// Decodes the beginning of a value to which later builds add fields behind: what stands there is theirs and is not looked at.
+/// Only for what is kept whole and never written again from what was read.
+///
+/// Errors: too long, another version, or malformed.
+pub fn decode_beginning<T: DeserializeOwned>(
+    what: &'static str,
+    known: u8,
+    bytes: &[u8],
+    bytes_max: usize,
+) -> Result<T, CodecError> {
+    check_len(bytes, bytes_max)?;
+    match bytes.split_first() {
+        Some((version, rest)) if *version == known => {
+            let (value, _) = postcard::take_from_bytes(rest).map_err(|_| CodecError::Malformed { what })?;
+            Ok(value)
+        }
+        Some((version, _)) => Err(CodecError::Version { what, found: *version, known }),
+        None => Err(CodecError::Malformed { what }),
+    }
+}
+
 /// Decodes a value that has its version elsewhere.
 ///
 /// Errors: malformed, or bytes left over.

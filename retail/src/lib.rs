@@ -60,5 +60,7 @@ pub mod receipt;
 pub mod sale;
 pub mod tender;
 
+#[cfg(feature = "next")]
+mod next;
 pub mod scope;
 pub mod views;

@@ -129,6 +129,10 @@ impl OpV1 {
 
     /// The bytes for `Body::Op`.
     pub fn encode(&self) -> Vec<u8> {
+        #[cfg(feature = "next")]
+        if let Some(newer) = crate::next::encode(self) {
+            return newer;
+        }
         codec::encode(OP_VERSION, self)
     }
 
@@ -137,6 +141,12 @@ impl OpV1 {
     /// Errors: [`OpError::Newer`] for a higher version byte or a variant that this build does not know; the others for
     /// bytes that no build writes.
     pub fn decode(bytes: &[u8]) -> Result<OpV1, OpError> {
+        #[cfg(feature = "next")]
+        if let Some(newer) = crate::next::decode(bytes) {
+            let op = newer.map_err(OpError::Codec)?;
+            shape::check(&op).map_err(OpError::Shape)?;
+            return Ok(op);
+        }
         if let Some(version) = bytes.first().copied().filter(|version| *version > OP_VERSION) {
             return Err(OpError::Newer(version));
         }
@@ -209,6 +219,10 @@ impl OpKind {
 
     /// The kind of stored bytes without decoding what is inside; `None` for a version or number this build does not know.
     pub fn peek(op: &[u8]) -> Option<OpKind> {
+        #[cfg(feature = "next")]
+        if let Some(kind) = crate::next::peek(op) {
+            return Some(kind);
+        }
         // version, then Option<Idem> (0, or 1 and 32 bytes), then the variant's number.
         let at = match op {
             [OP_VERSION, 0, ..] => 2,

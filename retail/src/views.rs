@@ -75,7 +75,7 @@ pub use stock::{StockRow, stock, stock_all, stock_row};
 pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
 
 /// Of the shop's own rows.
-const ROWS_VERSION: u32 = 1;
+const ROWS_VERSION: u32 = if cfg!(feature = "next") { 2 } else { 1 };
 
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]

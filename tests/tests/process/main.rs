@@ -15,3 +15,4 @@ mod quarantine;
 mod recover;
 mod rig;
 mod service;
+mod skew;

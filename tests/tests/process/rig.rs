@@ -130,11 +130,16 @@ pub(crate) fn pence(text: &str) -> i64 {
 
 /// A process that plays `args[0]`. It dies with the thread that starts it.
 pub(crate) fn daemon(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Daemon {
+    daemon_of(Path::new(DEMO), dir, name, args, env)
+}
+
+/// Likewise, of another build.
+pub(crate) fn daemon_of(exe: &Path, dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Daemon {
     let own = [(PARENT, std::process::id().to_string())];
     let env = env.iter().map(|(key, value)| (*key, (*value).to_owned())).chain(own);
     Daemon::start(&Program {
         name: name.to_owned(),
-        exe: DEMO.into(),
+        exe: exe.into(),
         args: ["--as"].iter().chain(args).map(|arg| (*arg).to_owned()).collect(),
         env: env.map(|(key, value)| (key.to_owned(), value)).collect(),
         log: dir.join(format!("{name}.log")),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use toko_tests::door::{DoorError, ask_command};
 use toko_tests::process::{Daemon, wait_until};
 
-use super::{Books, DAY, DEMO, SOON, daemon, has_alert, order, refused, text, udp};
+use super::{Books, DAY, DEMO, SOON, daemon_of, has_alert, order, refused, text, udp};
 
 /// A hub, running or not.
 pub(crate) struct Hub {
@@ -16,6 +16,7 @@ pub(crate) struct Hub {
     /// The store's recovery code.
     pub(crate) recovery: String,
     logs: PathBuf,
+    exe: PathBuf,
     process: Option<Daemon>,
 }
 
@@ -26,7 +27,7 @@ impl Hub {
         let init = ["hubd", "init", "--name", name, "--currency", "GBP", "--json", "--data", text(&data)];
         let told: Value = serde_json::from_str(&order(&init)).unwrap();
         let recovery = told["recovery_code"].as_str().unwrap().to_owned();
-        let mut hub = Self { data, listen: udp(), recovery, logs: dir.to_owned(), process: None };
+        let mut hub = Self { data, listen: udp(), recovery, logs: dir.to_owned(), exe: DEMO.into(), process: None };
         hub.start();
         hub
     }
@@ -48,7 +49,7 @@ impl Hub {
         args.extend(more);
         let told = serde_json::from_str(&order(&args)).unwrap();
         let (recovery, logs) = (code.to_owned(), dir.to_owned());
-        (Self { data, listen, recovery, logs, process: None }, told)
+        (Self { data, listen, recovery, logs, exe: DEMO.into(), process: None }, told)
     }
 
     /// Starts it and waits until it answers.
@@ -61,12 +62,23 @@ impl Hub {
         let listen = format!("links.listen={}", self.listen);
         let args = ["hubd", "run", "--data", text(&self.data), "--set", "links.mdns=false", "--set", &listen];
         let name = self.data.file_name().unwrap().to_str().unwrap();
-        let process = self.process.insert(daemon(&self.logs, name, &args, env));
+        let process = self.process.insert(daemon_of(&self.exe, &self.logs, name, &args, env));
         wait_until("the hub to answer", SOON, || {
             process.still_runs().unwrap_or_else(|ended| panic!("{ended}"));
             hubctl(&self.data, &["status"]).map_err(|silent| silent.to_string())
         })
         .unwrap();
+    }
+
+    /// From the next start on it is of this build.
+    pub(crate) fn becomes(&mut self, exe: &Path) {
+        self.exe = exe.to_owned();
+    }
+
+    /// SIGTERM, and it must end well.
+    pub(crate) fn stop(&mut self) {
+        let status = self.take().stop(SOON).unwrap();
+        assert!(status.success(), "{status}");
     }
 
     /// SIGKILL.

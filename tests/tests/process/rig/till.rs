@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use toko_tests::door::{Answer, Api, DoorError};
 use toko_tests::process::{Daemon, wait_until};
 
-use super::{Books, DAY, Hub, SOON, daemon, has_alert, order, text, udp};
+use super::{Books, DAY, DEMO, Hub, SOON, daemon_of, has_alert, order, text, udp};
 
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -20,6 +20,7 @@ pub(crate) struct Till {
     pub(crate) listen: SocketAddr,
     hub: SocketAddr,
     logs: PathBuf,
+    exe: PathBuf,
     running: Option<(Daemon, Api)>,
 }
 
@@ -45,7 +46,7 @@ impl Till {
     /// A terminal over a directory that is there already.
     pub(crate) fn over(dir: &Path, data: &Path, hub: SocketAddr, name: &str) -> Self {
         let (name, data, logs) = (name.to_owned(), data.to_owned(), dir.to_owned());
-        Self { name, data, listen: udp(), hub, logs, running: None }
+        Self { name, data, listen: udp(), hub, logs, exe: DEMO.into(), running: None }
     }
 
     /// Points it at another hub, from the next start on.
@@ -72,7 +73,7 @@ impl Till {
         ];
         let mut args = vec!["terminal-agent", "run", "--data", text(&self.data)];
         settings.iter().for_each(|setting| args.extend(["--set", setting]));
-        let mut process = daemon(&self.logs, &self.name, &args, env);
+        let mut process = daemon_of(&self.exe, &self.logs, &self.name, &args, env);
         let api = wait_until(&format!("{} to answer", self.name), SOON, || {
             process.still_runs().unwrap_or_else(|ended| panic!("{ended}"));
             let at = std::fs::read_to_string(&addr).map_err(|absent| absent.to_string())?;
@@ -81,6 +82,11 @@ impl Till {
             api.get("/v1/status").map(|_| api).map_err(|silent| silent.to_string())
         });
         self.running = Some((process, api.unwrap()));
+    }
+
+    /// From the next start on it is of this build.
+    pub(crate) fn becomes(&mut self, exe: &Path) {
+        self.exe = exe.to_owned();
     }
 
     /// SIGKILL.
@@ -92,6 +98,11 @@ impl Till {
     pub(crate) fn stop(&mut self) {
         let status = self.take().stop(SOON).unwrap();
         assert!(status.success(), "{status}");
+    }
+
+    /// Whether it was started and not stopped.
+    pub(crate) fn runs(&self) -> bool {
+        self.running.is_some()
     }
 
     /// The process, for whoever ends it.
