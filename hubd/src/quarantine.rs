@@ -21,6 +21,7 @@ use toko_crdt::book::{Applied, Code};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::entry::Saw;
 use toko_crdt::hash::hex;
+use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
 use toko_crdt::{Body, EffectId, Entry, Hash, StoreId};
 use toko_mesh::node::{AdmitError, Node};
@@ -28,6 +29,8 @@ use toko_retail::ops::{OpError, OpKind, OpV1};
 
 /// Letters of an entry's id in a list.
 const SHORT: usize = 12;
+/// Most entries of one journal that are flagged one by one: its newest.
+const FLAGGED_MAX: u64 = 1_000;
 /// Fewest letters that name an entry.
 const PREFIX_MIN: usize = 4;
 
@@ -53,7 +56,33 @@ async fn list(State(desk): Shared) -> Answer {
     for parked in desk.node.read(rows::parked_all)? {
         rows.push(Found::look(&desk.node, parked)?.card(&members));
     }
-    Ok(Json(json!({ "quarantine": rows })))
+    Ok(Json(json!({ "quarantine": rows, "flagged": flagged(&desk.node, &members)? })))
+}
+
+/// Entries that count, and that a person should look at: of revoked nodes, above the cut of their revocation.
+fn flagged(node: &Node, members: &Members) -> Result<Vec<Value>, Refusal> {
+    let mut rows = Vec::new();
+    for late in node.late() {
+        let from = late.to.saturating_sub(FLAGGED_MAX).max(late.from);
+        for seq in from..=late.to {
+            let place = EntryRef { journal: late.journal, seq };
+            let Some(entry) = node.entry(&place).map_err(|problem| Refusal::store(&problem))? else {
+                continue;
+            };
+            let found = Found {
+                parked: Parked { effect: entry.hash().into(), place, code: Code::OutOfScope },
+                entry: Some(entry),
+            };
+            let mut row = found.card(members);
+            row["code"] = json!("after-revocation");
+            row["reason"] = json!("its author was revoked before this came to light; it counts all the same");
+            row["may"] = json!("look");
+            row["advice"] =
+                json!("ask whoever was there; undo it by a return or a movement if it never happened");
+            rows.push(row);
+        }
+    }
+    Ok(rows)
 }
 
 #[derive(Deserialize)]

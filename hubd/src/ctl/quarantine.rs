@@ -74,7 +74,16 @@ fn show_list(answer: &Value) -> String {
         ("BYTES", "/bytes"),
         ("YOU MAY", "/may"),
     ];
-    table(list(answer, "/quarantine"), &columns)
+    let parked = table(list(answer, "/quarantine"), &columns);
+    match list(answer, "/flagged") {
+        [] => parked,
+        flagged => {
+            format!(
+                "{parked}\nIn the books, of revoked terminals; look at each\n{}",
+                table(flagged, &columns)
+            )
+        }
+    }
 }
 
 fn show_one(answer: &Value) -> String {

@@ -19,7 +19,7 @@ use toko_crdt::{Body, Lane, NodeId};
 use tracing::{debug, info};
 
 /// How many journals a revocation names: as many as fit into a statement, with room to spare.
-const CUT_LINES_MAX: usize = 480;
+pub(super) const CUT_LINES_MAX: usize = 480;
 
 /// Why membership did not change.
 #[derive(Debug, Error)]

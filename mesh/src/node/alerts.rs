@@ -5,6 +5,7 @@
 //! when a person has settled it; a new finding about the same node is a new alert.
 
 use crate::identity::Role;
+use crate::node::late;
 use crate::node::seals;
 use crate::node::shared::Shared;
 use crate::store::SaveError;
@@ -54,6 +55,8 @@ pub enum AlertCode {
     TwoHubs,
     /// Entries are kept and not in the books.
     Parked,
+    /// Entries of a revoked node that the hub had not seen when it revoked it. They count.
+    AfterRevocation,
     /// At one and the same place, this node and the hub made different things of the books or the floor.
     SealDiffers,
 }
@@ -75,6 +78,7 @@ impl AlertCode {
             Self::Succeeded => "hub-succeeded",
             Self::TwoHubs => "two-hubs",
             Self::Parked => "parked-entries",
+            Self::AfterRevocation => "after-revocation",
         }
     }
 
@@ -110,6 +114,9 @@ impl AlertCode {
             }
             Self::TwoHubs => {
                 "harmless, and one too many: only the hub that hubctl status shows enrols and prints; keep that one and put the other out with hubctl revoke, or use hubd recover once more on the machine that should be the hub"
+            }
+            Self::AfterRevocation => {
+                "they count, as whoever paid is in the right; look at each: hubctl quarantine list shows them"
             }
             Self::Parked => {
                 "nothing is lost and nothing waits for them: look at hubctl quarantine list on the hub"
@@ -188,6 +195,15 @@ pub(super) fn alerts(
     for node in members.nodes() {
         let found = copies(shared, kv, &node, &frontier)?;
         out.extend(of_copies(node, &found, clones.contains(&node)));
+    }
+    let mut late = BTreeMap::<NodeId, u64>::new();
+    for stretch in late::late(&members, &frontier) {
+        *late.entry(stretch.journal.node).or_default() += stretch.to - stretch.from + 1;
+    }
+    for (node, count) in late {
+        let what =
+            format!("{count} entries of it came to light that the hub had not seen when it revoked it");
+        out.push(Alert::new(AlertCode::AfterRevocation, Some(node), what));
     }
     for closed in rows::closed_all(kv)? {
         let what = format!("journal {:?} has two continuations after entry {}", closed.journal, closed.at);

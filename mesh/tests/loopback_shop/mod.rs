@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cut;
+mod poison;
 mod relay;
 
 use std::net::SocketAddr;
