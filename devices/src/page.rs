@@ -220,6 +220,13 @@ impl Page {
         Page { blocks }
     }
 
+    /// The same page so many times, one below the other: each ends as this one does, with its cut.
+    #[must_use]
+    pub fn times(self, copies: u8) -> Page {
+        let blocks = (0..copies.max(1)).flat_map(|_| self.blocks.clone()).collect();
+        Page { blocks }
+    }
+
     /// The page with each text passed through `show`, before layout: a spelling may be longer than the sign.
     #[must_use]
     pub fn spelt(&self, show: impl Fn(&str) -> String) -> Page {

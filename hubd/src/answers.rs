@@ -17,14 +17,14 @@ const STOCK_PAGE: usize = 1_000;
 pub(crate) fn stock(kv: &dyn KvRead, code: Option<&str>) -> Result<Value, KvError> {
     if let Some(code) = code {
         let qty = views::stock(kv, code)?;
-        return Ok(json!({ "stock": [{ "code": code, "qty": qty.to_string() }] }));
+        return Ok(json!({ "stock": [{ "code": code, "qty": qty.in_thousandths() }] }));
     }
     let mut rows = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let page = views::stock_all(kv, after.as_deref(), STOCK_PAGE)?;
         let last = page.last().map(|row| row.sku.clone());
-        rows.extend(page.iter().map(|row| json!({ "code": row.sku, "qty": row.on_hand.to_string() })));
+        rows.extend(page.iter().map(|row| json!({ "code": row.sku, "qty": row.on_hand.in_thousandths() })));
         match last {
             Some(sku) if page.len() == STOCK_PAGE => after = Some(sku),
             _ => return Ok(json!({ "stock": rows })),

@@ -8,6 +8,7 @@ use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use crate::{answers, care};
+use crate::slip::{self, Slot};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
@@ -35,6 +36,8 @@ pub(crate) struct Desk {
     pub(crate) node: Node,
     pub(crate) config: Config,
     pub(crate) printer: SharedState,
+    /// Where slips go in, where there is a printer.
+    pub(crate) slips: Option<Slot>,
 }
 
 impl Desk {
@@ -202,6 +205,7 @@ fn open_day_of(kv: &dyn KvRead) -> Result<Option<Day>, KvError> {
 
 async fn terminals(State(desk): Shared) -> Answer {
     let (members, status) = (desk.node.members(), desk.node.status().await?);
+    let late = desk.node.late();
     let mut rows = Vec::new();
     for node in members.nodes() {
         let Some((number, name)) = members.roles(&node).terminal.into_iter().next() else { continue };
@@ -220,6 +224,11 @@ async fn terminals(State(desk): Shared) -> Answer {
                 "state": state,
                 "address": link.map(|link| link.addr.to_string()),
                 "lacks": link.map(|link| link.it_lacks),
+                "late": late
+                    .iter()
+                    .filter(|late| late.journal.node == node)
+                    .map(|late| late.to - late.from + 1)
+                    .sum::<u64>(),
             }),
         ));
     }
@@ -243,7 +252,14 @@ async fn enrol(State(desk): Shared, body: Result<Json<NewTerminal>, JsonRejectio
     }
     desk.must_be_hub()?;
     let code = desk.node.open_code(&name).map_err(|problem| Refusal::bad("enrol", problem))?;
-    Ok(Json(json!({ "code": code.to_string(), "name": name, "minutes": 15, "tries": 5 })))
+    let slip = match &desk.slips {
+        Some(slot) => {
+            let page = slip::enrolment(&desk.config.shop_name, &name, &code.to_string());
+            Some(slot.print(page, &desk.printer).await)
+        }
+        None => None,
+    };
+    Ok(Json(json!({ "code": code.to_string(), "name": name, "minutes": 15, "tries": 5, "slip": slip })))
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::desk::{self, Desk};
 use crate::paper::{Paper, SharedState};
-use crate::{Failure, Place, seals, shelf};
+use crate::{Failure, Place, seals, shelf, slip};
 use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
@@ -71,7 +71,13 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     );
 
     let mut tasks = Tasks::new(&stop);
-    let shared = Arc::new(Desk { node: node.clone(), config: config.clone(), printer: Arc::clone(&printer) });
+    let (slot, slips) = slip::slot();
+    let shared = Arc::new(Desk {
+        node: node.clone(),
+        config: config.clone(),
+        printer: Arc::clone(&printer),
+        slips: config.printer.is_some().then_some(slot),
+    });
     let desk_stop = CancellationToken::new();
     tasks.spawn("desk", {
         let asked_to_stop = desk_stop.clone().cancelled_owned();
@@ -86,8 +92,8 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     tasks.spawn("seals", seals::keep(node.clone(), config.seal_every, stop.child_token()));
     tasks.spawn("pulse", pulse(node.clone(), stop.child_token()));
     if let Some(printer_config) = config.printer.clone() {
-        let owner =
-            Paper::new(node.clone(), config.shop_name.clone(), printer_config, printer, stop.child_token());
+        let (shop_name, stop) = (config.shop_name.clone(), stop.child_token());
+        let owner = Paper::new(node.clone(), shop_name, printer_config, (printer, slips), stop);
         tasks.spawn("printer", owner.run());
     } else {
         printer.lock().unwrap_or_else(PoisonError::into_inner).words = "none".into();

@@ -4,7 +4,7 @@
 //! [`config`] is every knob; `begin` makes a store where there was none, `recover` a hub where there was none; `hub` is the
 //! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
 //! activates catalogues; `quarantine` shows what is parked, `care` what a person should know;
-//! `paper` prints; [`ctl`] is `hubctl`.
+//! `paper` prints receipts, `slip` what stands in no book; [`ctl`] is `hubctl`.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -26,6 +26,7 @@ mod receipt;
 mod recover;
 mod seals;
 pub mod shelf;
+mod slip;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;

@@ -6,9 +6,11 @@
 
 use crate::config::PrinterConfig;
 use crate::receipt;
+use crate::slip::Slip;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
@@ -46,6 +48,7 @@ pub(crate) struct Paper {
     config: PrinterConfig,
     printer: Printer,
     state: SharedState,
+    slips: mpsc::Receiver<Slip>,
     stop: CancellationToken,
     /// When this process started an attempt, for the pause between attempts that sent nothing.
     started: BTreeMap<[u8; 16], UnixMicros>,
@@ -62,14 +65,14 @@ impl Paper {
         node: Node,
         shop_name: String,
         config: PrinterConfig,
-        state: SharedState,
+        (state, slips): (SharedState, mpsc::Receiver<Slip>),
         stop: CancellationToken,
     ) -> Self {
         let mut printer = toko_devices::PrinterConfig::at(config.address.clone());
         printer.deadlines = Deadlines { confirm: config.confirm.into(), ..printer.deadlines };
         printer.model.columns = usize::from(config.columns);
         let printer = Printer::new(printer);
-        Self { node, shop_name, config, printer, state, stop, started: BTreeMap::new() }
+        Self { node, shop_name, config, printer, state, slips, stop, started: BTreeMap::new() }
     }
 
     /// Works off what is asked for until it is told to stop.
@@ -87,10 +90,17 @@ impl Paper {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
+                Some(slip) = self.slips.recv() => self.slip(slip).await,
                 news = changed.changed() => if news.is_err() { break },
                 () = sleep_until(Instant::now() + pause) => {}
             }
         }
+    }
+
+    /// Whoever asked for a slip may have gone; it is printed all the same.
+    async fn slip(&mut self, slip: Slip) {
+        let outcome = self.printer.print(&slip.page, &self.stop).await;
+        drop(slip.done.send(outcome));
     }
 
     /// One job after the other, until nothing can be done now; then how long to wait.
@@ -173,8 +183,9 @@ impl Paper {
 
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
         let page = match self.page(job)? {
-            Some(page) if banner => page.marked_possible_duplicate(),
-            Some(page) => page,
+            // One job, however many sheets: they are cut apart, and what came of them is one outcome.
+            Some(page) if banner => page.marked_possible_duplicate().times(job.copies.min(paper::COPIES_MAX)),
+            Some(page) => page.times(job.copies.min(paper::COPIES_MAX)),
             // The sale's body is not here yet, or pruned: nothing to print from.
             None => {
                 return self

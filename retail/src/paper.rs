@@ -11,7 +11,7 @@ use crate::views::PrintJob;
 #[non_exhaustive]
 pub enum PaperError {
     /// None, or too many.
-    #[error("{0} copies; 1 to 9 are possible")]
+    #[error("{0} copies; 1 to {COPIES_MAX} are possible")]
     Copies(u8),
     /// The job is done.
     #[error("the job is done: it was printed or given up; ask for a copy under a new job")]
@@ -24,10 +24,13 @@ pub enum PaperError {
     Text(#[from] TextError),
 }
 
+/// Most copies of one receipt.
+pub const COPIES_MAX: u8 = 9;
+
 /// A receipt to print with its sale. `job` is drawn at random, once.
 pub fn ask(job: [u8; 16], printer: &str, ttl_s: u32, copies: u8) -> Result<PrintAskV1, PaperError> {
     check_given("the printer", printer, limits::WORD_CHARS_MAX)?;
-    if !(1..=9).contains(&copies) {
+    if !(1..=COPIES_MAX).contains(&copies) {
         return Err(PaperError::Copies(copies));
     }
     Ok(PrintAskV1 { job, printer: printer.to_string(), ttl_s, copies })

@@ -64,6 +64,12 @@ impl Qty {
         self.0
     }
 
+    /// With its three decimals, always: `-3.000`. What programs read has one form, whoever tells it.
+    pub fn in_thousandths(self) -> String {
+        let (sign, size) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        format!("{sign}{}.{:03}", size / 1_000, size % 1_000)
+    }
+
     /// As a decimal number of sales units.
     pub fn to_decimal(self) -> Decimal {
         Decimal::new(self.0, 3)

@@ -105,3 +105,13 @@ proptest! {
         prop_assert_eq!(letters(&rows(&page, columns).concat()), letters(&text));
     }
 }
+
+#[test]
+fn so_many_copies_are_so_many_sheets_and_one_at_least() {
+    let page = Page::new().line("TOTAL 3.39").cut();
+    let cuts = |page: &Page| page.lay_out(32).iter().filter(|row| matches!(row, Row::Cut)).count();
+    for (asked, sheets) in [(0, 1), (1, 1), (3, 3)] {
+        let all = page.clone().times(asked);
+        assert_eq!((rows(&all, 32), cuts(&all)), (vec!["TOTAL 3.39".to_owned(); sheets], sheets));
+    }
+}

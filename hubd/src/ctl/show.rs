@@ -48,17 +48,19 @@ pub(super) fn terminals(answer: &Value) -> String {
         ("STATE", "/state"),
         ("ADDRESS", "/address"),
         ("LACKS", "/lacks"),
+        ("LATE", "/late"),
         ("NODE", "/node"),
     ];
     table(list(answer, "/terminals"), &columns)
 }
 
 pub(super) fn enrol(answer: &Value) -> String {
-    format!(
-        "{}\n\nOn the terminal, within 15 minutes:\n  terminal-agent enrol {}\n",
-        cell(answer.pointer("/code")),
-        cell(answer.pointer("/code"))
-    )
+    let code = cell(answer.pointer("/code"));
+    let slip = match answer.pointer("/slip").and_then(Value::as_str) {
+        Some(words) => format!("\nOn paper, with a code for its scanner: {words}\n"),
+        None => String::new(),
+    };
+    format!("{code}\n\nOn the terminal, within 15 minutes:\n  terminal-agent enrol {code}\n{slip}")
 }
 
 pub(super) fn revoke(answer: &Value) -> String {

@@ -100,9 +100,7 @@ pub(super) fn day(seen: &DaySeen) -> Value {
 
 /// A quantity with its three decimals.
 pub(super) fn qty(qty: Qty) -> String {
-    let milli = qty.milli_units();
-    let (sign, size) = (if milli < 0 { "-" } else { "" }, milli.unsigned_abs());
-    format!("{sign}{}.{:03}", size / 1_000, size % 1_000)
+    qty.in_thousandths()
 }
 
 fn line(line: &PricedLine) -> Value {

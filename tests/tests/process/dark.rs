@@ -43,7 +43,7 @@ mod run_alone {
 
         shop.hub.start();
         shop.agrees(2, 3 * LANTERN);
-        assert_eq!(shop.hub.ctl(&["stock", "71053"])["stock"][0]["qty"], "-3");
+        assert_eq!(shop.hub.ctl(&["stock", "71053"])["stock"][0]["qty"], "-3.000");
     }
 
     /// F21.
