@@ -11,6 +11,7 @@ mod dark;
 mod disk;
 mod door;
 mod enrol;
+mod paper;
 mod quarantine;
 mod recover;
 mod rig;
