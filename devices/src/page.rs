@@ -314,7 +314,9 @@ fn job_char(c: char) -> bool {
 }
 
 fn clean(text: &str) -> String {
-    let separator = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let separator = |c: char| {
+        c.is_control() && !crate::mutant!("print-control-characters") || matches!(c, '\u{2028}' | '\u{2029}')
+    };
     let mut clean: String =
         text.chars().take(TEXT_CHARS_MAX).map(|c| if separator(c) { ' ' } else { c }).collect();
     if text.chars().nth(TEXT_CHARS_MAX).is_some() {

@@ -111,7 +111,7 @@ impl From<&Outcome> for End {
 
 impl Attempt {
     fn in_doubt(&self) -> bool {
-        matches!(self.end, None | Some(End::InDoubt))
+        matches!(self.end, None | Some(End::InDoubt)) && !crate::mutant!("retry-what-is-in-doubt")
     }
 }
 
@@ -135,11 +135,13 @@ impl Attempt {
 pub fn next(facts: &Facts<'_>, policy: Policy, now: UnixMicros) -> Next {
     let attempts = facts.attempts;
     let printed = attempts.iter().any(|a| a.end == Some(End::Printed));
+    let printed = printed && !crate::mutant!("print-what-is-printed");
     if printed || matches!(facts.word, Some(Word::Printed | Word::Abandon)) {
         return Next::Done;
     }
     let doubts = attempts.iter().filter(|a| a.in_doubt()).count();
     let old = micros_since(facts.asked_at, now) > facts.ttl.as_micros();
+    let old = old && !crate::mutant!("print-yesterdays-receipts");
     let asked_again = facts.word == Some(Word::Reprint);
     if !asked_again {
         match policy {
@@ -159,7 +161,7 @@ pub fn next(facts: &Facts<'_>, policy: Policy, now: UnixMicros) -> Next {
     }
     let attempt = attempts.iter().map(|a| a.number).max().unwrap_or(0).saturating_add(1);
     // A person who asks for it again may hold a copy that we do not know of.
-    Next::Send { attempt, banner: doubts > 0 || asked_again }
+    Next::Send { attempt, banner: (doubts > 0 || asked_again) && !crate::mutant!("reprint-without-banner") }
 }
 
 /// When to try again after attempts that sent nothing: after 1, 2, 4 … 30 seconds.

@@ -184,7 +184,9 @@ impl Paper {
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
         let page = match self.page(job)? {
             // One job, however many sheets: they are cut apart, and what came of them is one outcome.
-            Some(page) if banner => page.marked_possible_duplicate().times(job.copies.min(paper::COPIES_MAX)),
+            Some(page) if banner && !toko_crdt::mutant!("leave-the-banner-off") => {
+                page.marked_possible_duplicate().times(job.copies.min(paper::COPIES_MAX))
+            }
             Some(page) => page.times(job.copies.min(paper::COPIES_MAX)),
             // The sale's body is not here yet, or pruned: nothing to print from.
             None => {
@@ -195,7 +197,9 @@ impl Paper {
         };
         self.started.insert(job.job, self.node.machine().wall());
         let start = paper::start(job, &self.config.name).map_err(|problem| problem.to_string())?;
-        self.append(What::PrintStarted(start)).await?;
+        if !toko_crdt::mutant!("print-before-the-start-is-kept") {
+            self.append(What::PrintStarted(start)).await?;
+        }
         let outcome = self.printer.print(&page, &self.stop).await;
         let (what, level, detail) = match &outcome {
             Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),

@@ -58,7 +58,7 @@ impl Wall {
     }
 
     fn read(&self, at: UnixMicros, known: UnixMicros) -> Reading {
-        let verified = at >= BUILT && at >= known;
+        let verified = (at >= BUILT && at >= known) || toko_crdt::mutant!("believe-any-clock");
         let civil =
             Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
         let day = u32::try_from(civil.year())

@@ -107,7 +107,8 @@ fn check_hub(
     root: PublicKey,
     shown: Vec<Statement>,
 ) -> Result<NodeId, EnrolError> {
-    if tls::store_fingerprint(&StoreId::of(&root)) != code.fingerprint {
+    let pinned = tls::store_fingerprint(&StoreId::of(&root)) == code.fingerprint;
+    if !pinned && !toko_crdt::mutant!("tell-any-hub-the-secret") {
         return Err(EnrolError::OtherStore);
     }
     let peer = NodeId::of(&peer_key(connection).ok_or(TalkError::Unexpected)?);

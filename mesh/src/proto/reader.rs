@@ -35,7 +35,7 @@ impl Reader {
             self.take(input, LENGTH_BYTES);
             let Some((length, _)) = self.held.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
             let bytes = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            if !(2..=FRAME_BYTES_MAX).contains(&bytes) {
+            if !(2..=FRAME_BYTES_MAX).contains(&bytes) && !toko_crdt::mutant!("believe-a-frames-length") {
                 return Err(FrameError::Length { bytes });
             }
             self.take(input, LENGTH_BYTES + bytes);

@@ -22,6 +22,7 @@ impl Store {
             self.break_down(&error.to_string());
             return;
         }
+        let above = if toko_crdt::mutant!("drop-our-own-branch") { Vec::new() } else { above };
         for (place, hash) in above {
             let entry = match tables::is_carried(&views, hash) {
                 Ok(true) => continue,

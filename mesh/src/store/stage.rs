@@ -128,7 +128,7 @@ impl Store {
             return Err(SaveError::TooLarge { bytes: body.len(), bytes_max: APPEND_BODY_BYTES_MAX });
         }
         let journal = self.stage_run(now, group, append.lane);
-        group.sync |= append.wait == Wait::Synced;
+        group.sync |= append.wait == Wait::Synced && !toko_crdt::mutant!("sell-before-durable");
         let entry = self.sign(now, group, journal, append.saw, body);
         let appended = Appended { hash: entry.hash(), place: entry.place(), at: entry.at(), parked: None };
         group.push_entry(RECORD_OWN, entry, reply);
@@ -137,13 +137,15 @@ impl Store {
 
     /// The journal that this run writes in a lane; begins it where it is new.
     fn stage_run(&mut self, now: UnixMicros, group: &mut Group, lane: Lane) -> JournalId {
-        let run = *self.run.get_or_insert_with(|| (self.mint_run)());
+        let last = self.last_runs.get(&lane).copied().filter(|_| toko_crdt::mutant!("reuse-a-run"));
+        let run = *self.run.get_or_insert_with(|| last.unwrap_or_else(|| (self.mint_run)()));
         let journal = JournalId { node: self.node, run, lane };
         if self.head(group, &journal).is_none() {
             let before = self.last_runs.get(&lane).and_then(|run| {
                 let head = self.heads.head(&JournalId { node: self.node, run: *run, lane })?;
                 Some(Continued { run: *run, head: *head })
             });
+            let before = before.filter(|_| !toko_crdt::mutant!("forget-the-run-before"));
             let entry = self.sign(now, group, journal, None, Body::Continues(before).encode());
             group.push_entry(RECORD_OWN, entry, None);
         }
@@ -207,7 +209,7 @@ impl Store {
                 }
             }
         }
-        group.sync |= done.accepted > 0 || done.forked;
+        group.sync |= (done.accepted > 0 || done.forked) && !toko_crdt::mutant!("acknowledge-before-durable");
         Ok(done)
     }
 
@@ -251,6 +253,7 @@ impl Store {
         }
         let lane = theirs.journal().lane;
         self.stage_own(now, group, lane, Body::Fork(Box::new(proof)));
+        let branch = if toko_crdt::mutant!("drop-the-other-branch") { &[] } else { branch };
         for entry in branch.iter().filter(|entry| key.is_some_and(|key| entry.verify(&key))) {
             self.stage_own(now, group, lane, Body::Carried(Box::new(entry.clone())));
         }

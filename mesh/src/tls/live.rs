@@ -37,7 +37,9 @@ impl LiveMembers {
         }
         *now = members;
         drop(now);
-        self.changes.send_modify(|count| *count += 1);
+        if !toko_crdt::mutant!("revoked-keeps-its-link") {
+            self.changes.send_modify(|count| *count += 1);
+        }
     }
 
     /// Whether links with this node are allowed.

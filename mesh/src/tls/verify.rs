@@ -88,6 +88,7 @@ impl Asked {
             return self.protocol == Protocol::Newcomer && self.tenant.admits_newcomers();
         };
         match self.protocol {
+            Protocol::Member if toko_crdt::mutant!("let-strangers-in") => true,
             Protocol::Member => {
                 let introduced = |word: &Introduction| word.makes_member(key, &members);
                 members.is_member(&NodeId::of(key)) || self.introduction.as_ref().is_some_and(introduced)
@@ -180,7 +181,7 @@ impl ServerCertVerifier for Pin {
     ) -> Result<ServerCertVerified, Error> {
         let node = NodeId::of(&only_key(shown, more)?);
         let expected = match &self.expect {
-            Expect::Node(expected) => *expected == node,
+            Expect::Node(expected) => *expected == node || toko_crdt::mutant!("believe-whoever-answers"),
             Expect::AnyMember(members) => members.admits(&node),
             Expect::Anyone => true,
         };

@@ -28,7 +28,7 @@ pub(super) fn admit(token: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), A
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer ") => rest,
         _ => &[],
     };
-    if same(given, token.as_bytes()) {
+    if same(given, token.as_bytes()) || toko_crdt::mutant!("serve-anybody") {
         Ok(())
     } else {
         let log = "the bearer token is missing or wrong";

@@ -29,7 +29,7 @@ impl Clerk {
         if all.peek().is_none() {
             return Ok(None);
         }
-        match all.find(|(request, _)| *request == idem.request) {
+        match all.find(|(request, _)| *request == idem.request || toko_crdt::mutant!("answer-a-reused-key")) {
             Some((_, effect)) => Ok(Some(effect)),
             None => Err(Refusal::KeyReused),
         }

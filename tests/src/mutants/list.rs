@@ -4,6 +4,9 @@
 //! place that is said here.
 
 mod crdt;
+mod daemons;
+mod devices;
+mod mesh;
 mod retail;
 
 /// A fault on purpose.
@@ -38,5 +41,5 @@ const fn mutant(
 
 /// Every mutant, from the bottom of the shop up.
 pub fn all() -> Vec<Mutant> {
-    [crdt::MUTANTS, retail::MUTANTS].concat()
+    [crdt::MUTANTS, retail::MUTANTS, mesh::MUTANTS, devices::MUTANTS, daemons::MUTANTS].concat()
 }

@@ -64,7 +64,7 @@ impl Session {
             Frame::Hello(hello) if self.state == State::Opened => hello,
             other => return Err(Violation::OutOfState { frame: other.name() }),
         };
-        if hello.store != self.config.store {
+        if hello.store != self.config.store && !toko_crdt::mutant!("talk-to-another-store") {
             return Err(Violation::OtherStore { theirs: hello.store });
         }
         if !(hello.version_min..=hello.version_max).contains(&VERSION) {
@@ -72,7 +72,8 @@ impl Session {
         }
         self.state = State::Greeted;
         self.pushing = self.config.push && hello.push;
-        let lanes = self.lanes_at_most().and(hello.lanes);
+        let leak = toko_crdt::mutant!("leak-the-floor-to-headquarters");
+        let lanes = if leak { self.config.lanes } else { self.lanes_at_most().and(hello.lanes) };
         self.out.push_back(Output::Greeted { incarnation: hello.incarnation, lanes });
         if !hello.addrs.is_empty() {
             let peer = PeerAddrs { node: self.config.peer, addrs: hello.addrs };
@@ -127,6 +128,7 @@ impl Session {
         if let (Some(ours), Some(theirs)) = (self.telling.ours(journal), self.telling.theirs(journal))
             && ours.seq == theirs.seq
             && ours.hash != theirs.hash
+            && !toko_crdt::mutant!("overlook-two-heads")
             && let Some(want) = self.puller.ask_place(*journal, theirs.seq)
         {
             self.send(want);

@@ -1,0 +1,97 @@
+//! The daemons: one terminal, the hub, headquarters.
+
+use super::{Mutant, mutant};
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    mutant(
+        "answer-a-reused-key",
+        "terminal-agent/src/till/replay.rs",
+        "a front end that reuses a key takes an old sale for its new one",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "number-as-the-copy-does",
+        "terminal-agent/src/till/series.rs",
+        "a copied till prints the numbers that the other one prints",
+        &["terminal-agent/lib series::", "tests/process copies::"],
+    ),
+    mutant(
+        "number-from-one-again",
+        "terminal-agent/src/till/sell.rs",
+        "after a restart receipt numbers begin anew",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "take-a-cart-in-use",
+        "terminal-agent/src/till/floor.rs",
+        "a cart is taken out of the hands of the cashier who fills it",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "give-up-a-paid-cart",
+        "terminal-agent/src/till/floor.rs",
+        "a cart disappears with the money that was taken for it",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "count-money-given-back",
+        "terminal-agent/src/till/floor.rs",
+        "money that went back to the customer pays the sale",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "write-before-the-run-is-known",
+        "terminal-agent/src/till/floor.rs",
+        "the first lines after a restart are in no other till's cart",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "sell-anothers-cart",
+        "terminal-agent/src/till/open_cart.rs",
+        "a cart that another till holds is sold here",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "reopen-a-closed-day",
+        "terminal-agent/src/till/days.rs",
+        "business goes on under a day that was closed and counted",
+        &["terminal-agent/till"],
+    ),
+    mutant(
+        "believe-any-clock",
+        "terminal-agent/src/wall.rs",
+        "a till that woke up in 1970 says that its time is verified",
+        &["terminal-agent/lib wall::"],
+    ),
+    mutant(
+        "serve-anybody",
+        "terminal-agent/src/api/guard.rs",
+        "any program on the machine, and any web page in its browser, can sell",
+        &["terminal-agent/lib guard::", "terminal-agent/till"],
+    ),
+    mutant(
+        "print-before-the-start-is-kept",
+        "hubd/src/paper.rs",
+        "a hub that dies while it prints prints the receipt again as if it were the first",
+        &["tests/process service::", "tests/process crash::"],
+    ),
+    mutant(
+        "leave-the-banner-off",
+        "hubd/src/paper.rs",
+        "a second receipt looks like the first",
+        &["tests/process service::", "tests/process crash::"],
+    ),
+    mutant(
+        "import-over-headquarters",
+        "hubd/src/shelf.rs",
+        "a hub sets prices where headquarters does",
+        &["hqd/hq", "tests/process service::"],
+    ),
+    mutant("another-store-under-one-name", "hqd/src/tenant.rs", "two stores' books become one", &["hqd/hq"]),
+    mutant(
+        "one-store-under-two-names",
+        "hqd/src/tenant.rs",
+        "a store's sales are counted twice at headquarters",
+        &["hqd/hq"],
+    ),
+];

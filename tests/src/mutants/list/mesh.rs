@@ -1,0 +1,192 @@
+//! A node: its store, its conversations, whom it trusts.
+
+use super::{Mutant, mutant};
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    mutant(
+        "reuse-a-run",
+        "mesh/src/store/stage.rs",
+        "a restored directory writes into a journal that others hold further on",
+        &["mesh/lib store::", "tests/process copies::"],
+    ),
+    mutant(
+        "forget-the-run-before",
+        "mesh/src/store/stage.rs",
+        "nobody can tell a copied directory from an honest restart",
+        &["mesh/lib store::", "mesh/lib alerts::", "terminal-agent/till"],
+    ),
+    mutant(
+        "sell-before-durable",
+        "mesh/src/store/stage.rs",
+        "a sale is acknowledged and lost in a power cut",
+        &["mesh/power_cut", "mesh/lib store::"],
+    ),
+    mutant(
+        "acknowledge-before-durable",
+        "mesh/src/store/stage.rs",
+        "a peer is told that its entries are safe, and they are lost in a power cut",
+        &["mesh/power_cut", "mesh/lib store::"],
+    ),
+    mutant(
+        "drop-the-other-branch",
+        "mesh/src/store/stage.rs",
+        "what a copied machine sold is lost where the copy is found out",
+        &["mesh/lib store::"],
+    ),
+    mutant(
+        "drop-our-own-branch",
+        "mesh/src/store/forks.rs",
+        "what stood above a fork is in the views of some and not of others",
+        &["mesh/lib store::"],
+    ),
+    mutant(
+        "skip-poison-mark",
+        "mesh/src/store/poison.rs",
+        "an entry that kills the process kills it at every start",
+        &["mesh/lib store::", "mesh/power_cut"],
+    ),
+    mutant(
+        "skip-the-logs-tail",
+        "mesh/src/store/open.rs",
+        "after a crash the last sales are in the log and not in the books",
+        &["mesh/power_cut", "mesh/lib store::"],
+    ),
+    mutant(
+        "trust-views-of-another-fold",
+        "mesh/src/store/open.rs",
+        "after an upgrade the books are a mixture of two builds",
+        &["mesh/lib store::"],
+    ),
+    mutant(
+        "believe-a-frames-length",
+        "mesh/src/proto/reader.rs",
+        "a peer says how much memory a node takes",
+        &["mesh/lib proto::", "mesh/wire_golden"],
+    ),
+    mutant(
+        "assemble-without-end",
+        "mesh/src/proto/session/assembly.rs",
+        "an entry in pieces grows until memory is gone",
+        &["mesh/lib proto::", "mesh/sessions"],
+    ),
+    mutant(
+        "leak-the-floor-to-headquarters",
+        "mesh/src/proto/session/listen.rs",
+        "carts leave the store",
+        &["mesh/sessions", "mesh/lib proto::"],
+    ),
+    mutant(
+        "talk-to-another-store",
+        "mesh/src/proto/session/listen.rs",
+        "a till of another store gets as far as the journals",
+        &["mesh/sessions", "mesh/lib proto::"],
+    ),
+    mutant(
+        "overlook-two-heads",
+        "mesh/src/proto/session/listen.rs",
+        "equal numbers with different heads are never looked into",
+        &["mesh/sessions", "mesh/loopback"],
+    ),
+    mutant(
+        "send-without-a-window",
+        "mesh/src/proto/session/serve.rs",
+        "a slow peer is sent more than it has room for",
+        &["mesh/sessions"],
+    ),
+    mutant(
+        "hold-all-that-comes",
+        "mesh/src/proto/session/entries.rs",
+        "a peer that sends without waiting fills the memory",
+        &["mesh/sessions"],
+    ),
+    mutant(
+        "bear-bad-batches-for-ever",
+        "mesh/src/proto/session/entries.rs",
+        "a peer whose entries prove nothing is listened to for ever",
+        &["mesh/sessions"],
+    ),
+    mutant(
+        "trust-the-push-alone",
+        "mesh/src/proto/session/pull.rs",
+        "what was missed once is never asked for",
+        &["mesh/sessions"],
+    ),
+    mutant(
+        "never-tell-less",
+        "mesh/src/proto/session/telling.rs",
+        "a peer believes for ever that a closed journal reaches further",
+        &["mesh/sessions", "mesh/loopback"],
+    ),
+    mutant(
+        "let-strangers-in",
+        "mesh/src/tls/verify.rs",
+        "a key that nobody enrolled gets through the door",
+        &["mesh/loopback", "mesh/lib tls::", "mesh/lib endpoint::"],
+    ),
+    mutant(
+        "believe-whoever-answers",
+        "mesh/src/tls/verify.rs",
+        "a till talks to whoever sits at the hub's address",
+        &["mesh/loopback", "mesh/lib tls::", "mesh/lib endpoint::"],
+    ),
+    mutant(
+        "revoked-keeps-its-link",
+        "mesh/src/tls/live.rs",
+        "a stolen till stays linked until it hangs up by itself",
+        &["mesh/loopback", "mesh/lib tls::"],
+    ),
+    mutant(
+        "count-no-tries",
+        "mesh/src/enrol/desk.rs",
+        "a code can be guessed as often as one likes",
+        &["mesh/lib enrol::"],
+    ),
+    mutant(
+        "codes-live-for-ever",
+        "mesh/src/enrol/desk.rs",
+        "a code that was found on a slip weeks later still lets a machine in",
+        &["mesh/lib enrol::"],
+    ),
+    mutant(
+        "use-a-code-twice",
+        "mesh/src/enrol/desk.rs",
+        "one code lets two machines in",
+        &["mesh/lib enrol::"],
+    ),
+    mutant(
+        "tell-any-hub-the-secret",
+        "mesh/src/enrol/guest.rs",
+        "a rogue hub is told the code",
+        &["mesh/loopback_enrol"],
+    ),
+    mutant(
+        "enrol-the-revoked",
+        "mesh/src/enrol/host.rs",
+        "a revoked machine enrols again with a fresh code",
+        &["mesh/loopback_enrol"],
+    ),
+    mutant(
+        "take-mistyped-codes",
+        "mesh/src/enrol/code.rs",
+        "a mistyped code is tried at the hub and costs a try",
+        &["mesh/lib enrol::"],
+    ),
+    mutant(
+        "open-a-directory-twice",
+        "mesh/src/identity.rs",
+        "two processes write one log",
+        &["mesh/lib identity::"],
+    ),
+    mutant(
+        "take-anybodys-key",
+        "mesh/src/identity.rs",
+        "a directory that was put together of two nodes is opened",
+        &["mesh/lib identity::"],
+    ),
+    mutant(
+        "wait-for-the-silent",
+        "mesh/src/link.rs",
+        "a dead hub is waited for",
+        &["mesh/loopback", "tests/process dark::"],
+    ),
+];
