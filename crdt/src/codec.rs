@@ -116,3 +116,18 @@ pub fn check_len(bytes: &[u8], bytes_max: usize) -> Result<(), CodecError> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_its_cap_is_refused_before_it_is_read() {
+        let bytes = encode(1, &vec![7_u8; 9]);
+        let too_long = CodecError::TooLong { bytes: 11, bytes_max: 10 };
+        assert_eq!(decode::<Vec<u8>>("nine bytes", 1, &bytes, 10), Err(too_long.clone()));
+        assert_eq!(decode::<Vec<u8>>("nine bytes", 1, &bytes, 11).unwrap(), [7; 9]);
+        // The cap comes first: of nonsense as well, nothing but its length is looked at.
+        assert_eq!(decode::<Vec<u8>>("nonsense", 1, &[0xff; 11], 10), Err(too_long));
+    }
+}

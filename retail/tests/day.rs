@@ -39,8 +39,13 @@ mod tests {
         }
 
         fn does(&mut self, author: u8, what: What) -> EffectId {
+            self.does_at(author, self.seq + 1, what)
+        }
+
+        /// By a clock that may be anywhere.
+        fn does_at(&mut self, author: u8, micros: u64, what: What) -> EffectId {
             self.seq += 1;
-            let entry = self.shop.sign(author, self.seq, self.seq, &OpV1::new(what));
+            let entry = self.shop.sign(author, self.seq, micros, &OpV1::new(what));
             self.node.receive(&self.shop, &entry);
             entry.hash().into()
         }
@@ -129,6 +134,23 @@ mod tests {
         let seen = views::cart(kv, cart).unwrap().unwrap();
         let again = custody::take(cart, Some(&seen), one, &summary).unwrap_err();
         assert_eq!(again.to_string(), "the cart 01010101 is done, it is 2 sales");
+    }
+
+    #[test]
+    fn a_till_whose_clock_is_years_ahead_keeps_no_cart_that_another_took_over() {
+        let mut world = World::new();
+        let (cart, ahead) = (CartId([2; 16]), 1_000_000_000_000_000);
+        let summary = Summary { name: String::new(), lines: 0, total: pounds("0.00") };
+        let [one, two] = [Shop::node(1), Shop::node(2)];
+        world.does_at(1, ahead, What::Custody(custody::take(cart, None, one, &summary).unwrap()));
+        let opened = views::cart(&world.node.kv, cart).unwrap().unwrap();
+        let parked = custody::park(cart, &opened, one, &summary).unwrap();
+        world.does_at(1, ahead + 1, What::Custody(parked));
+        let parked = views::cart(&world.node.kv, cart).unwrap().unwrap();
+        let taken = custody::take(cart, Some(&parked), two, &summary).unwrap();
+        world.does_at(2, 5, What::Custody(taken));
+        let seen = views::cart(&world.node.kv, cart).unwrap().unwrap();
+        assert_eq!((seen.holder, seen.state, seen.turn), (two, CartState::Open, 3));
     }
 
     #[test]

@@ -232,4 +232,14 @@ mod tests {
         assert_eq!(Bytes(&[2, 100]).sum_of_runs(), Some(200), "a group counts what is below it");
         assert_eq!(Bytes(&[3, 0x80, 0x80, 0x02]).booleans(), Some(3 + (2 << 14)));
     }
+
+    #[test]
+    fn columns_that_are_compressed_or_claim_more_than_a_change_may_hold_are_refused() {
+        let check = |columns: &[u8]| check_columns(&mut Bytes(columns));
+        assert_eq!(check(&[1, 0x42, 2, 5, 1]), Some(()), "five actions in two bytes");
+        assert_eq!(check(&[1, 0x4a, 2, 5, 1]), None, "the same, marked as compressed");
+        assert_eq!(check(&[1, 0x42, 3, 0x80, 0x08, 1]), Some(()), "as many as there may be");
+        assert_eq!(check(&[1, 0x42, 3, 0x81, 0x08, 1]), None, "one more");
+        assert_eq!(check(&[1, 0x42, 7, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 1]), None, "a bomb");
+    }
 }

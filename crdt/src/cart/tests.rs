@@ -272,3 +272,37 @@ fn how_long_a_large_cart_takes() {
         println!("apply one of another: {:?}, {} bytes", start.elapsed(), change.len());
     }
 }
+
+/// The same change, except that it does not say that it follows `dep`.
+fn without_dep(change: &[u8], dep: &Hash) -> Vec<u8> {
+    // Magic, checksum and kind are nine bytes; then the length, how many changes it follows, and those.
+    let body = &change[if change[9] & 0x80 == 0 { 10 } else { 11 }..];
+    let (count, deps) = (body[0], body[1..].chunks_exact(32).take(usize::from(body[0])));
+    let kept: Vec<&[u8]> = deps.filter(|kept| *kept != dep.0.as_slice()).collect();
+    assert_eq!(kept.len() + 1, usize::from(count), "it followed that one");
+    let body = [&[count - 1][..], &kept.concat(), &body[1 + 32 * usize::from(count)..]].concat();
+    let len = [u8::try_from(body.len() & 0x7f).unwrap() | 0x80, u8::try_from(body.len() >> 7).unwrap()];
+    let len = if len[1] == 0 { vec![len[0] & 0x7f] } else { len.to_vec() };
+    let hashed = [&change[8..9], &len, &body].concat();
+    [&change[..4], &Hash::sha256(&hashed).0[..4], &hashed].concat()
+}
+
+#[test]
+fn a_change_that_undoes_what_its_author_had_not_seen_is_refused_and_undoes_nothing() {
+    let (here, _) = two_tills();
+    let mut there = open(2, &[]);
+    for name in ["a", "b", "c"] {
+        there.set(name, b"x").unwrap().unwrap();
+    }
+    all(&here).iter().for_each(|change| assert_eq!(there.apply(change).unwrap(), Took::Visible));
+    let before = all(&there);
+    let removal = there.remove(line(1)).unwrap().unwrap();
+    let forged = without_dep(&removal, &here.heads()[0]);
+    assert_eq!(change_head(&forged).unwrap().deps.len(), 1);
+
+    let mut other = open(3, &before);
+    assert_eq!(other.apply(&forged).unwrap(), Took::Refused);
+    assert_eq!(quantities(&other), [2_000]);
+    assert_eq!(other.apply(&removal).unwrap(), Took::Visible);
+    assert_eq!(quantities(&other), [0_i64; 0]);
+}

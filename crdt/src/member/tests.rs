@@ -37,6 +37,20 @@ fn the_hub_enrols_and_a_stranger_does_not() {
 }
 
 #[test]
+fn a_statement_that_its_issuer_did_not_sign_changes_nothing() {
+    let mut shop = shop();
+    // What a stranger can do: name the hub as issuer, and sign with a key of its own, or copy a signature.
+    let named = enrol(&shop, &shop.hub, 1);
+    let signed = enrol(&shop, &shop.till, 1);
+    for signature in [signed.signature, Signature([7; 64])] {
+        let forged = Statement { signature, ..named.clone() };
+        assert_eq!(shop.members.add(forged), Err(StatementError::Signature));
+    }
+    assert!(!shop.members.is_member(&shop.till.node()));
+    assert_eq!(shop.members.add(named), Ok(true), "the honest one is taken afterwards");
+}
+
+#[test]
 fn a_revoked_terminal_is_no_member_and_keeps_its_roles_for_what_it_wrote() {
     let mut shop = shop();
     let store = *shop.members.store();

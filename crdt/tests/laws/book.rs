@@ -300,6 +300,24 @@ fn the_lowest_fork_closes_a_journal_whichever_proof_comes_first() {
 }
 
 #[test]
+fn a_fork_proof_of_entries_that_the_author_never_signed_closes_nothing() {
+    let (world, mut replica) = shop();
+    let journal = JournalId { node: key(TILL).node(), run: Run(1), lane: Lane::Books };
+    let forge = |qty| {
+        let (at, body) = (Hlc { micros: 3, tick: 0 }, sells(1, qty).encode());
+        let draft = Draft { journal, seq: 3, prev: Hash([1; 32]), at, saw: None, body };
+        draft.sign(&world.store, &key(TILL_TOO))
+    };
+    let honest = write(&world, TILL, Lane::Books, 3, &sells(1, 1));
+    for (seq, other) in [(1, forge(2)), (2, honest)] {
+        let proof = ForkProof::new(forge(1), other).unwrap();
+        let entry = write(&world, HUB, Lane::Books, seq, &Body::Fork(Box::new(proof)));
+        assert_eq!(replica.receive(&entry), Applied::Parked(Code::BadProof));
+    }
+    assert_eq!(rows::closed(&replica.kv, &journal).unwrap(), None);
+}
+
+#[test]
 fn both_ways_of_a_fork_leave_their_rows_in_every_order() {
     let (world, _) = shop();
     let head = |seq| Head { seq, hash: Hash([7; 32]) };
