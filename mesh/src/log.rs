@@ -211,7 +211,7 @@ impl Log {
     /// Errors: [`AppendLogError::Broken`], now and for every later call.
     pub fn sync(&mut self) -> Result<(), AppendLogError> {
         self.usable()?;
-        if self.end > self.synced {
+        if self.end > self.synced && !toko_crdt::mutant!("skip-sync") {
             let name = segment_name(self.active);
             self.reader.disk.sync(&name).map_err(|error| self.break_down("sync", &error))?;
             self.synced = self.end;
@@ -316,7 +316,9 @@ impl Log {
     fn break_down(&mut self, what: &str, error: &io::Error) -> AppendLogError {
         let why: Arc<str> = format!("{what} of {}: {error}", segment_name(self.active)).into();
         tracing::error!(%why, "the disk failed; nothing is saved any more");
-        self.broken = Some(Arc::clone(&why));
+        if !toko_crdt::mutant!("try-a-failed-sync-again") {
+            self.broken = Some(Arc::clone(&why));
+        }
         AppendLogError::Broken { why }
     }
 }

@@ -154,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cart_that_was_parked_by_a_clock_of_1970_is_listed_beside_todays() {
+        let mut world = World::new();
+        let summary = Summary { name: String::new(), lines: 0, total: pounds("0.00") };
+        for (till, cart, micros) in [(1, CartId([1; 16]), 5), (2, CartId([2; 16]), 1_800_000_000_000_000)] {
+            let opened = custody::take(cart, None, Shop::node(till), &summary).unwrap();
+            world.does_at(till, micros, What::Custody(opened));
+        }
+        let listed = views::carts_open(&world.node.kv).unwrap();
+        assert_eq!(
+            listed.iter().map(|custody| custody.cart).collect::<Vec<_>>(),
+            [CartId([1; 16]), CartId([2; 16])]
+        );
+    }
+
+    #[test]
     fn what_came_back_before_is_seen_and_too_much_is_flagged_when_two_tills_did_not_see() {
         let mut world = World::new();
         let sale = close_sale(&draft(&world, 1, &[("CUP", 3, "2.00")], "10.00")).unwrap();
@@ -181,6 +196,9 @@ mod tests {
         world.sells(1, also_two);
         assert_eq!(views::flags(&world.node.kv).unwrap(), [Flag::OverReturned { sale: id, line: 0 }]);
         assert_eq!(views::stock(&world.node.kv, "CUP").unwrap(), Qty::milli(1_000));
+        let money = views::day_totals(&world.node.kv, day()).unwrap().money.remove(0);
+        assert_eq!((money.sales, money.returns), (pounds("6.00"), pounds("-8.00")));
+        assert_eq!(money.net, pounds("-2.00"), "what came back is off the day");
     }
 
     #[test]

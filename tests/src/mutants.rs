@@ -23,7 +23,7 @@ use clap::Parser;
 use serde_json::json;
 
 use crate::demo::stop::{INTERRUPTED, StopSign};
-use list::Mutant;
+use list::{Mutant, starts_daemons};
 use suite::Suites;
 use table::{Verdict, seconds};
 use trial::{Outcome, Plan, Trial};
@@ -34,7 +34,7 @@ const LEFT_OUT: [&str; 2] = ["tests/tidy", "tests/lib"];
 /// How long a suite may take without a mutant.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(900);
 /// How long a mutant may make it hang at least; see [`Run::deadline`].
-const HANG_AFTER: Duration = Duration::from_secs(20);
+const HANG_AFTER: Duration = Duration::from_secs(60);
 const EXAMPLES: &str = "\
 Examples:
   mutants                        all of them, half an hour
@@ -160,23 +160,21 @@ struct Run {
 
 impl Run {
     fn judge(&mut self, mutant: &Mutant) -> Result<Verdict, Trouble> {
-        for spec in mutant.seen_by {
-            self.control(spec)?;
-        }
-        let began = Instant::now();
-        for spec in mutant.seen_by {
-            if let Some(caught) = self.catches(spec, mutant)? {
-                return Ok(Verdict { mutant: *mutant, caught: Some(caught), took: began.elapsed() });
+        let (mut took, thorough) = (Duration::ZERO, self.thorough);
+        let named = mutant.seen_by.iter().filter(|spec| thorough || !starts_daemons(spec));
+        for spec in named {
+            if let Some(caught) = self.meets(spec, mutant, &mut took)? {
+                return Ok(Verdict { mutant: *mutant, caught: Some(caught), took });
             }
         }
         if self.thorough {
             for spec in self.others(mutant)? {
-                if let Some(caught) = self.catches(&spec, mutant)? {
-                    return Ok(Verdict { mutant: *mutant, caught: Some(caught), took: began.elapsed() });
+                if let Some(caught) = self.meets(&spec, mutant, &mut took)? {
+                    return Ok(Verdict { mutant: *mutant, caught: Some(caught), took });
                 }
             }
         }
-        Ok(Verdict { mutant: *mutant, caught: None, took: began.elapsed() })
+        Ok(Verdict { mutant: *mutant, caught: None, took })
     }
 
     /// Every suite that the mutant has not met as a whole, the quickest first.
@@ -208,8 +206,16 @@ impl Run {
         Ok(())
     }
 
-    fn catches(&self, spec: &str, mutant: &Mutant) -> Result<Option<(String, Outcome)>, Trouble> {
+    /// The suite and how it saw the mutant, if it did.
+    fn meets(
+        &mut self,
+        spec: &str,
+        mutant: &Mutant,
+        took: &mut Duration,
+    ) -> Result<Option<(String, Outcome)>, Trouble> {
+        self.control(spec)?;
         let trial = self.try_one(spec, Some(mutant.name), self.deadline(spec))?;
+        *took += trial.took;
         let suite = spec.split(' ').next().unwrap_or(spec).to_owned();
         Ok((trial.outcome != Outcome::Passed).then_some((suite, trial.outcome)))
     }

@@ -163,7 +163,7 @@ impl Salt {
             return Found::Broken;
         }
         match bytes.get(8..8 + size) {
-            Some(rest) if self.crc(offset, &[rest]) == crc => {
+            Some(rest) if self.crc(offset, &[rest]) == crc || toko_crdt::mutant!("skip-the-checksum") => {
                 Found::Record { kind: rest[0], payload: &rest[1..] }
             }
             _ => Found::Broken,

@@ -296,13 +296,17 @@ fn find_end(reader: &LogReader, from: Position, last: u32) -> Result<(u32, u32),
 /// a sync proves that whole records are missing.
 fn cut_tail(segment: &mut Segment, number: u32, end: u32) -> Result<(), OpenLogError> {
     let Some(dirty_to) = segment.dirty_to(end).map_err(io_error("reading a segment"))? else { return Ok(()) };
-    if segment.synced_record_after(end).map_err(io_error("reading a segment"))? {
+    let whole_after = segment.synced_record_after(end).map_err(io_error("reading a segment"))?;
+    if whole_after && !toko_crdt::mutant!("cut-what-was-synced") {
         return Err(damaged(
             Position { segment: number, offset: end },
             "later records are whole, this one is not",
         ));
     }
     tracing::warn!(file = segment_name(number), offset = end, bytes = dirty_to - end, "cut a torn tail");
+    if toko_crdt::mutant!("forget-the-torn-tail") {
+        return Ok(());
+    }
     segment.wipe(end, dirty_to).map_err(io_error("wiping a torn tail"))
 }
 

@@ -238,7 +238,7 @@ impl Store {
         synced?;
         let (absorbed, parked) = folded.map_err(|error| self.break_down(&error.to_string()))?;
         self.show(absorbed);
-        if sync {
+        if sync || toko_crdt::mutant!("send-before-own-sync") {
             self.show_synced();
         }
         Ok(parked)

@@ -185,7 +185,7 @@ impl SealedViews {
                 true => digests.books == seal.digests.books,
                 false => digests == seal.digests,
             };
-            if equal { Verdict::Equal } else { Verdict::Differs }
+            if equal || toko_crdt::mutant!("nod-at-every-seal") { Verdict::Equal } else { Verdict::Differs }
         };
         let checked = Checked { seal: entry, verdict, digests: self.digests };
         let mut rows = BTreeMap::new();

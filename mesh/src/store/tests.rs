@@ -10,6 +10,7 @@ use super::*;
 use crate::sim_disk::{Faults, SimDisk};
 
 mod retry;
+mod upgrade;
 
 /// Counts: op `+k` adds one to row `k`, and `$k` too, which only the hub may. `!` panics, `?` cannot be read, `#` cuts the
 /// power of the disk, once.

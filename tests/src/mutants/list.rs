@@ -26,8 +26,13 @@ pub struct Mutant {
 impl Mutant {
     /// Whether no daemon has to be started to see it.
     pub fn is_quick(&self) -> bool {
-        self.seen_by.first().is_some_and(|suite| !suite.starts_with("tests/"))
+        self.seen_by.first().is_some_and(|suite| !starts_daemons(suite))
     }
+}
+
+/// Whether a suite starts whole daemons, which takes time.
+pub fn starts_daemons(suite: &str) -> bool {
+    suite.starts_with("tests/")
 }
 
 const fn mutant(

@@ -1,56 +1,61 @@
-//! Paper that is no receipt.
+//! Receipts while the hub dies: what may be on paper comes again under a banner only, and what is on paper never again.
 
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use toko_devices::virtual_printer::{Options, VirtualPrinter};
-use toko_tests::process::wait_until;
+use serde_json::json;
+use tokio::runtime::Runtime;
+use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
 
-use crate::rig::{Hub, SOON, Till};
+use crate::rig::{Shop, until};
 
 mod run_alone {
     use super::*;
 
+    /// F35, F40.
     #[test]
-    fn a_code_comes_out_of_the_printer_and_a_printer_that_is_off_keeps_no_terminal_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let out = dir.path().join("paper");
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    fn a_receipt_that_was_on_its_way_when_the_hub_died_comes_again_under_a_banner_and_only_once() {
+        let mut shop = Shop::open(1);
+        let out = shop.dir.path().join("printer");
+        let runtime = Runtime::new().unwrap();
         let options = Options {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             out: out.clone(),
-            columns: 42,
-            faults: Default::default(),
+            columns: 48,
+            // It takes the receipt, says that all is well, and prints nothing: so the hub waits for a word.
+            faults: Faults { swallow: true, ..Faults::default() },
         };
         let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
-        let mut hub = Hub::found(dir.path(), "hub");
-        assert_eq!(hub.ctl(&["enrol", "Till 1"])["slip"], serde_json::Value::Null, "without a printer");
-        hub.stop();
-        let settings = format!("[printer]\naddress = \"{}\"\n", printer.address());
-        std::fs::write(hub.data.join("hubd.toml"), settings).unwrap();
-        hub.start();
+        let (address, counts) = (printer.address().to_string(), printer.counts());
+        let settings =
+            [("TOKO_HUBD_PRINTER_ADDRESS", address.as_str()), ("TOKO_HUBD_PRINTER_CONFIRM", "10m")];
+        shop.hub.kill();
+        shop.hub.start_with(&settings);
 
-        let told = hub.ctl(&["enrol", "Till 1"]);
-        let code = told["code"].as_str().unwrap();
-        assert!(told["slip"].as_str().unwrap().starts_with("printed"), "{told}");
-        let paper = wait_until("the slip", SOON, || paper(&out)).unwrap();
-        assert!(
-            paper.contains("Till 1") && paper.split_whitespace().collect::<String>().contains(code),
-            "{paper}"
-        );
-        Till::enrol_with(dir.path(), &dir.path().join("Till 1"), &hub, "Till 1", code);
+        let till = &shop.tills[0];
+        let cart = till.cart("cart");
+        till.scan(&cart, "line");
+        let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
+        let sold = till.post(&format!("/v1/carts/{cart}/sale"), "sale", &paid).unwrap();
+        until("the hub to call the printer", || {
+            let sessions = counts.borrow().sessions;
+            if sessions > 0 { Ok(()) } else { Err(sold.to_string()) }
+        });
+        shop.hub.kill();
+        printer.set_faults(|faults| faults.swallow = false);
 
-        drop(printer);
-        let told = hub.ctl(&["enrol", "Till 2"]);
-        assert!(told["slip"].as_str().unwrap().starts_with("not "), "{told}");
-        let code = told["code"].as_str().unwrap();
-        Till::enrol_with(dir.path(), &dir.path().join("Till 2"), &hub, "Till 2", code);
+        shop.hub.start_with(&settings);
+        let copies = until("the receipt", || {
+            let jobs = copies_by_job(&out).map_err(|absent| absent.to_string())?;
+            jobs.into_values().next().ok_or_else(|| "no paper".to_owned())
+        });
+        assert_eq!(copies, Copies { plain: 0, marked: 1 }, "nobody knows whether there is a first one");
+        shop.hub.until("the job to be done", |status| status["printer"]["state"] != "");
+
+        // Another start has nothing to print any more.
+        shop.hub.kill();
+        shop.hub.start_with(&settings);
+        till.sell("without paper");
+        shop.agrees(2, 2 * crate::rig::LANTERN);
+        assert_eq!(copies_by_job(&out).unwrap().into_values().collect::<Vec<_>>(), [copies]);
     }
-}
-
-/// All that is on paper, as text.
-fn paper(out: &Path) -> Result<String, String> {
-    let files = std::fs::read_dir(out.join("paper")).map_err(|absent| absent.to_string())?;
-    let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
-    let all: String = texts.collect();
-    if all.contains("Enrols one terminal") { Ok(all) } else { Err(all) }
 }

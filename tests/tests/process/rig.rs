@@ -24,7 +24,7 @@ pub(crate) use till::Till;
 /// How long anything may take: debug builds on a busy machine included. Nothing waits that long when all is well.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 /// The executable that plays every daemon.
-const DEMO: &str = env!("CARGO_BIN_EXE_demo");
+pub(crate) const DEMO: &str = env!("CARGO_BIN_EXE_demo");
 /// The business day of every test.
 pub(crate) const DAY: &str = "2010-12-01";
 /// What the shop sells; one lantern is what [`Till::sell`] sells.

@@ -73,19 +73,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "print-before-the-start-is-kept",
         "hubd/src/paper.rs",
         "a hub that dies while it prints prints the receipt again as if it were the first",
-        &["tests/process service::", "tests/process crash::"],
+        &["tests/process paper::"],
     ),
     mutant(
         "leave-the-banner-off",
         "hubd/src/paper.rs",
         "a second receipt looks like the first",
-        &["tests/process service::", "tests/process crash::"],
+        &["tests/process paper::"],
     ),
     mutant(
         "import-over-headquarters",
         "hubd/src/shelf.rs",
         "a hub sets prices where headquarters does",
-        &["hqd/hq", "tests/process service::"],
+        &["tests/process prices::"],
     ),
     mutant("another-store-under-one-name", "hqd/src/tenant.rs", "two stores' books become one", &["hqd/hq"]),
     mutant(

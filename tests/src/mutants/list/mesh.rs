@@ -4,6 +4,54 @@ use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
+        "skip-sync",
+        "mesh/src/log.rs",
+        "nothing that was sold today is there after a power cut",
+        &["mesh/lib log::", "mesh/power_cut"],
+    ),
+    mutant(
+        "try-a-failed-sync-again",
+        "mesh/src/log.rs",
+        "a disk that lost pages is believed as soon as it says yes",
+        &["mesh/lib log::", "mesh/lib store::"],
+    ),
+    mutant(
+        "skip-the-checksum",
+        "mesh/src/log/format.rs",
+        "what rotted on the disk is read as if it had been written",
+        &["mesh/lib log::"],
+    ),
+    mutant(
+        "forget-the-torn-tail",
+        "mesh/src/log/segments.rs",
+        "half a record lies in wait behind what is written next",
+        &["mesh/lib log::", "mesh/power_cut"],
+    ),
+    mutant(
+        "cut-what-was-synced",
+        "mesh/src/log/segments.rs",
+        "damage in the middle quietly takes the sales behind it along",
+        &["mesh/lib log::"],
+    ),
+    mutant(
+        "believe-what-a-dead-process-left",
+        "mesh/src/log/scan.rs",
+        "what was never on the disk is acknowledged after a restart and lost in the next power cut",
+        &["mesh/lib log::", "mesh/power_cut"],
+    ),
+    mutant(
+        "send-before-own-sync",
+        "mesh/src/store/commit.rs",
+        "others have entries that their author forgets in a power cut, and then writes otherwise",
+        &["mesh/lib store::"],
+    ),
+    mutant(
+        "nod-at-every-seal",
+        "mesh/src/store/sealed.rs",
+        "books that differ are sealed as equal",
+        &["mesh/history"],
+    ),
+    mutant(
         "reuse-a-run",
         "mesh/src/store/stage.rs",
         "a restored directory writes into a journal that others hold further on",

@@ -59,7 +59,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "order-by-wall-clock",
         "retail/src/views/carts.rs",
         "a till whose clock is ahead keeps a cart that another took over",
-        &["retail/laws", "retail/day"],
+        &["retail/day"],
+    ),
+    mutant(
+        "let-the-clock-expire-a-cart",
+        "retail/src/views/carts.rs",
+        "a cart that a till with a dead clock battery parked is in nobody's list",
+        &["retail/day"],
     ),
     mutant(
         "sold-cart-stays-open",
