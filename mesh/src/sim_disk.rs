@@ -119,6 +119,11 @@ impl SimDisk {
         self.lock().bytes_written
     }
 
+    /// Bytes that all files take, space that is only reserved among them.
+    pub fn bytes_held(&self) -> u64 {
+        self.lock().used()
+    }
+
     /// True once a fault has killed the machine, or its power was cut.
     pub fn is_dead(&self) -> bool {
         self.lock().dead

@@ -229,6 +229,12 @@ impl SimNet {
         }
     }
 
+    /// The address that a host has now.
+    #[must_use]
+    pub fn now_at(&self, host: IpAddr) -> IpAddr {
+        self.lock().now_at(host)
+    }
+
     /// Time on this network's clock.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

@@ -12,6 +12,7 @@
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
 //! * how long a lost hub is missed: [`recovery`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
+//! * a whole shop in memory, broken on purpose: [`sim`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
@@ -30,4 +31,5 @@ pub mod recovery;
 pub mod relay;
 pub mod report;
 pub mod sheet;
+pub mod sim;
 pub mod tree;

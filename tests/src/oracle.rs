@@ -109,14 +109,14 @@ pub fn foretell(text: &str) -> Result<BTreeMap<String, Expected>, OracleError> {
 }
 
 /// `2.55` is 255 with 2 places.
-fn decimal(text: &str) -> Option<(i64, u32)> {
+pub(crate) fn decimal(text: &str) -> Option<(i64, u32)> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digits: i64 = format!("{whole}{part}").parse().ok()?;
     Some((digits, u32::try_from(part.len()).ok()?))
 }
 
 /// Pieces × price in pennies; half a penny goes away from 0, for a return as for its sale.
-fn pennies(pieces: i64, digits: i64, places: u32) -> Option<i64> {
+pub(crate) fn pennies(pieces: i64, digits: i64, places: u32) -> Option<i64> {
     let value = i128::from(pieces) * i128::from(digits) * 100;
     let unit = 10_i128.checked_pow(places)?;
     let rounded = (2 * value.abs() + unit) / (2 * unit);

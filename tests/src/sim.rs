@@ -1,0 +1,232 @@
+//! A whole shop in one process, deterministic: the real nodes on simulated boxes, and everything that goes wrong in a shop.
+//!
+//! Purpose: months of bad luck in minutes, each day of it repeatable. Hub, terminals and headquarters are the product's own
+//! code (QUIC, log, redb, the till); the network, the disks and the clocks are in memory ([`toko_mesh::sim_net`],
+//! [`toko_mesh::sim_disk`], [`host`]), and time passes only when nobody has anything left to do.
+//!
+//! In reading order: [`goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
+//! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`ledger`] what must have come of it and [`judge`] whether it
+//! did; [`shrink`] makes a failure small, [`cli`] is the command.
+//!
+//! Invariants: one seed decides everything; the trace of a run is the same in another process. The trace covers times, ends,
+//! lengths and fates of packets, answers and digests, and not bytes: each handshake draws keys of its own.
+//!
+//! Absent on purpose: the HTTP doors, mDNS and real printers' cables, which the process tests have.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::day::DaysError;
+
+pub mod cashier;
+pub mod cli;
+pub mod goods;
+pub mod host;
+pub mod judge;
+pub mod ledger;
+pub mod plan;
+pub mod shop;
+pub mod shrink;
+pub mod trouble;
+
+use cashier::Cashier;
+use goods::Goods;
+use judge::Judge;
+use ledger::Tally;
+use plan::{Draft, Fault, Kind};
+use shop::Shop;
+use trouble::Trouble;
+
+/// How often the judge looks while things go wrong.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long cashiers may take to finish what is in hand after everything is well.
+const FINISH: Duration = Duration::from_secs(120);
+/// How long all nodes may take to agree after that: the longest pause between two dials, and an hour's entries.
+const AGREE: Duration = Duration::from_secs(90);
+
+/// One run, before it is played.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// How many terminals.
+    pub tills: usize,
+    /// How long the shop is open.
+    pub open: Duration,
+    /// The mean time between two customers of a terminal.
+    pub gap: Duration,
+    /// How many customers each terminal serves at most.
+    pub customers: u64,
+    /// The kinds of faults to draw from.
+    pub kinds: Vec<Kind>,
+    /// The faults of the plan that happen; all where nothing is said.
+    pub only: Option<Vec<usize>>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// A hash over all that happened.
+    pub trace: u64,
+    /// What does not hold, each beginning with the invariant's number.
+    pub violations: Vec<String>,
+    /// Faults by kind.
+    pub faults: BTreeMap<Kind, u64>,
+    /// The faults that were planned.
+    pub planned: Vec<Fault>,
+    /// What cashiers did.
+    pub tally: Tally,
+    /// What became of packets.
+    pub packets: toko_mesh::sim_net::Tally,
+    /// How long the shop was simulated, opening and healing included.
+    pub simulated: Duration,
+    /// How long all nodes took to agree, once everything was well.
+    pub healed_in: Option<Duration>,
+    /// How often the judge looked.
+    pub looks: u64,
+}
+
+impl Setting {
+    /// The plan of this run.
+    #[must_use]
+    pub fn plan(&self) -> Vec<Fault> {
+        let hosts = self.tills + 2;
+        let mut plan = plan::draw(&Draft { seed: self.seed, hosts, open: self.open, kinds: &self.kinds });
+        if let Some(only) = &self.only {
+            plan.retain(|fault| only.contains(&fault.number));
+        }
+        plan
+    }
+}
+
+/// Loads what the shop sells, once for many runs.
+pub fn goods() -> Result<Arc<Goods>, DaysError> {
+    Ok(Arc::new(Goods::load()?))
+}
+
+/// Plays one run to its end.
+///
+/// Errors: the runtime does not start.
+pub fn play(setting: &Setting, goods: &Arc<Goods>) -> std::io::Result<Outcome> {
+    count_panics();
+    PANICS.set(0);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let mut outcome = runtime.block_on(run(setting, Arc::clone(goods)));
+    drop(runtime);
+    if PANICS.get() > 0 {
+        outcome.violations.push(format!("I10: {} parts panicked", PANICS.get()));
+    }
+    Ok(outcome)
+}
+
+async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
+    let began = Instant::now();
+    let mut posts = JoinSet::new();
+    let planned = setting.plan();
+    let mut outcome = Outcome {
+        trace: 0,
+        violations: Vec::new(),
+        faults: BTreeMap::new(),
+        planned: planned.clone(),
+        tally: Tally::default(),
+        packets: toko_mesh::sim_net::Tally::default(),
+        simulated: Duration::ZERO,
+        healed_in: None,
+        looks: 0,
+    };
+    let shop = match Shop::open(setting.seed, setting.tills, goods, &mut posts).await {
+        Ok(shop) => Arc::new(shop),
+        Err(closed) => {
+            outcome.violations.push(format!("the shop did not open: {closed}"));
+            return outcome;
+        }
+    };
+    let mut judge = Judge::default();
+    outcome.faults = trade(setting, &shop, planned, &mut judge, &mut outcome.violations).await;
+    if outcome.violations.is_empty() {
+        outcome.healed_in = heal(&shop, &mut judge, &mut outcome.violations).await;
+    }
+    outcome.looks = judge.looks;
+    outcome.tally = shop.ledger().tally;
+    outcome.packets = shop.net.tally();
+    outcome.trace = shop.net.trace();
+    outcome.simulated = began.elapsed();
+    outcome
+}
+
+/// The shop is open, and things go wrong.
+async fn trade(
+    setting: &Setting,
+    shop: &Arc<Shop>,
+    planned: Vec<Fault>,
+    judge: &mut Judge,
+    violations: &mut Vec<String>,
+) -> BTreeMap<Kind, u64> {
+    let (doors, open) = watch::channel(true);
+    let mut cashiers = JoinSet::new();
+    for at in shop.tills() {
+        let pace = (setting.gap, setting.customers);
+        let cashier = Cashier::new(Arc::clone(shop), at, setting.seed, pace, open.clone());
+        cashiers.spawn(cashier.work());
+    }
+    let mut breaking = JoinSet::new();
+    breaking.spawn(Trouble::new(Arc::clone(shop), planned).work(open));
+    let closes = Instant::now() + setting.open;
+    while Instant::now() < closes && violations.is_empty() {
+        sleep(LOOK_EVERY.min(closes - Instant::now())).await;
+        violations.extend(judge.look(shop, false));
+    }
+    // Whoever is told finishes what is in hand.
+    doors.send_replace(false);
+    let faults = breaking.join_next().await.and_then(Result::ok).unwrap_or_default();
+    let finished = tokio::time::timeout(FINISH, async { while cashiers.join_next().await.is_some() {} });
+    if finished.await.is_err() && violations.is_empty() {
+        violations
+            .push(format!("I3: {} cashiers got no answer {FINISH:?} after all was well", cashiers.len()));
+    }
+    cashiers.shutdown().await;
+    faults
+}
+
+/// Everything is well: all nodes must agree within the bound, on what the ledger says.
+async fn heal(shop: &Shop, judge: &mut Judge, violations: &mut Vec<String>) -> Option<Duration> {
+    let well = Instant::now();
+    let agreed = loop {
+        if let Some(digests) = judge::agreed(shop) {
+            break digests;
+        }
+        if well.elapsed() > AGREE {
+            violations.push(format!("I4: not agreed after {AGREE:?}: {}", judge::disagreement(shop)));
+            return None;
+        }
+        sleep(Duration::from_millis(50)).await;
+    };
+    let took = well.elapsed();
+    shop.net.note(&agreed);
+    violations.extend(judge.look(shop, true));
+    Some(took)
+}
+
+thread_local! {
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A part that panics is a violation, wherever the panic is caught: a run has one thread, and counts its own.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.set(PANICS.get() + 1);
+            before(info);
+        }));
+    });
+}

@@ -1,0 +1,247 @@
+//! The command: so many seeds, one line each, sums at the end, and for a failure the one command that plays it again.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::plan::Kind;
+use super::shrink::{replay, shrink};
+use super::{Outcome, Setting, goods, play};
+
+/// Plays a whole shop in memory, with everything that goes wrong in one.
+#[derive(Debug, Parser)]
+#[command(name = "sim", about)]
+struct Args {
+    /// How many seeds to play.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// This seed only.
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// How many terminals: 1 to 64. Drawn from the seed, 1 to 6, where nothing is said.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    terminals: Option<u8>,
+    /// How long the shop is open.
+    #[arg(long, default_value_t = 0.25)]
+    hours: f64,
+    /// The mean time between two customers of a terminal, in seconds.
+    #[arg(long, default_value_t = 20.0)]
+    gap: f64,
+    /// The kinds of faults to draw from, with commas between; `all` or `none`.
+    #[arg(long, default_value = "all")]
+    faults: String,
+    /// Only these faults of the plan, by number, with commas between; `none` for none of them.
+    #[arg(long)]
+    only: Option<String>,
+    /// At most so many customers at each terminal.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Report a failure as it is, without making it small.
+    #[arg(long)]
+    no_shrink: bool,
+    /// One JSON object per run, and one at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Default)]
+struct Sums {
+    runs: u64,
+    failed: Vec<u64>,
+    simulated: Duration,
+    open: Duration,
+    faults: BTreeMap<Kind, u64>,
+    sales: u64,
+    lines: u64,
+    slowest_heal: Duration,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    match work(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("sim: {problem}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn work(args: &Args) -> Result<bool, String> {
+    let kinds = kinds(&args.faults)?;
+    let only = args.only.as_deref().map(numbers).transpose()?;
+    let goods = goods().map_err(|problem| problem.to_string())?;
+    let seeds = match args.seed {
+        Some(seed) => seed..seed.saturating_add(1),
+        None => args.from..args.from.saturating_add(args.seeds),
+    };
+    let (began, mut sums) = (Instant::now(), Sums::default());
+    for seed in seeds {
+        let setting = Setting {
+            seed,
+            tills: args.terminals.map_or_else(|| tills_of(seed), usize::from),
+            open: seconds(args.hours * 3_600.0)?,
+            gap: seconds(args.gap)?,
+            customers: args.steps.unwrap_or(u64::MAX),
+            kinds: kinds.clone(),
+            only: only.clone(),
+        };
+        let one = Instant::now();
+        let outcome = play(&setting, &goods).map_err(|problem| problem.to_string())?;
+        sums.add(&setting, &outcome);
+        say(args.json, &setting, &outcome, one.elapsed());
+        if !outcome.violations.is_empty() {
+            let smallest = if args.no_shrink {
+                (setting, outcome)
+            } else {
+                shrink(&setting, outcome, &goods).map_err(|problem| problem.to_string())?
+            };
+            say_failure(args.json, &smallest.0, &smallest.1);
+        }
+    }
+    say_sums(args.json, &sums, began.elapsed());
+    Ok(sums.failed.is_empty())
+}
+
+impl Sums {
+    fn add(&mut self, setting: &Setting, outcome: &Outcome) {
+        self.runs += 1;
+        if !outcome.violations.is_empty() {
+            self.failed.push(setting.seed);
+        }
+        self.simulated += outcome.simulated;
+        self.open += setting.open;
+        for (kind, count) in &outcome.faults {
+            *self.faults.entry(*kind).or_default() += count;
+        }
+        self.sales += outcome.tally.sales;
+        self.lines += outcome.tally.lines;
+        self.slowest_heal = self.slowest_heal.max(outcome.healed_in.unwrap_or_default());
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command's answer")]
+fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
+    if as_json {
+        println!("{}", shown(setting, outcome, took));
+        return;
+    }
+    let tally = &outcome.tally;
+    let healed = outcome.healed_in.map_or("-".to_owned(), |took| format!("{:.2} s", took.as_secs_f64()));
+    println!(
+        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} faults {} healed in {healed} speed {:.0}x{}",
+        setting.seed,
+        outcome.trace,
+        setting.tills,
+        tally.sales,
+        tally.lines,
+        tally.parked,
+        tally.taken_over,
+        tally.returns,
+        tally.repeated,
+        outcome.faults.values().sum::<u64>(),
+        ratio(outcome.simulated, took),
+        if outcome.violations.is_empty() { "" } else { " FAILED" },
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "a command's answer")]
+fn say_failure(as_json: bool, setting: &Setting, outcome: &Outcome) {
+    if as_json {
+        let faults: Vec<String> = outcome.planned.iter().map(ToString::to_string).collect();
+        let failure = json!({ "seed": setting.seed, "replay": replay(setting), "violations": outcome.violations, "faults": faults });
+        println!("{}", json!({ "failure": failure }));
+        return;
+    }
+    println!("  SEED={} fails; play it again with:", setting.seed);
+    println!("    {}", replay(setting));
+    for fault in &outcome.planned {
+        println!("    fault {fault}");
+    }
+    for words in outcome.violations.iter().take(12) {
+        println!("    {words}");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command's answer")]
+fn say_sums(as_json: bool, sums: &Sums, took: Duration) {
+    let hours = sums.open.as_secs_f64() / 3_600.0;
+    let faults: BTreeMap<&str, u64> = sums.faults.iter().map(|(kind, count)| (kind.word(), *count)).collect();
+    if as_json {
+        let all = json!({
+            "runs": sums.runs, "store_hours": hours, "sales": sums.sales, "lines": sums.lines, "faults": faults,
+            "failed": sums.failed, "slowest_heal_s": sums.slowest_heal.as_secs_f64(),
+            "speed": ratio(sums.simulated, took), "took_s": took.as_secs_f64(),
+        });
+        println!("{}", json!({ "sum": all }));
+        return;
+    }
+    let faults: Vec<String> = faults.iter().map(|(word, count)| format!("{word} {count}")).collect();
+    println!("{} runs, {hours:.2} store-hours, {} sales, {} lines", sums.runs, sums.sales, sums.lines);
+    println!("faults: {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") });
+    println!("slowest to agree: {:.2} s", sums.slowest_heal.as_secs_f64());
+    println!("violations: {} runs of {} {:?}", sums.failed.len(), sums.runs, sums.failed);
+    println!("speed: {:.0} x real time, {:.1} s in all", ratio(sums.simulated, took), took.as_secs_f64());
+}
+
+fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
+    let faults: BTreeMap<&str, u64> =
+        outcome.faults.iter().map(|(kind, count)| (kind.word(), *count)).collect();
+    json!({
+        "seed": setting.seed,
+        "trace": format!("{:016x}", outcome.trace),
+        "terminals": setting.tills,
+        "sales": outcome.tally.sales,
+        "lines": outcome.tally.lines,
+        "faults": faults,
+        "packets": outcome.packets.sent,
+        "healed_in_s": outcome.healed_in.map(|took| took.as_secs_f64()),
+        "violations": outcome.violations,
+        "speed": ratio(outcome.simulated, took),
+    })
+}
+
+/// Between 1 and 6 terminals, by seed.
+#[must_use]
+pub fn tills_of(seed: u64) -> usize {
+    let drawn = toko_mesh::sim_disk::Dice::new(seed ^ 0x7111).below(6);
+    1 + usize::try_from(drawn).unwrap_or(0)
+}
+
+fn kinds(list: &str) -> Result<Vec<Kind>, String> {
+    let words = || Kind::ALL.map(Kind::word).join(", ");
+    match list {
+        "all" => Ok(Kind::ALL.to_vec()),
+        "none" => Ok(Vec::new()),
+        list => list
+            .split(',')
+            .map(|word| {
+                Kind::parse(word.trim()).ok_or_else(|| format!("no fault is called {word:?}: {}", words()))
+            })
+            .collect(),
+    }
+}
+
+fn numbers(list: &str) -> Result<Vec<usize>, String> {
+    if list == "none" {
+        return Ok(Vec::new());
+    }
+    list.split(',').map(|word| word.trim().parse().map_err(|_| format!("{word:?} is no number"))).collect()
+}
+
+fn seconds(seconds: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds).map_err(|problem| problem.to_string())
+}
+
+fn ratio(simulated: Duration, took: Duration) -> f64 {
+    simulated.as_secs_f64() / took.as_secs_f64().max(1e-9)
+}

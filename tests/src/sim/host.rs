@@ -1,0 +1,269 @@
+//! A simulated box: what a node takes from its machine, on a disk and a network in memory and by a clock that may be wrong.
+//!
+//! Invariants: whatever is drawn here follows from the seed and from how much was drawn before; the wall clock follows from
+//! the simulation's clock and from what was done to this one.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use toko_crdt::Hash;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::sign::SecretKey;
+use toko_mesh::endpoint::{BindError, Endpoint};
+use toko_mesh::enrol::NoRandomness;
+use toko_mesh::identity::{CreateDirError, DataDir, NewDir, OpenDirError, Role};
+use toko_mesh::machine::{Disks, Machine, Patience, World};
+use toko_mesh::sim_disk::{Faults, SimDisk};
+use toko_mesh::sim_net::SimNet;
+
+/// The port of every node.
+pub const PORT: u16 = 7_443;
+/// When the simulation begins, by a clock that is right: 2026-11-23T08:00:00Z.
+pub const OPENING: UnixMicros = UnixMicros(1_795_420_800_000_000);
+/// How long a sync takes on a disk that is well.
+pub const SYNC: Duration = Duration::from_millis(1);
+
+/// A box. Clones are handles of the same one.
+#[derive(Clone, Debug)]
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    net: SimNet,
+    ip: IpAddr,
+    seed: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    dir: Option<NewDir>,
+    own: SimDisk,
+    journal: SimDisk,
+    blobs: SimDisk,
+    drawn: u64,
+    clock: Clock,
+    sync: Duration,
+    down: bool,
+}
+
+/// What is wrong with a clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    /// Ahead by this much.
+    ahead_micros: i64,
+    /// And faster by so many millionths.
+    fast_ppm: i64,
+    /// Since then.
+    since: Duration,
+}
+
+impl Host {
+    /// Box number `nth` on a network: switched on, its disk empty, its clock right.
+    #[must_use]
+    pub fn new(net: &SimNet, seed: u64, nth: u8) -> Self {
+        let state = State { sync: SYNC, ..State::default() };
+        let inner = Inner { net: net.clone(), ip: address(0, nth), seed, state: Mutex::new(state) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The machine that a node on it sees.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine::of(self.clone())
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.inner.ip
+    }
+
+    /// Where its node listens.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.inner.ip, PORT)
+    }
+
+    /// The disk of log and views.
+    #[must_use]
+    pub fn disk(&self) -> SimDisk {
+        self.lock().journal.clone()
+    }
+
+    /// What is wrong with that disk from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.lock().journal.set_faults(faults);
+    }
+
+    /// How long a group of appends takes from now on.
+    pub fn set_sync(&self, sync: Duration) {
+        self.lock().sync = sync;
+    }
+
+    /// How long a group of appends takes.
+    #[must_use]
+    pub fn sync(&self) -> Duration {
+        self.lock().sync
+    }
+
+    /// Power goes: the network hears nothing of it any more, and of what was not synced the seed decides what is left.
+    pub fn cut_power(&self, seed: u64) {
+        self.inner.net.switch_off(self.inner.ip);
+        let mut state = self.lock();
+        state.down = true;
+        state.own = state.own.power_cut(seed);
+        state.journal = state.journal.power_cut(seed ^ 1);
+        state.blobs = state.blobs.power_cut(seed ^ 2);
+    }
+
+    /// The process goes, the machine stays: everything written is still there.
+    pub fn kill(&self) {
+        self.inner.net.switch_off(self.inner.ip);
+        let mut state = self.lock();
+        state.down = true;
+        state.own = state.own.process_killed();
+        state.journal = state.journal.process_killed();
+        state.blobs = state.blobs.process_killed();
+    }
+
+    /// Power is back.
+    pub fn switch_on(&self) {
+        self.inner.net.switch_on(self.inner.ip);
+        self.lock().down = false;
+    }
+
+    /// Whether power is off.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.lock().down
+    }
+
+    /// The clock jumps ahead by so much (back, below zero).
+    pub fn jump(&self, micros: i64) {
+        let now = self.inner.net.elapsed();
+        let mut state = self.lock();
+        state.clock = Clock { ahead_micros: state.clock.ahead(now).saturating_add(micros), ..state.clock };
+        state.clock.since = now;
+    }
+
+    /// The clock runs fast by so many millionths (slow, below zero).
+    pub fn drift(&self, fast_ppm: i64) {
+        let now = self.inner.net.elapsed();
+        let mut state = self.lock();
+        state.clock = Clock { ahead_micros: state.clock.ahead(now), fast_ppm, since: now };
+    }
+
+    /// The clock is as it woke up without a battery: 1970.
+    pub fn forget_time(&self) {
+        let now = self.inner.net.elapsed();
+        let right = OPENING.0.saturating_add(micros(now));
+        self.lock().clock = Clock { ahead_micros: -right, fast_ppm: 0, since: now };
+    }
+
+    /// Somebody sets the clock.
+    pub fn set_right(&self) {
+        self.lock().clock = Clock::default();
+    }
+
+    fn draw(&self, out: &mut [u8]) {
+        for part in out.chunks_mut(32) {
+            let drawn = {
+                let mut state = self.lock();
+                state.drawn += 1;
+                state.drawn
+            };
+            let ip = self.inner.ip.to_string();
+            let words = [&self.inner.seed.to_be_bytes()[..], ip.as_bytes(), &drawn.to_be_bytes()];
+            part.copy_from_slice(&Hash::of("toko/sim/random/1", &words).0[..part.len()]);
+        }
+    }
+
+    fn disks(&self) -> Disks {
+        let state = self.lock();
+        Disks {
+            own: Arc::new(state.own.clone()),
+            journal: Arc::new(state.journal.clone()),
+            blobs: Arc::new(state.blobs.clone()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock {
+    fn ahead(&self, now: Duration) -> i64 {
+        let since = micros(now.saturating_sub(self.since));
+        self.ahead_micros
+            .saturating_add(since / 1_000_000 * self.fast_ppm + since % 1_000_000 * self.fast_ppm / 1_000_000)
+    }
+}
+
+impl World for Host {
+    fn wall(&self) -> UnixMicros {
+        let now = self.inner.net.elapsed();
+        let ahead = self.lock().clock.ahead(now);
+        UnixMicros(OPENING.0.saturating_add(micros(now)).saturating_add(ahead))
+    }
+
+    fn random(&self, out: &mut [u8]) -> Result<(), NoRandomness> {
+        self.draw(out);
+        Ok(())
+    }
+
+    fn open_dir(&self, path: &Path, role: Role) -> Result<DataDir, OpenDirError> {
+        let made = self.lock().dir.clone();
+        match made {
+            Some(new) if new.role == role => Ok(DataDir::lent(path, new, self.disks())),
+            Some(new) => {
+                Err(OpenDirError::OtherRole { path: path.to_owned(), found: new.role, wanted: role })
+            }
+            None => Err(OpenDirError::Nothing { path: path.to_owned(), what: "empty" }),
+        }
+    }
+
+    fn create_dir(&self, path: &Path, new: NewDir) -> Result<DataDir, CreateDirError> {
+        let mut state = self.lock();
+        if state.dir.is_some() {
+            let example = "STORE".to_owned();
+            return Err(CreateDirError::Occupied { path: path.to_owned(), example });
+        }
+        state.dir = Some(new.clone());
+        drop(state);
+        Ok(DataDir::lent(path, new, self.disks()))
+    }
+
+    fn clear_dir(&self, _path: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        state.dir = None;
+        (state.own, state.journal, state.blobs) = (SimDisk::new(), SimDisk::new(), SimDisk::new());
+        Ok(())
+    }
+
+    fn bind(&self, listen: SocketAddr, key: Option<&SecretKey>) -> Result<Endpoint, BindError> {
+        let mut seed = [0; 32];
+        self.draw(&mut seed);
+        self.inner.net.endpoint(SocketAddr::new(self.inner.ip, listen.port()), key, seed)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::Task { sync: self.sync() }
+    }
+}
+
+/// The address of box `nth` in network `net` of the shop's.
+#[must_use]
+pub fn address(net: u8, nth: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, net, 10 + nth))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

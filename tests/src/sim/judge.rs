@@ -1,0 +1,265 @@
+//! The judge: holds what nodes show against the oracle's ledger.
+//!
+//! While things go wrong: what a terminal acknowledged it still shows (I1), nothing is counted that nobody did or that was
+//! counted before (I2), stock and drawer are what the sales shown come to (I6), numbers have no gaps (I5), nothing that was
+//! shown vanishes (I11), nothing is set aside (I10), queues and files are bounded (I9). Afterwards: all of it everywhere, and
+//! equal digests (I4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toko_crdt::digest::Digests;
+use toko_crdt::{EffectId, Hash, KvRead, Lane};
+use toko_mesh::node::Node;
+use toko_retail::views::{self, SaleSummary};
+
+use super::ledger::{Effect, Sums, What};
+use super::shop::{Part, Shop};
+
+/// How many sales are read at once.
+const PAGE: usize = 256;
+/// Bytes that a disk may hold beside its entries: segments that are made ready, the database's own room.
+const DISK_BYTES: u64 = 48 << 20;
+/// And for each entry.
+const DISK_BYTES_PER_ENTRY: u64 = 24 << 10;
+
+/// What was shown by each box so far.
+#[derive(Debug, Default)]
+pub struct Judge {
+    shown: BTreeMap<usize, BTreeSet<EffectId>>,
+    /// How often it looked.
+    pub looks: u64,
+}
+
+/// What a node shows.
+struct Shown {
+    sales: BTreeMap<EffectId, SaleSummary>,
+    shelf: BTreeMap<String, i64>,
+    sums: Sums,
+    parked: usize,
+}
+
+impl Judge {
+    /// Looks at every node that runs.
+    pub fn look(&mut self, shop: &Shop, at_the_end: bool) -> Vec<String> {
+        self.looks += 1;
+        let mut wrong = shop.ledger().wrong().to_vec();
+        for (nth, station) in shop.stations.iter().enumerate() {
+            let Some(node) = shop.running(nth) else {
+                if at_the_end {
+                    wrong.push(format!("I4: box {nth} does not run"));
+                }
+                continue;
+            };
+            match shown(&node) {
+                Ok(shown) => {
+                    let mut found = self.weigh(shop, nth, &node, &shown, at_the_end);
+                    found.truncate(5);
+                    wrong.extend(
+                        found.into_iter().map(|words| format!("{words} (box {nth}, {:?})", station.part)),
+                    );
+                }
+                Err(problem) => wrong.push(format!("I10: the views of box {nth} cannot be read: {problem}")),
+            }
+        }
+        wrong
+    }
+
+    fn weigh(&mut self, shop: &Shop, nth: usize, node: &Node, shown: &Shown, end: bool) -> Vec<String> {
+        let ledger = shop.ledger();
+        let mut wrong = Vec::new();
+        let mut unknown = 0;
+        for (id, sale) in &shown.sales {
+            match ledger.effects().get(id) {
+                Some(effect) => wrong.extend(differs(*id, sale, effect)),
+                None if !end && ledger.is_selling(sale.cart) || !end && sale.cart.is_none() => unknown += 1,
+                None => wrong.push(format!("I2: sale {} was never answered to anybody", id.short())),
+            }
+        }
+        let has = |id: &EffectId| matches!(node.entry_by_hash(&Hash(id.0)), Ok(Some(_)));
+        let mut here = Vec::new();
+        for (id, effect) in ledger.effects() {
+            let is_here = match effect.what {
+                What::Moved => has(id),
+                _ => shown.sales.contains_key(id),
+            };
+            let must = end || effect.till == nth;
+            if is_here {
+                here.push(effect);
+            } else if must {
+                wrong.push(format!(
+                    "I1: {} was acknowledged by till {} and is not here",
+                    id.short(),
+                    effect.till
+                ));
+            }
+        }
+        let before = self.shown.entry(nth).or_default();
+        for id in before.iter().filter(|id| !shown.sales.contains_key(id)) {
+            wrong.push(format!("I11: {} was shown before and is gone", id.short()));
+        }
+        before.extend(shown.sales.keys());
+        // What somebody is just being answered counts already, and the oracle does not know yet what it is.
+        if unknown == 0 && ledger.is_settled() {
+            wrong.extend(sums(shown, &Sums::of(here)));
+        }
+        wrong.extend(numbers(shop, nth, &shown.sales, end));
+        if shown.parked > 0 {
+            wrong.push(format!("I10: {} entries are set aside", shown.parked));
+        }
+        wrong.extend(bounds(shop, nth, node));
+        drop(ledger);
+        wrong
+    }
+}
+
+/// Whether all nodes hold the same and show the same, and the digests for the trace.
+#[must_use]
+pub fn agreed(shop: &Shop) -> Option<[u64; 2]> {
+    let mut all = Vec::new();
+    let mut offices = Vec::new();
+    for (nth, station) in shop.stations.iter().enumerate() {
+        let node = shop.running(nth)?;
+        let digests = node.read(|kv| Digests::of(kv)).ok()?;
+        let frontier = node.frontier();
+        let books = frontier.of_lanes(&[Lane::Books]).root();
+        match station.part {
+            Part::Headquarters => offices.push((books, digests.books)),
+            _ => all.push((frontier.root(), digests.books, digests.floor, books)),
+        }
+    }
+    let first = all.first()?;
+    let same = all.iter().all(|other| other == first);
+    let office = offices.iter().all(|(books, digest)| *books == first.3 && *digest == first.1);
+    let word =
+        |bytes: &[u8; 32]| bytes.iter().take(8).fold(0, |word: u64, byte| word << 8 | u64::from(*byte));
+    (same && office).then(|| [word(&first.1.0), word(&first.2.0)])
+}
+
+/// Who does not agree yet, in words.
+#[must_use]
+pub fn disagreement(shop: &Shop) -> String {
+    let mut words = Vec::new();
+    for nth in 0..shop.stations.len() {
+        let Some(node) = shop.running(nth) else {
+            words.push(format!("{nth} is down"));
+            continue;
+        };
+        let frontier = node.frontier();
+        let entries: u64 = frontier.lines().map(|(_, head)| head.seq).sum();
+        let digests = node.read(|kv| Digests::of(kv));
+        let short = |bytes: &[u8; 32]| toko_crdt::hash::hex(bytes).chars().take(6).collect::<String>();
+        let digests = digests.map_or_else(
+            |problem| problem.to_string(),
+            |digests| format!("{}/{}", short(&digests.books.0), short(&digests.floor.0)),
+        );
+        words
+            .push(format!("{nth}: {entries} entries, root {}, digests {digests}", short(&frontier.root().0)));
+    }
+    words.join("; ")
+}
+
+fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
+    node.read(|kv| {
+        let (mut sales, mut sums) = (BTreeMap::new(), Sums::default());
+        for day in views::days(kv)? {
+            let mut last: Option<SaleSummary> = None;
+            loop {
+                let page = views::sales_of_day(kv, day, last.as_ref(), PAGE)?;
+                let is_last = page.len() < PAGE;
+                last = page.last().cloned();
+                sales.extend(page.into_iter().map(|sale| (sale.id, sale)));
+                if is_last {
+                    break;
+                }
+            }
+            let totals = views::day_totals(kv, day)?;
+            sums.sales += totals.sales;
+            sums.returns += totals.returns;
+            for tender in totals.tenders {
+                let drawer = if tender.name == "cash" { &mut sums.cash } else { &mut sums.card };
+                *drawer += tender.amount.minor_units();
+            }
+        }
+        let parked = toko_crdt::book::rows::parked_all(kv)?.len();
+        Ok(Shown { sales, shelf: shelf(kv)?, sums, parked })
+    })
+}
+
+fn shelf(kv: &dyn KvRead) -> Result<BTreeMap<String, i64>, toko_crdt::KvError> {
+    let mut shelf = BTreeMap::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = views::stock_all(kv, after.as_deref(), PAGE)?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map(|row| row.sku.clone());
+        let rows = page.into_iter().map(|row| (row.sku, row.on_hand.milli_units() / 1_000));
+        shelf.extend(rows.filter(|(_, pieces)| *pieces != 0));
+        if is_last {
+            return Ok(shelf);
+        }
+    }
+}
+
+fn differs(id: EffectId, sale: &SaleSummary, effect: &Effect) -> Option<String> {
+    let number = (sale.number.terminal, sale.number.series, sale.number.counter);
+    let known = match &effect.what {
+        What::Sale { number, .. } | What::Return { number } => Some(*number),
+        What::Moved => None,
+    };
+    let paid = effect.cash + effect.card;
+    (known != Some(number) || sale.payable.minor_units() != paid).then(|| {
+        format!(
+            "I2: {} is {number:?} for {} here, {known:?} for {paid} was answered",
+            id.short(),
+            sale.payable
+        )
+    })
+}
+
+fn sums(shown: &Shown, expected: &Sums) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for code in shown.shelf.keys().chain(expected.shelf.keys()).collect::<BTreeSet<_>>() {
+        let [here, there] =
+            [&shown.shelf, &expected.shelf].map(|shelf| shelf.get(code).copied().unwrap_or(0));
+        if here != there {
+            wrong.push(format!("I6: {here} of {code} on the shelf, {there} by the ledger"));
+        }
+    }
+    let money = |sums: &Sums| (sums.cash, sums.card, sums.sales, sums.returns);
+    if money(&shown.sums) != money(expected) {
+        let words = format!("{:?} by the days, {:?} by the ledger", money(&shown.sums), money(expected));
+        wrong.push(format!("I6: cash, cards, sales, returns are {words}"));
+    }
+    wrong
+}
+
+/// Numbers of each series: each once, none missing. Of other terminals some may still be on their way.
+fn numbers(shop: &Shop, nth: usize, sales: &BTreeMap<EffectId, SaleSummary>, end: bool) -> Vec<String> {
+    let own = shop.running(nth).and_then(|node| node.members().roles(&node.id()).terminal.pop());
+    let mut series: BTreeMap<(u16, u32), Vec<u64>> = BTreeMap::new();
+    for sale in sales.values() {
+        let number = sale.number;
+        series.entry((number.terminal, number.series)).or_default().push(number.counter);
+    }
+    let mut wrong = Vec::new();
+    for ((terminal, series), mut counters) in series {
+        counters.sort_unstable();
+        let gaps = counters.iter().zip(1..).any(|(counter, expected)| *counter != expected);
+        let twice = counters.windows(2).any(|two| two[0] == two[1]);
+        let complete = end || own.as_ref().is_some_and(|(number, _)| *number == terminal);
+        if twice || complete && gaps {
+            let count = counters.len();
+            wrong.push(format!(
+                "I5: series {series} of terminal {terminal} has {count} numbers, not 1 to {count}"
+            ));
+        }
+    }
+    wrong
+}
+
+fn bounds(shop: &Shop, nth: usize, node: &Node) -> Option<String> {
+    let entries: u64 = node.frontier().lines().map(|(_, head)| head.seq).sum();
+    let held = shop.stations[nth].host.disk().bytes_held();
+    (held > DISK_BYTES + entries * DISK_BYTES_PER_ENTRY)
+        .then(|| format!("I9: {held} bytes on the disk for {entries} entries"))
+}

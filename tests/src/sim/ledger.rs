@@ -1,0 +1,241 @@
+//! The oracle's own ledger: what cashiers did and were answered, and what that must come to.
+//!
+//! Invariants: nothing of the product's folds is used here; values come from the text of the sheet ([`super::goods`]), sums
+//! from integers of our own. What was asked for and not yet answered is *pending*: it may have happened or not.
+//!
+//! Absent on purpose: any knowledge of nodes. Whoever compares ([`super::judge`]) has that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toko_crdt::EffectId;
+use toko_crdt::ids::CartId;
+
+use super::goods::Piece;
+
+/// What a sale, a return or a movement did, as the cashier knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// What it was.
+    pub what: What,
+    /// Pieces by code, as the shelf sees them: a sale takes, a return brings.
+    pub shelf: BTreeMap<String, i64>,
+    /// Pennies into the drawer, or out of it.
+    pub cash: i64,
+    /// Pennies on cards.
+    pub card: i64,
+    /// At which terminal.
+    pub till: usize,
+}
+
+/// What kind of effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Goods for money.
+    Sale {
+        /// What stood on the receipt.
+        lines: Vec<Piece>,
+        /// Its number.
+        number: Number,
+    },
+    /// Goods back.
+    Return {
+        /// Its number.
+        number: Number,
+    },
+    /// Goods came or went without a customer.
+    Moved,
+}
+
+/// A receipt's number: terminal, series, counter.
+pub type Number = (u16, u32, u64);
+
+/// Everything that happened.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    effects: BTreeMap<EffectId, Effect>,
+    /// By key: what may have happened.
+    pending: BTreeSet<String>,
+    /// Carts of which somebody asked for a sale that was not answered yet.
+    selling: BTreeMap<CartId, usize>,
+    /// What was wrong already when it was told.
+    wrong: Vec<String>,
+    /// Every effect that a key was answered with.
+    keys: BTreeMap<String, EffectId>,
+    /// Customers served, for the report.
+    pub tally: Tally,
+}
+
+/// What cashiers did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Carts that were sold.
+    pub sales: u64,
+    /// Lines on them.
+    pub lines: u64,
+    /// Returns.
+    pub returns: u64,
+    /// Carts that were parked.
+    pub parked: u64,
+    /// Parked carts that somebody took.
+    pub taken: u64,
+    /// Of which another terminal than the one that parked them.
+    pub taken_over: u64,
+    /// Carts that were given up.
+    pub voided: u64,
+    /// Movements of goods.
+    pub moved: u64,
+    /// Commands that were repeated because no answer came, or because nothing could be saved just then.
+    pub repeated: u64,
+    /// Days that were closed.
+    pub closed: u64,
+}
+
+impl Ledger {
+    /// Somebody asks for something that counts.
+    pub fn asked(&mut self, key: &str, cart: Option<CartId>) {
+        if self.pending.insert(key.to_owned())
+            && let Some(cart) = cart
+        {
+            *self.selling.entry(cart).or_default() += 1;
+        }
+    }
+
+    /// It was refused for good: nothing of it may be found anywhere.
+    pub fn refused(&mut self, key: &str, cart: Option<CartId>) {
+        self.settled(key, cart);
+    }
+
+    /// It was answered.
+    pub fn done(&mut self, key: &str, cart: Option<CartId>, id: EffectId, effect: Effect) {
+        self.settled(key, cart);
+        match self.keys.insert(key.to_owned(), id) {
+            Some(before) if before != id => {
+                self.note(format!(
+                    "I2: the key {key} was answered {} and then {}",
+                    before.short(),
+                    id.short()
+                ));
+            }
+            _ => {}
+        }
+        match self.effects.insert(id, effect.clone()) {
+            Some(before) if before != effect => {
+                self.note(format!("I2: {} was answered as two different effects", id.short()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong that needs no comparing.
+    pub fn note(&mut self, wrong: String) {
+        self.wrong.push(wrong);
+    }
+
+    /// What was noted as wrong so far.
+    #[must_use]
+    pub fn wrong(&self) -> &[String] {
+        &self.wrong
+    }
+
+    /// Everything that was answered.
+    #[must_use]
+    pub fn effects(&self) -> &BTreeMap<EffectId, Effect> {
+        &self.effects
+    }
+
+    /// Whether somebody waits for an answer about this cart.
+    #[must_use]
+    pub fn is_selling(&self, cart: Option<CartId>) -> bool {
+        cart.is_some_and(|cart| self.selling.contains_key(&cart))
+    }
+
+    /// Whether anybody waits for any answer.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn settled(&mut self, key: &str, cart: Option<CartId>) {
+        if !self.pending.remove(key) {
+            return;
+        }
+        let Some(cart) = cart else { return };
+        if let Some(count) = self.selling.get_mut(&cart) {
+            *count -= 1;
+            if *count == 0 {
+                self.selling.remove(&cart);
+            }
+        }
+    }
+}
+
+/// What a shelf and a drawer must come to after these effects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Pieces by code, nothing where it is none.
+    pub shelf: BTreeMap<String, i64>,
+    /// Pennies.
+    pub cash: i64,
+    /// Pennies.
+    pub card: i64,
+    /// Sales.
+    pub sales: u64,
+    /// Returns.
+    pub returns: u64,
+}
+
+impl Sums {
+    /// Of these effects.
+    pub fn of<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Self {
+        let mut sums = Self::default();
+        for effect in effects {
+            for (code, pieces) in &effect.shelf {
+                *sums.shelf.entry(code.clone()).or_default() += pieces;
+            }
+            sums.cash += effect.cash;
+            sums.card += effect.card;
+            match effect.what {
+                What::Sale { .. } => sums.sales += 1,
+                What::Return { .. } => sums.returns += 1,
+                What::Moved => {}
+            }
+        }
+        sums.shelf.retain(|_, pieces| *pieces != 0);
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale(counter: u64, pieces: i64) -> Effect {
+        let shelf = BTreeMap::from([("TIN".to_owned(), -pieces)]);
+        Effect {
+            what: What::Sale { lines: Vec::new(), number: (1, 1, counter) },
+            shelf,
+            cash: 100,
+            card: 0,
+            till: 1,
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_answered_twice_with_different_sales_is_wrong() {
+        let mut ledger = Ledger::default();
+        ledger.asked("k", None);
+        assert!(!ledger.is_settled());
+        ledger.done("k", None, EffectId([1; 32]), sale(1, 2));
+        ledger.done("k", None, EffectId([1; 32]), sale(1, 2));
+        assert!(ledger.is_settled() && ledger.wrong().is_empty());
+        ledger.done("k", None, EffectId([2; 32]), sale(2, 2));
+        assert_eq!(ledger.wrong().len(), 1);
+    }
+
+    #[test]
+    fn sums_forget_what_came_and_went() {
+        let back = Effect { what: What::Moved, shelf: BTreeMap::from([("TIN".to_owned(), 2)]), ..sale(1, 0) };
+        let sums = Sums::of([&sale(1, 2), &back]);
+        assert_eq!((sums.shelf.len(), sums.cash, sums.sales), (0, 200, 1));
+    }
+}

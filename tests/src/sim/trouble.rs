@@ -1,0 +1,235 @@
+//! Whoever makes things go wrong: works a plan off, and starts again what fell over, as systemd does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use toko_mesh::sim_disk::Faults;
+use toko_mesh::sim_net::Weather;
+use toko_mesh::store::SaveError;
+
+use super::host::{SYNC, address};
+use super::plan::{Fault, Kind};
+use super::shop::Shop;
+
+/// How long systemd takes to start again what ended.
+const RESTART: Duration = Duration::from_millis(300);
+/// How often each node is asked whether it still saves.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Works the plan off until the doors close, then mends everything.
+#[derive(Debug)]
+pub struct Trouble {
+    shop: Arc<Shop>,
+    /// What is still to come, the next one last.
+    coming: Vec<Fault>,
+    /// What goes on now, and until when.
+    going_on: Vec<(Instant, Fault)>,
+    /// Boxes that are to be started, and when.
+    to_start: BTreeMap<usize, Instant>,
+    /// How often each kind was done.
+    done: BTreeMap<Kind, u64>,
+    opened: Instant,
+}
+
+impl Trouble {
+    /// This plan for this shop; its doors open now.
+    #[must_use]
+    pub fn new(shop: Arc<Shop>, mut plan: Vec<Fault>) -> Self {
+        plan.sort_by_key(|fault| std::cmp::Reverse((fault.at, fault.number)));
+        Self {
+            shop,
+            coming: plan,
+            going_on: Vec::new(),
+            to_start: BTreeMap::new(),
+            done: BTreeMap::new(),
+            opened: Instant::now(),
+        }
+    }
+
+    /// Until the doors close. How often each kind happened.
+    pub async fn work(mut self, mut doors: watch::Receiver<bool>) -> BTreeMap<Kind, u64> {
+        let mut probe = Instant::now() + PROBE;
+        loop {
+            let now = Instant::now();
+            self.begin_and_end(now).await;
+            if now >= probe {
+                self.look_after().await;
+                probe = now + PROBE;
+            }
+            let next = self.next().min(probe);
+            tokio::select! {
+                biased;
+                _ = doors.changed() => break,
+                () = sleep_until(next) => {}
+            }
+        }
+        self.mend().await;
+        self.done
+    }
+
+    fn next(&self) -> Instant {
+        let coming = self.coming.last().map(|fault| self.opened + fault.at);
+        let ends = self.going_on.iter().map(|(until, _)| *until);
+        let starts = self.to_start.values().copied();
+        coming.into_iter().chain(ends).chain(starts).min().unwrap_or_else(|| Instant::now() + PROBE)
+    }
+
+    async fn begin_and_end(&mut self, now: Instant) {
+        let mut changed = false;
+        while self.coming.last().is_some_and(|fault| self.opened + fault.at <= now) {
+            let Some(fault) = self.coming.pop() else { break };
+            self.begin(fault, now).await;
+            changed = true;
+        }
+        let (over, going_on) =
+            std::mem::take(&mut self.going_on).into_iter().partition(|(until, _)| *until <= now);
+        self.going_on = going_on;
+        let over: Vec<(Instant, Fault)> = over;
+        for (_, fault) in &over {
+            self.end(fault);
+        }
+        if changed || !over.is_empty() {
+            self.weather();
+        }
+        let due: Vec<usize> =
+            self.to_start.iter().filter(|(_, at)| **at <= now).map(|(nth, _)| *nth).collect();
+        for nth in due {
+            self.to_start.remove(&nth);
+            if self.shop.start(nth).await.is_err() {
+                // Its disk does not let it, which is what is going on there; systemd tries for ever.
+                self.to_start.insert(nth, now + RESTART);
+            }
+        }
+    }
+
+    async fn begin(&mut self, fault: Fault, now: Instant) {
+        let host = &self.shop.stations[fault.host].host;
+        self.shop.net.note(&[fault.number as u64, fault.host as u64]);
+        *self.done.entry(fault.kind).or_default() += 1;
+        let down_for = fault.lasts;
+        match fault.kind {
+            Kind::Power | Kind::Kill if self.to_start.contains_key(&fault.host) => {}
+            Kind::Power => {
+                host.cut_power(fault.much);
+                self.shop.drop_dead(fault.host).await;
+                self.to_start.insert(fault.host, now + down_for);
+            }
+            Kind::Kill => {
+                host.kill();
+                self.shop.drop_dead(fault.host).await;
+                self.to_start.insert(fault.host, now + if fault.much % 2 == 0 { RESTART } else { down_for });
+            }
+            Kind::Full => {
+                let room = fault.much % (256 << 10);
+                let capacity = Some(host.disk().bytes_held() + room);
+                host.set_faults(Faults { capacity, ..Faults::default() });
+            }
+            Kind::Eio if fault.much % 2 == 0 => {
+                host.set_faults(Faults { fail_sync: Some(fault.much % 20), ..Faults::default() });
+            }
+            Kind::Eio => host.set_faults(Faults { fail_write: Some(fault.much % 40), ..Faults::default() }),
+            Kind::Stall => host.set_sync(Duration::from_millis(100 + fault.much % 8_000)),
+            Kind::Drift => host.drift(i64::try_from(fault.much % 20_000).unwrap_or(0) - 10_000),
+            Kind::Jump => {
+                let days = i64::try_from(fault.much % 8_000).unwrap_or(0) - 4_000;
+                host.jump(days * 86_400_000_000);
+            }
+            Kind::Epoch => host.forget_time(),
+            Kind::Move => {
+                let nth = u8::try_from(fault.host).unwrap_or(u8::MAX);
+                self.shop.net.move_host(host.ip(), address(1 + (fault.much % 3) as u8, nth));
+            }
+            _ => {}
+        }
+        self.going_on.push((now + fault.lasts, fault));
+    }
+
+    fn end(&self, fault: &Fault) {
+        let host = &self.shop.stations[fault.host].host;
+        match fault.kind {
+            Kind::Full | Kind::Eio => host.set_faults(Faults::default()),
+            Kind::Stall => host.set_sync(SYNC),
+            Kind::Drift | Kind::Jump | Kind::Epoch => host.set_right(),
+            Kind::Move => self.shop.net.move_host(host.ip(), host.ip()),
+            _ => {}
+        }
+    }
+
+    /// What goes on now decides what the network does.
+    fn weather(&self) {
+        let net = &self.shop.net;
+        net.heal();
+        let ip = |nth: usize| net.now_at(self.shop.stations[nth].host.ip());
+        let mut local: BTreeMap<usize, Weather> = BTreeMap::new();
+        for (_, fault) in &self.going_on {
+            let (host, much) = (fault.host, fault.much);
+            match fault.kind {
+                Kind::Loss => local.entry(host).or_insert(Weather::FINE).loss = 20 + (much % 280) as u16,
+                Kind::Delay => {
+                    let weather = local.entry(host).or_insert(Weather::FINE);
+                    weather.delay = Duration::from_millis(much % 250);
+                    weather.jitter = Duration::from_millis(much % 250);
+                }
+                Kind::Double => local.entry(host).or_insert(Weather::FINE).double = 100 + (much % 400) as u16,
+                Kind::Reorder => {
+                    local.entry(host).or_insert(Weather::FINE).jitter = Duration::from_millis(5 + much % 60);
+                }
+                Kind::Mtu => local.entry(host).or_insert(Weather::FINE).bytes_max = 1_200,
+                Kind::Partition => {
+                    for other in (0..self.shop.stations.len()).filter(|other| *other != host) {
+                        net.set_cut(ip(host), ip(other), true);
+                        net.set_cut(ip(other), ip(host), true);
+                    }
+                }
+                Kind::OneWay => {
+                    for other in (0..self.shop.stations.len()).filter(|other| *other != host) {
+                        let (from, to) = if much % 2 == 0 { (host, other) } else { (other, host) };
+                        net.set_cut(ip(from), ip(to), true);
+                    }
+                }
+                Kind::Partial => {
+                    net.set_cut(ip(host), ip(fault.other), true);
+                    net.set_cut(ip(fault.other), ip(host), true);
+                }
+                _ => {}
+            }
+        }
+        for (host, weather) in local {
+            net.set_weather_at(ip(host), Some(weather));
+        }
+    }
+
+    /// A node that saves nothing any more is started again: on a disk that syncs it sells again.
+    async fn look_after(&mut self) {
+        for nth in 0..self.shop.stations.len() {
+            let Some(node) = self.shop.running(nth) else { continue };
+            let broken = matches!(node.probe().await, Err(SaveError::Broken { .. } | SaveError::Stopped));
+            drop(node);
+            if broken {
+                self.shop.stations[nth].host.kill();
+                self.shop.drop_dead(nth).await;
+                self.to_start.insert(nth, Instant::now() + RESTART);
+            }
+        }
+    }
+
+    /// Everything is well again, and everybody is up.
+    async fn mend(&mut self) {
+        let going_on = std::mem::take(&mut self.going_on);
+        for (_, fault) in &going_on {
+            self.end(fault);
+        }
+        self.weather();
+        self.look_after().await;
+        while let Some((nth, _)) = self.to_start.pop_first() {
+            if let Err(closed) = self.shop.start(nth).await {
+                self.shop
+                    .ledger()
+                    .note(format!("I1: box {nth} does not start on a disk that is well: {closed}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The simulated shop, a few dozen seeds of it: `cargo run --release --bin sim` plays as many as one likes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toko_tests::sim::cli::tills_of;
+use toko_tests::sim::goods::Goods;
+use toko_tests::sim::plan::Kind;
+use toko_tests::sim::shrink::replay;
+use toko_tests::sim::{Outcome, Setting, goods, play};
+
+fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
+    Setting {
+        seed,
+        tills,
+        open: Duration::from_secs(180),
+        gap: Duration::from_secs(12),
+        customers: u64::MAX,
+        kinds: kinds.to_vec(),
+        only: None,
+    }
+}
+
+fn good(setting: &Setting, goods: &Arc<Goods>) -> Outcome {
+    let outcome = play(setting, goods).unwrap();
+    assert!(
+        outcome.violations.is_empty(),
+        "SEED={}\n{}\n{:#?}\n{}",
+        setting.seed,
+        replay(setting),
+        outcome.violations,
+        outcome.planned.iter().map(|fault| format!("{fault}\n")).collect::<String>()
+    );
+    outcome
+}
+
+#[test]
+fn one_seed_is_one_day_to_the_last_packet() {
+    let goods = goods().unwrap();
+    let bad = [Kind::Loss, Kind::Reorder, Kind::Partition, Kind::Power];
+    let day = setting(7, 2, &bad);
+    let (one, other) = (good(&day, &goods), good(&day, &goods));
+    assert_eq!((one.trace, one.packets, one.tally), (other.trace, other.packets, other.tally));
+    assert!(one.tally.sales > 3, "{:?}", one.tally);
+    let another = good(&setting(8, 2, &bad), &goods);
+    assert_ne!(one.trace, another.trace);
+}
+
+#[test]
+fn f01_to_f28_a_dozen_bad_days_end_well() {
+    let goods = goods().unwrap();
+    for seed in 100..112 {
+        good(&setting(seed, tills_of(seed).min(3), &Kind::ALL), &goods);
+    }
+}
