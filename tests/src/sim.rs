@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`ledger`] what must have come of it and [`judge`] whether it
-//! did; [`shrink`] makes a failure small, [`cli`] is the command.
+//! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only.
 //!
 //! Invariants: one seed decides everything; the trace of a run is the same in another process. The trace covers times, ends,
 //! lengths and fates of packets, answers and digests, and not bytes: each handshake draws keys of its own.
@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::day::DaysError;
 
+pub mod bare;
 pub mod cashier;
 pub mod cli;
 pub mod goods;
@@ -69,6 +70,8 @@ pub struct Setting {
     pub kinds: Vec<Kind>,
     /// The faults of the plan that happen; all where nothing is said.
     pub only: Option<Vec<usize>>,
+    /// Whether sessions and stores run alone, without QUIC and tills.
+    pub bare: bool,
 }
 
 /// What came of a run.
@@ -118,6 +121,9 @@ pub fn goods() -> Result<Arc<Goods>, DaysError> {
 pub fn play(setting: &Setting, goods: &Arc<Goods>) -> std::io::Result<Outcome> {
     count_panics();
     PANICS.set(0);
+    if setting.bare {
+        return bare::play(setting, goods).map_err(std::io::Error::other);
+    }
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let mut outcome = runtime.block_on(run(setting, Arc::clone(goods)));
     drop(runtime);

@@ -18,6 +18,7 @@ fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
         customers: u64::MAX,
         kinds: kinds.to_vec(),
         only: None,
+        bare: false,
     }
 }
 
@@ -52,4 +53,14 @@ fn f01_to_f28_a_dozen_bad_days_end_well() {
     for seed in 100..112 {
         good(&setting(seed, tills_of(seed).min(3), &Kind::ALL), &goods);
     }
+}
+
+#[test]
+fn sessions_and_stores_alone_survive_the_same_days() {
+    let goods = goods().unwrap();
+    let day = |seed| Setting { bare: true, open: Duration::from_secs(600), ..setting(seed, 3, &Kind::ALL) };
+    for seed in 200..212 {
+        good(&day(seed), &goods);
+    }
+    assert_eq!(good(&day(200), &goods).trace, good(&day(200), &goods).trace);
 }

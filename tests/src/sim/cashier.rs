@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use terminal_agent::till::{
-    About, Answer, BackLine, CartSeen, Command, Kind, NewLine, Refusal, SaleSeen, idem,
+    About, Answer, BackLine, CartSeen, Command, DaySeen, Kind, NewLine, Refusal, SaleSeen, idem,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -96,6 +96,15 @@ impl Cashier {
                 }
             }
         }
+        // One of them closes the day, and now and then somebody comes in after that.
+        if self.at == 1 && self.customers > 0 {
+            self.close_day().await;
+            if self.dice.below(2) == 0
+                && let Some(mine) = self.fill().await
+            {
+                self.sell(mine).await;
+            }
+        }
     }
 
     async fn serve(&mut self) {
@@ -113,6 +122,7 @@ impl Cashier {
             78..90 => self.take_over().await,
             90..95 => self.take_back().await,
             95..98 => self.goods_in().await,
+            98 if self.dice.below(6) == 0 => self.close_day().await,
             _ => {
                 if let Some(mine) = self.fill().await
                     && let Some(Told::Answer(_)) = self.on_cart(mine, |cart| Command::VoidCart { cart }).await
@@ -287,6 +297,14 @@ impl Cashier {
         let mut ledger = self.shop.ledger();
         ledger.done(&key, None, seen.id, effect);
         ledger.tally.moved += 1;
+    }
+
+    async fn close_day(&mut self) {
+        let command = Command::CloseDay { day: None, by: None, note: "counted twice".to_owned() };
+        let key = self.key();
+        let Told::Answer(answer) = self.ask(&key, command).await else { return };
+        let Answer::Day(DaySeen { day: Some(day), .. }) = &*answer else { return };
+        self.shop.ledger().closed(day.number());
     }
 
     /// One more step on a cart.

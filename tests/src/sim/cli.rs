@@ -42,6 +42,9 @@ struct Args {
     /// At most so many customers at each terminal.
     #[arg(long)]
     steps: Option<u64>,
+    /// Sessions and stores only, without QUIC and tills: much faster.
+    #[arg(long)]
+    bare: bool,
     /// Report a failure as it is, without making it small.
     #[arg(long)]
     no_shrink: bool,
@@ -94,6 +97,7 @@ fn work(args: &Args) -> Result<bool, String> {
             customers: args.steps.unwrap_or(u64::MAX),
             kinds: kinds.clone(),
             only: only.clone(),
+            bare: args.bare,
         };
         let one = Instant::now();
         let outcome = play(&setting, &goods).map_err(|problem| problem.to_string())?;

@@ -95,6 +95,13 @@ impl Goods {
         self.piece(&piece.code, pieces, &price).unwrap_or_else(|| piece.clone())
     }
 
+    /// The same pieces at the item's own price.
+    #[must_use]
+    pub fn usual(&self, piece: &Piece) -> Piece {
+        let price = self.items.get(&piece.code).map(|item| item.price.as_str()).unwrap_or_default();
+        self.priced(&piece.code, piece.pieces, price)
+    }
+
     /// A line of somebody's receipt, with its value by our own reckoning; nothing where this shop does not sell such a thing.
     #[must_use]
     pub fn priced(&self, code: &str, pieces: i64, price: &str) -> Piece {

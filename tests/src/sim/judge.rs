@@ -35,6 +35,7 @@ struct Shown {
     sales: BTreeMap<EffectId, SaleSummary>,
     shelf: BTreeMap<String, i64>,
     sums: Sums,
+    closed: BTreeSet<u32>,
     parked: usize,
 }
 
@@ -103,6 +104,10 @@ impl Judge {
             wrong.extend(sums(shown, &Sums::of(here)));
         }
         wrong.extend(numbers(shop, nth, &shown.sales, end));
+        if end {
+            let lost = ledger.closed_days().difference(&shown.closed);
+            wrong.extend(lost.map(|day| format!("I1: the close of day {day} is not here")));
+        }
         if shown.parked > 0 {
             wrong.push(format!("I10: {} entries are set aside", shown.parked));
         }
@@ -160,7 +165,7 @@ pub fn disagreement(shop: &Shop) -> String {
 
 fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
     node.read(|kv| {
-        let (mut sales, mut sums) = (BTreeMap::new(), Sums::default());
+        let (mut sales, mut sums, mut closed) = (BTreeMap::new(), Sums::default(), BTreeSet::new());
         for day in views::days(kv)? {
             let mut last: Option<SaleSummary> = None;
             loop {
@@ -172,6 +177,9 @@ fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
                     break;
                 }
             }
+            if !views::day_state(kv, day)?.closings.is_empty() {
+                closed.insert(day.number());
+            }
             let totals = views::day_totals(kv, day)?;
             sums.sales += totals.sales;
             sums.returns += totals.returns;
@@ -181,7 +189,7 @@ fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
             }
         }
         let parked = toko_crdt::book::rows::parked_all(kv)?.len();
-        Ok(Shown { sales, shelf: shelf(kv)?, sums, parked })
+        Ok(Shown { sales, shelf: shelf(kv)?, sums, closed, parked })
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Ledger {
     selling: BTreeMap<CartId, usize>,
     /// What was wrong already when it was told.
     wrong: Vec<String>,
+    /// Days that somebody closed.
+    closed: BTreeSet<u32>,
     /// Every effect that a key was answered with.
     keys: BTreeMap<String, EffectId>,
     /// Customers served, for the report.
@@ -124,6 +126,18 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// A day was closed.
+    pub fn closed(&mut self, day: u32) {
+        self.closed.insert(day);
+        self.tally.closed += 1;
+    }
+
+    /// The days that were closed.
+    #[must_use]
+    pub fn closed_days(&self) -> &BTreeSet<u32> {
+        &self.closed
     }
 
     /// Something is wrong that needs no comparing.

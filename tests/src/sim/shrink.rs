@@ -76,6 +76,9 @@ pub fn replay(setting: &Setting) -> String {
         hours(setting.open),
         setting.gap.as_secs_f64(),
     );
+    if setting.bare {
+        words += " --bare";
+    }
     if setting.customers != u64::MAX {
         words += &format!(" --steps {}", setting.customers);
     }
