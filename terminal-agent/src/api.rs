@@ -35,11 +35,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use toko_retail::currency::Currency;
 
 use crate::config::Receipt;
 use crate::ledger::Ledger;
 use crate::shelf::Shelf;
-use crate::till::{Till, idem};
+use crate::till::{Command, Till, idem};
 use crate::wall::Wall;
 use body::{Object, PROGRAM};
 
@@ -183,10 +184,9 @@ impl Api {
     async fn act(&self, operation: Operation, asked: Asked<'_>) -> Result<(StatusCode, Value), ApiError> {
         let key = read_key(asked.headers)?;
         no_query(&asked.query, &[])?;
-        let mut body = Object::body(&asked.bytes)?;
-        let canonical = format!("{}\n{}", asked.line, body.canonical());
-        let command = read::command(operation, &asked.params, &mut body, self.setup.shelf.currency())?;
-        body.done()?;
+        let currency = self.setup.shelf.currency();
+        let (command, canonical) = understand(operation, &asked.params, &asked.bytes, currency)?;
+        let canonical = format!("{}\n{canonical}", asked.line);
         let answer = self.setup.till.act(idem(key, canonical.as_bytes()), command).await?;
         let status = if read::creates(operation) { StatusCode::CREATED } else { StatusCode::OK };
         Ok((status, self.shown().answer(&answer)))
@@ -195,6 +195,23 @@ impl Api {
     fn shown(&self) -> show::Shown<'_> {
         show::Shown { ledger: &self.setup.ledger }
     }
+}
+
+/// Reads what a changing request asks of the till, without asking it; also gives the body in the one form that stands for it
+/// when its key is repeated.
+///
+/// Errors: whatever the caller is told. Nothing was done.
+pub fn understand(
+    operation: Operation,
+    params: &BTreeMap<String, String>,
+    body: &[u8],
+    currency: Currency,
+) -> Result<(Command, String), ApiError> {
+    let mut body = Object::body(body)?;
+    let canonical = body.canonical();
+    let command = read::command(operation, params, &mut body, currency)?;
+    body.done()?;
+    Ok((command, canonical))
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
@@ -241,7 +258,9 @@ fn read_key(headers: &HeaderMap) -> Result<&str, ApiError> {
 }
 
 /// Reads `a=b&c=d`, percent-decoded.
-fn read_query(query: &str) -> Result<BTreeMap<String, String>, ApiError> {
+///
+/// Errors: what is not percent-encoded UTF-8, and a name that is there twice.
+pub fn read_query(query: &str) -> Result<BTreeMap<String, String>, ApiError> {
     let mut out = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
