@@ -51,7 +51,7 @@ coverage=(
 )
 began=$SECONDS
 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$work RUSTFLAGS="${coverage[*]}" \
-    cargo build --locked --release --target "$host" --bin hostile
+    cargo build --release --target "$host" --bin hostile
 program=$work/$host/release/hostile
 echo "built in $((SECONDS - began)) s"
 
