@@ -37,6 +37,8 @@ pub const HANDSHAKES_MAX: usize = 64;
 const RETRY_ABOVE: usize = 8;
 /// Bytes that one link may have in flight each way.
 const WINDOW_BYTES: u32 = 512 * 1024;
+/// Bytes that whoever arrives may have in flight before it is known to be a member.
+const NEWCOMER_WINDOW_BYTES: u32 = 64 * 1024;
 /// How long everything that is closing may take to say so.
 const CLOSE_MS_MAX: u64 = 2_000;
 
@@ -212,6 +214,9 @@ impl Endpoint {
         if agreed_protocol(&connection) != Some(asked.protocol) || !asked.admits(&key) {
             return close(&connection, CloseCode::NotMember);
         }
+        if asked.protocol == Protocol::Member {
+            connection.set_receive_window(VarInt::from_u32(WINDOW_BYTES));
+        }
         let Asked { tenant, protocol, introduction } = asked;
         let arrival = Arrival { connection, key, protocol, introduction };
         if let Err(error) = tenant.inbox.try_send(arrival) {
@@ -261,7 +266,9 @@ impl Dial {
 fn base_config(tenants: &Arc<Tenants>) -> Result<quinn::ServerConfig, TlsError> {
     let crypto = tls::server(Arc::new(Door::new(Arc::clone(tenants))))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(transport(Distance::Near)));
+    let mut unproven = transport(Distance::Near);
+    unproven.receive_window(VarInt::from_u32(NEWCOMER_WINDOW_BYTES));
+    config.transport_config(Arc::new(unproven));
     config.max_incoming(2 * HANDSHAKES_MAX);
     config.incoming_buffer_size(16 * 1024);
     config.incoming_buffer_size_total(512 * 1024);

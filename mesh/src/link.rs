@@ -8,11 +8,12 @@
 
 use crate::endpoint::{CloseCode, close, is_refusal};
 use crate::link::pipe::{Inlet, Outlet};
+use crate::link::work::Worked;
 use crate::node::news::{Bulletin, News, Now};
 use crate::node::shared::{LinkId, Shared};
-use crate::proto::{self, Code, Input, Outcome, Output, Session};
+use crate::proto::{self, Code, Input, Output, Session};
 use quinn::Connection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +30,10 @@ mod work;
 pub const SILENCE: Duration = Duration::from_secs(2);
 /// How long the other side has for its stream and its greeting.
 const GREETING: Duration = Duration::from_secs(5);
+/// Nothing more is read for a peer that has so much still to read. At most one load of entries and one of a blob wait.
+const SERVE_BELOW: usize = 512 * 1024;
+/// After how many statements that nobody signed the peer is left.
+const BAD_STATEMENTS_MAX: usize = 64;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -103,7 +108,13 @@ struct Link {
     news: News,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<(LinkId, Event)>,
-    ingests: JoinSet<(u64, Outcome)>,
+    work: JoinSet<Worked>,
+    /// How many lots of statements are being judged: until they are, nothing more of the peer is read.
+    judging: usize,
+    /// How many statements came that nobody signed.
+    bad_statements: usize,
+    /// What the peer asked for and waits until it has read what it asked for before.
+    later: VecDeque<Output>,
     fetches: BTreeMap<Hash, mpsc::Sender<Piece>>,
     /// Who waits for the name of a snapshot's list.
     snapshots: BTreeMap<Hash, oneshot::Sender<Option<Hash>>>,
@@ -159,7 +170,10 @@ impl Link {
             news,
             commands: setup.commands,
             events: setup.events,
-            ingests: JoinSet::new(),
+            work: JoinSet::new(),
+            judging: 0,
+            bad_statements: 0,
+            later: VecDeque::new(),
             fetches: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             makings: JoinSet::new(),
@@ -204,8 +218,8 @@ impl Link {
         let more = self.outlet.has_more();
         tokio::select! {
             biased;
-            Some(done) = self.ingests.join_next() => match done {
-                Ok((ticket, outcome)) => self.feed(Input::Ingested { ticket, outcome }),
+            Some(done) = self.work.join_next() => match done {
+                Ok(worked) => self.worked(worked),
                 Err(error) => return Err(format!("taking entries in failed: {error}")),
             },
             Some(made) = self.makings.join_next() => match made {
@@ -225,7 +239,7 @@ impl Link {
             },
             bulletin = self.news.next() => self.hear(bulletin),
             wrote = self.outlet.write(), if more => wrote?,
-            read = self.inlet.read() => {
+            read = self.inlet.read(), if self.judging == 0 => {
                 let frames = read?;
                 for frame in frames {
                     self.feed(Input::Frame(frame));
@@ -298,13 +312,16 @@ impl Link {
 
     /// Does what the session wants done.
     async fn drain(&mut self) {
-        while let Some(output) = self.session.poll() {
+        while let Some(output) = self.next_output() {
             match output {
                 Output::Send(frame) => self.outlet.push(&frame),
                 Output::Greeted { incarnation, lanes } => {
                     self.greeted = true;
                     debug!(peer = %self.peer.short(), incarnation, ?lanes, "greeted");
                     self.tell(Event::Greeted { incarnation });
+                }
+                Output::Load { .. } | Output::LoadBlob { .. } if self.outlet.waiting() > SERVE_BELOW => {
+                    self.later.push_back(output);
                 }
                 Output::Load { journal, from, to, bytes_max } => self.load(journal, from, to, bytes_max),
                 Output::Ingest { ticket, journal, entries } => self.ingest(ticket, journal, entries),
@@ -338,6 +355,12 @@ impl Link {
             let why = "the peer does not read".into();
             self.over.get_or_insert(Over { with: CloseCode::Violation, why, refused: false });
         }
+    }
+
+    /// What the session wants done, and what had to wait for the peer to read.
+    fn next_output(&mut self) -> Option<Output> {
+        let output = self.session.poll();
+        if output.is_none() && self.outlet.waiting() <= SERVE_BELOW { self.later.pop_front() } else { output }
     }
 
     /// Writes what is left and waits, for a moment, until the other side has it.

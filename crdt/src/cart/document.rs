@@ -22,6 +22,7 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{
     ActorId, AutoCommit, AutomergeError, ObjId, ROOT, ReadDoc, ScalarValue, ScalarValueRef, ValueRef,
 };
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The first change of every cart, byte for byte: creates the three maps. Its actor is
@@ -81,9 +82,22 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Parsed> {
     let read = || {
         let change = Change::try_from(bytes).ok()?;
         let ops = change.decode().operations.iter().map(read_op).collect::<Option<Vec<Op>>>()?;
-        (!ops.is_empty()).then_some(Parsed { change, ops })
+        (!ops.is_empty() && each_key_once(&ops)).then_some(Parsed { change, ops })
     };
     catch_unwind(AssertUnwindSafe(read)).ok().flatten()
+}
+
+/// Whether no two operations are about one thing. No cart makes such a change, and equal keys cost nothing on the wire: without
+/// this, a hundred bytes would be a thousand operations in memory.
+fn each_key_once(ops: &[Op]) -> bool {
+    let mut seen = HashSet::new();
+    ops.iter().all(|op| match op {
+        Op::Facts { line, .. } => seen.insert((0, line.0, None, "")),
+        Op::Step { line, step, .. } | Op::Unstep { line, step, .. } => {
+            seen.insert((1, line.0, Some(step.0), ""))
+        }
+        Op::Header { name, .. } => seen.insert((2, [0; 16], None, name.as_str())),
+    })
 }
 
 fn read_op(op: &RawOp) -> Option<Op> {

@@ -111,6 +111,12 @@ impl Members {
         Ok(true)
     }
 
+    /// Whether this very statement is in the set.
+    #[must_use]
+    pub fn holds(&self, statement: &Hash) -> bool {
+        self.statements.contains_key(statement)
+    }
+
     fn note(&mut self, statement: &Statement) {
         let (subject, issuer) = (statement.subject(), statement.issuer);
         let record = self.records.entry(subject).or_default();

@@ -73,8 +73,14 @@ pub(super) async fn receive(from: &mut RecvStream) -> Result<FrameV1, TalkError>
     if bytes > FRAME_BYTES_MAX {
         return Err(CodecError::TooLong { bytes, bytes_max: FRAME_BYTES_MAX }.into());
     }
-    let mut body = vec![0; bytes];
-    from.read_exact(&mut body).await.map_err(broken)?;
+    let mut body = Vec::new();
+    // Whoever is not known yet gets memory for what it sent, not for what it announced.
+    while body.len() < bytes {
+        let chunk = from.read_chunk(bytes - body.len(), true).await;
+        let chunk = chunk.map_err(|error| TalkError::Broken(error.to_string()))?;
+        let Some(chunk) = chunk else { return Err(TalkError::Broken("the other side hung up".into())) };
+        body.extend_from_slice(&chunk.bytes);
+    }
     Ok(codec::decode("enrolment frame", 1, &body, FRAME_BYTES_MAX)?)
 }
 

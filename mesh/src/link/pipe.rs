@@ -4,8 +4,8 @@ use crate::proto::frame::FrameError;
 use crate::proto::{Frame, Reader};
 use quinn::{RecvStream, SendStream};
 
-/// How much may wait to be written before the peer is taken for dead: many windows.
-const WAITING_BYTES_MAX: usize = 16 << 20;
+/// How much may wait to be written before the peer is taken for dead: a window, the largest frontier, and all statements.
+const WAITING_BYTES_MAX: usize = 6 << 20;
 /// How much is read at once.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -69,8 +69,13 @@ impl Outlet {
         self.written < self.waiting.len()
     }
 
+    /// How many bytes the peer has still to take.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len() - self.written
+    }
+
     pub(super) fn is_too_long(&self) -> bool {
-        self.waiting.len() - self.written > WAITING_BYTES_MAX
+        self.waiting() > WAITING_BYTES_MAX
     }
 
     /// Writes as much as the peer takes now.

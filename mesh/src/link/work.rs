@@ -1,15 +1,24 @@
 //! What a session wants done with the store and with blobs.
 
-use super::{Link, Piece};
+use super::{BAD_STATEMENTS_MAX, Link, Piece};
+use crate::endpoint::CloseCode;
 use crate::node::snapshots;
 use crate::proto::frame::PAYLOAD_BYTES_MAX;
-use crate::proto::{Input, Outcome};
+use crate::proto::{Code, Input, Outcome};
 use crate::store::{IngestError, Ingested};
 use std::sync::Arc;
 use toko_crdt::journal::BatchError;
 use toko_crdt::member::Statement;
 use toko_crdt::{Entry, Hash, JournalId};
 use tracing::{debug, warn};
+
+/// What came of work that was given away.
+pub(super) enum Worked {
+    /// Entries are in the store, or not.
+    Entries { ticket: u64, outcome: Outcome },
+    /// Statements were judged; so many of them nobody signed.
+    Statements { bad: usize },
+}
 
 /// A slice of a blob and the size of the whole.
 type Slice = Option<(u64, Arc<[u8]>)>;
@@ -47,7 +56,7 @@ impl Link {
     /// Gives entries to the store; its answer comes back as an input.
     pub(super) fn ingest(&mut self, ticket: u64, journal: JournalId, entries: Vec<Entry>) {
         let store = self.shared.store.clone();
-        self.ingests.spawn(async move {
+        self.work.spawn(async move {
             let answer = store.ingest(entries).await;
             let head = store.reader().with_frontier(|frontier| frontier.head(&journal).copied());
             let outcome = match answer {
@@ -56,25 +65,57 @@ impl Link {
                 Ok(_) => head.map_or(Outcome::Refused, Outcome::Held),
                 Err(error) => refused(&error),
             };
-            (ticket, outcome)
+            Worked::Entries { ticket, outcome }
         });
     }
 
     /// Statements go into the store; when they hold, the roster changes and every session hears of it.
-    pub(super) fn take_statements(&mut self, statements: Vec<Statement>) {
-        let (store, peer) = (self.shared.store.clone(), self.peer);
-        // The ticket of no batch: the session ignores the answer.
-        self.ingests.spawn(async move {
-            match store.statements(statements).await {
-                Ok(answers) => {
-                    for err in answers.into_iter().filter_map(Result::err) {
-                        debug!(peer = %peer.short(), %err, "a statement does not hold");
+    ///
+    /// One lot at a time, and nothing more is read of the peer meanwhile. Those that are here are passed over, and signatures
+    /// are checked on a thread of their own first: what anybody can make up does not keep the store from selling.
+    pub(super) fn take_statements(&mut self, mut statements: Vec<Statement>) {
+        let members = self.shared.members.now();
+        statements.retain(|statement| !members.holds(&statement.hash()));
+        if statements.is_empty() {
+            return;
+        }
+        self.judging += 1;
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
+        self.work.spawn(async move {
+            let all = statements.len();
+            let signed = shared.config.machine.aside(move || {
+                statements.retain(Statement::verify);
+                statements
+            });
+            let Ok(signed) = signed.await else { return Worked::Statements { bad: all } };
+            let bad = all - signed.len();
+            if !signed.is_empty() {
+                match shared.store.statements(signed).await {
+                    Ok(answers) => {
+                        for err in answers.into_iter().filter_map(Result::err) {
+                            debug!(peer = %peer.short(), %err, "a statement does not hold");
+                        }
                     }
+                    Err(err) => warn!(%err, "statements were not saved"),
                 }
-                Err(err) => warn!(%err, "statements were not saved"),
             }
-            (u64::MAX, Outcome::Refused)
+            Worked::Statements { bad }
         });
+    }
+
+    /// Something is done that was given away.
+    pub(super) fn worked(&mut self, worked: Worked) {
+        match worked {
+            Worked::Entries { ticket, outcome } => self.feed(Input::Ingested { ticket, outcome }),
+            Worked::Statements { bad } => {
+                self.judging = self.judging.saturating_sub(1);
+                self.bad_statements += bad;
+                if self.bad_statements > BAD_STATEMENTS_MAX {
+                    warn!(peer = %self.peer.short(), "the peer brings statements that nobody signed");
+                    self.stop(Code::TooMuch, CloseCode::Violation);
+                }
+            }
+        }
     }
 
     /// Reads a slice of a blob for the peer. The blob is verified once and kept in memory until the next tick.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::frontier::Frontier;
+use toko_crdt::frontier::{Frontier, LINES_MAX};
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Hash, NodeId, StoreId};
 
@@ -151,7 +151,13 @@ impl Shared {
     pub(crate) fn peer_holds(&self, link: LinkId, peer: NodeId, lines: &Frontier) {
         let mut board = self.board();
         if board.links.contains_key(&link) {
-            board.holds.entry(peer).or_default().apply(lines);
+            let holds = board.holds.entry(peer).or_default();
+            for (journal, head) in lines.lines() {
+                // What is told goes on for as long as the peer is a member; what it makes up must not.
+                if holds.len() < LINES_MAX || holds.head(journal).is_some() {
+                    holds.set(*journal, *head);
+                }
+            }
             drop(board);
             self.note_net_change();
         }

@@ -28,6 +28,8 @@ use tracing::{debug, info, warn};
 const EVENTS_MAX: usize = 1_024;
 /// How many links a node has at most, clones and duplicates included.
 pub(super) const LINKS_MAX: usize = 64;
+/// How many of them one peer may have: its process, those that were killed a moment ago, and copies of its directory.
+pub(super) const LINKS_OF_ONE_MAX: usize = LINKS_MAX / 8;
 /// How many newcomers are talked to at once.
 const NEWCOMERS_MAX: usize = 8;
 /// The one beat of a node: roots go out on all links.

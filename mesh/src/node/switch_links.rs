@@ -1,7 +1,7 @@
 //! What the switchboard does with links once they are there: begins them, hears them, settles which of two stays.
 
 use super::shared::{Line, LinkId};
-use super::switch::{Done, LINKS_MAX, Switch, is_hub_link};
+use super::switch::{Done, LINKS_MAX, LINKS_OF_ONE_MAX, Switch, is_hub_link};
 use super::wanted::keeps_first;
 use crate::endpoint::{CloseCode, close};
 use crate::find::Rung;
@@ -32,7 +32,11 @@ impl Switch {
         we_dialled: bool,
     ) {
         let shared = Arc::clone(&self.shared);
-        if shared.board().links.len() >= LINKS_MAX {
+        let (all, of_peer) = {
+            let board = shared.board();
+            (board.links.len(), board.links.values().filter(|line| line.peer == peer).count())
+        };
+        if all >= LINKS_MAX || of_peer >= LINKS_OF_ONE_MAX {
             return close(&connection, CloseCode::Busy);
         }
         if !shared.members.admits(&peer) {

@@ -80,6 +80,8 @@ pub struct Session {
     /// Whether new entries may be pushed: a hub link, and the peer wants it.
     pushing: bool,
     ticks: u32,
+    /// Frames with addresses since the last tick.
+    hints: u32,
     telling: Telling,
     roll: Roll,
     puller: Puller,
@@ -120,6 +122,7 @@ impl Session {
             hub_alive: false,
             pushing: false,
             ticks: 0,
+            hints: 0,
             telling: Telling::new(&Frontier::default(), config.lanes),
             roll: Roll::new(Arc::default()),
             puller: Puller::new(&config, id),
@@ -269,6 +272,7 @@ impl Session {
 
     fn tick(&mut self) {
         self.ticks = self.ticks.saturating_add(1);
+        self.hints = 0;
         match self.state {
             State::New | State::Over => {}
             State::Opened | State::Greeted if self.ticks > GREETING_TICKS_MAX => {

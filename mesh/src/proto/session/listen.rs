@@ -9,6 +9,9 @@ use toko_crdt::{Hash, JournalId};
 /// How often a frontier may have to be told anew before the peer is taken for broken.
 const RESYNCS_MAX: u64 = 16;
 
+/// How often a second a peer's hints about others are listened to.
+const HINTS_MAX: u32 = 64;
+
 impl Session {
     pub(super) fn frame(&mut self, frame: Frame) -> Result<(), Violation> {
         let needs = match &frame {
@@ -53,7 +56,13 @@ impl Session {
             Frame::Pruned { journal, from } => self.out.push_back(Output::PeerPruned { journal, from }),
             Frame::WantSnapshot { seal } => self.snapshot_wanted(seal),
             Frame::Snapshot { seal, manifest } => self.out.push_back(Output::SnapshotAt { seal, manifest }),
-            Frame::Peers(peers) => self.out.push_back(Output::PeerAddrs(peers)),
+            Frame::Peers(peers) => {
+                // Hints: beyond what a shop has to tell in a second, they are dropped.
+                self.hints += 1;
+                if self.hints <= HINTS_MAX {
+                    self.out.push_back(Output::PeerAddrs(peers));
+                }
+            }
             Frame::Hello(_) => {}
         }
         Ok(())

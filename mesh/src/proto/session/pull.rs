@@ -22,6 +22,11 @@ const WANT_MICROS: i64 = 2_000_000;
 const WANT_MICROS_MAX: i64 = 30_000_000;
 /// How many journals are asked for at once.
 pub(super) const WANTS_MAX: usize = 16;
+/// How many journals may be lacking at once; more are looked at when these have come.
+const LACKING_MAX: usize = 2_048;
+/// How many journals are remembered because something went wrong with them. *Full*: all of it is forgotten, which costs a
+/// question that was asked before.
+const REMEMBERED_MAX: usize = 1_024;
 /// A peer that did not help is left alone for this long, doubled each time.
 const HOLD_MICROS: i64 = 1_000_000;
 const HOLD_DOUBLINGS_MAX: u32 = 6;
@@ -43,6 +48,8 @@ pub(super) struct Puller {
     places: BTreeMap<JournalId, u64>,
     wants: usize,
     progress_at: UnixMicros,
+    /// Whether more is lacking than `lacking` names.
+    more: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +83,7 @@ impl Puller {
             places: BTreeMap::new(),
             wants: 0,
             progress_at: UnixMicros(i64::MIN),
+            more: false,
         }
     }
 
@@ -83,6 +91,7 @@ impl Puller {
     pub(super) fn review(&mut self, now: UnixMicros, telling: &Telling, journal: &JournalId) {
         let have = self.have(telling, journal);
         let lacks = telling.theirs_seq(journal) > have && !self.closed.contains(journal);
+        let full = self.lacking.len() >= LACKING_MAX;
         match self.lacking.get_mut(journal) {
             Some(_) if !lacks => self.drop_lack(journal),
             Some(lacking) if lacking.have < have => {
@@ -91,6 +100,7 @@ impl Puller {
                 *lacking = Lacking { since: now, have, hold_until: now, want };
             }
             Some(_) => {}
+            None if lacks && full => self.more = true,
             None if lacks => {
                 let new = Lacking { since: now, have, hold_until: now, want: None };
                 self.lacking.insert(*journal, new);
@@ -161,6 +171,9 @@ impl Puller {
 
     /// Asks for one place because another entry than ours stands there. Once per place.
     pub(super) fn ask_place(&mut self, journal: JournalId, seq: u64) -> Option<Frame> {
+        if self.places.len() >= REMEMBERED_MAX {
+            self.places.clear();
+        }
         let asked = self.places.insert(journal, seq) == Some(seq);
         (!asked).then_some(Frame::Want { journal, from: seq, to: seq })
     }
@@ -193,6 +206,9 @@ impl Puller {
         self.drop_want(journal);
         let have = self.have(telling, journal);
         self.review(now, telling, journal);
+        if self.failures.len() >= REMEMBERED_MAX {
+            self.failures.clear();
+        }
         let failures = self.failures.entry(*journal).or_default();
         *failures = failures.saturating_add(1);
         let hold_until = later(now, HOLD_MICROS << (*failures - 1).min(HOLD_DOUBLINGS_MAX));
@@ -211,6 +227,9 @@ impl Puller {
     /// No more of this journal is asked for here.
     pub(super) fn close(&mut self, journal: JournalId) {
         self.drop_lack(&journal);
+        if self.closed.len() >= REMEMBERED_MAX {
+            self.closed.clear();
+        }
         self.closed.insert(journal);
     }
 
@@ -225,6 +244,10 @@ impl Puller {
 
     /// Gives up wants that wait too long, and keeps the others for this link.
     pub(super) fn expire(&mut self, now: UnixMicros, telling: &Telling, counters: &mut Counters) {
+        if self.more && self.lacking.len() < LACKING_MAX / 2 {
+            self.more = false;
+            self.review_all(now, telling);
+        }
         let late: Vec<JournalId> =
             self.lacking.iter().filter(|(_, l)| self.is_late(now, l)).map(|(journal, _)| *journal).collect();
         for journal in late {

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use toko_crdt::JournalId;
 use toko_crdt::clock::UnixMicros;
+use toko_crdt::frontier;
 
 /// How much may be on its way without an acknowledgement.
 pub(super) const WINDOW_BYTES: usize = 512 * 1024;
@@ -58,6 +59,10 @@ impl Server {
 
     /// Entries up to `seq` came from the peer itself: they are not sent back.
     pub(super) fn came(&mut self, journal: JournalId, seq: u64) {
+        if self.sent.len() >= frontier::LINES_MAX {
+            // Forgotten, it is sent once more than needed.
+            self.sent.clear();
+        }
         let sent = self.sent.entry(journal).or_default();
         *sent = seq.max(*sent);
     }

@@ -1,10 +1,11 @@
 //! The bodies of frames, frozen: plain fields, in this order, for ever. What changes becomes another kind.
 
-use crate::proto::frame::PeerAddrs;
+use crate::proto::frame::{ADDRS_MAX, ITEMS_MAX, LINES_MAX, PEERS_MAX, PeerAddrs};
 use core::net::{IpAddr, SocketAddr};
-use serde::de::{Error, Visitor};
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use toko_crdt::JournalId;
 use toko_crdt::frontier::Head;
@@ -27,6 +28,7 @@ pub(super) struct HelloV1 {
     pub(super) incarnation: u64,
     pub(super) floor: bool,
     pub(super) push: bool,
+    #[serde(deserialize_with = "at_most::<ADDRS_MAX, _, _>")]
     pub(super) addrs: Vec<AddrV1>,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct LinesV1 {
     pub(super) whole: bool,
     pub(super) more: bool,
     pub(super) root: Option<[u8; 32]>,
+    #[serde(deserialize_with = "at_most::<LINES_MAX, _, _>")]
     pub(super) lines: Vec<LineV1>,
 }
 
@@ -58,7 +61,9 @@ pub(super) struct LineV1 {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StatementsV1(pub(super) Vec<RawV1>);
+pub(super) struct StatementsV1(
+    #[serde(deserialize_with = "at_most::<ITEMS_MAX, _, _>")] pub(super) Vec<RawV1>,
+);
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct WantV1 {
@@ -70,6 +75,7 @@ pub(super) struct WantV1 {
 #[derive(Serialize, Deserialize)]
 pub(super) struct BatchV1 {
     pub(super) journal: JournalV1,
+    #[serde(deserialize_with = "at_most::<ITEMS_MAX, _, _>")]
     pub(super) entries: Vec<RawV1>,
 }
 
@@ -106,11 +112,12 @@ pub(super) struct BlobPartV1 {
 pub(super) struct NoBlobV1(pub(super) [u8; 32]);
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct PeersV1(pub(super) Vec<PeerV1>);
+pub(super) struct PeersV1(#[serde(deserialize_with = "at_most::<PEERS_MAX, _, _>")] pub(super) Vec<PeerV1>);
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct PeerV1 {
     pub(super) node: [u8; 32],
+    #[serde(deserialize_with = "at_most::<ADDRS_MAX, _, _>")]
     pub(super) addrs: Vec<AddrV1>,
 }
 
@@ -194,4 +201,29 @@ impl<'de> Deserialize<'de> for RawV1 {
         }
         from.deserialize_byte_buf(Bytes)
     }
+}
+
+/// A list whose count is checked before its first item is read, and that takes memory only for items that came: a count of
+/// sixty thousand empty items fits into a frame, and is a megabyte of them.
+fn at_most<'de, const MAX: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    struct List<const MAX: usize, T>(PhantomData<T>);
+    impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for List<MAX, T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX} items")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            if items.size_hint().is_some_and(|count| count > MAX) {
+                return Err(A::Error::custom("too many items"));
+            }
+            let mut out = Vec::new();
+            while let Some(item) = items.next_element()? {
+                out.push(item);
+            }
+            Ok(out)
+        }
+    }
+    from.deserialize_seq(List::<MAX, T>(PhantomData))
 }
