@@ -2,23 +2,25 @@
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// Connections at once; the next one waits in the kernel's queue.
+/// Connections at once.
 const CONNECTIONS_MAX: usize = 128;
 /// How long a connection may take to send its request's headers, and to stay idle between requests.
 const HEADERS_WITHIN: Duration = Duration::from_secs(60);
-/// How long to wait after the system refused a connection, such as when file handles ran out.
+/// How long to wait after the system refused a connection, such as when file handles ran out, and before looking for room again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds the API's address.
@@ -34,23 +36,18 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until `stop`, then lets each connection finish the request in hand.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut guests = Guests::default();
     loop {
+        let room = guests.make_room();
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &room) => accepted,
+            Some(_) = guests.tasks.join_next() => continue,
+            accepted = accept(&listener), if room => accepted,
+            () = tokio::time::sleep(PAUSE), if !room => continue,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                connections.spawn(async move {
-                    converse(stream, router, stop).await;
-                    drop(permit);
-                });
-            }
+            Ok(stream) => guests.welcome(stream, &router, &stop),
             Err(err) => {
                 warn!(%err, "a connection to the API was not accepted");
                 tokio::time::sleep(PAUSE).await;
@@ -58,21 +55,57 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    while guests.tasks.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+/// The connections. *Full*: the oldest that asks nothing goes, so that a program which opens connections and says nothing
+/// cannot keep the till screen out; where all are being answered, the next one waits in the kernel's queue.
+#[derive(Default)]
+struct Guests {
+    tasks: JoinSet<()>,
+    /// In the order of their arrival, with how many requests of each are in hand.
+    present: VecDeque<(AbortHandle, Arc<AtomicUsize>)>,
+}
+
+impl Guests {
+    /// Whether there is room for one more now.
+    fn make_room(&mut self) -> bool {
+        self.present.retain(|(task, _)| !task.is_finished());
+        if self.present.len() < CONNECTIONS_MAX {
+            return true;
+        }
+        let idle = self.present.iter().position(|(_, asked)| asked.load(Ordering::Relaxed) == 0);
+        let Some((task, _)) = idle.and_then(|at| self.present.remove(at)) else { return false };
+        debug!("a connection to the API that asked nothing made room");
+        task.abort();
+        true
+    }
+
+    fn welcome(&mut self, stream: TcpStream, router: &Router, stop: &CancellationToken) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let task = self.tasks.spawn(converse(stream, router.clone(), stop.clone(), Arc::clone(&asked)));
+        self.present.push_back((task, asked));
+    }
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok(stream)
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
-    let service = TowerToHyperService::new(router);
+async fn converse(stream: TcpStream, router: Router, stop: CancellationToken, asked: Arc<AtomicUsize>) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let asked = Arc::clone(&asked);
+        asked.fetch_add(1, Ordering::Relaxed);
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await;
+            asked.fetch_sub(1, Ordering::Relaxed);
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
