@@ -13,10 +13,11 @@
 //! * how long a lost hub is missed: [`recovery`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * a whole shop in memory, broken on purpose: [`sim`];
-//! * bytes of others and what must hold behind every door: [`hostile`];
+//! * bytes of others and what must hold behind every door: [`hostile`]; strangers on the network: [`attack`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
+pub mod attack;
 pub mod bench;
 pub mod chaos;
 pub mod day;

@@ -11,6 +11,7 @@ mod dark;
 mod disk;
 mod door;
 mod enrol;
+mod hostile;
 mod paper;
 mod prices;
 mod quarantine;

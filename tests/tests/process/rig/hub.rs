@@ -86,6 +86,11 @@ impl Hub {
         self.take().kill().unwrap();
     }
 
+    /// Its process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().and_then(Daemon::pid).expect("the hub runs")
+    }
+
     /// The process, for whoever ends it.
     pub(crate) fn take(&mut self) -> Daemon {
         self.process.take().expect("the hub runs")

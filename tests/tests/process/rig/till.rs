@@ -110,6 +110,11 @@ impl Till {
         self.running.take().expect("the till runs").0
     }
 
+    /// Its process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().and_then(|(process, _)| process.pid()).expect("the till runs")
+    }
+
     /// Its API, as it runs now.
     pub(crate) fn api(&self) -> &Api {
         &self.running.as_ref().expect("the till runs").1
