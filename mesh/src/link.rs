@@ -10,7 +10,7 @@ use crate::endpoint::{CloseCode, close, is_refusal};
 use crate::link::pipe::{Inlet, Outlet};
 use crate::link::work::Worked;
 use crate::node::news::{Bulletin, News, Now};
-use crate::node::shared::{LinkId, Shared};
+use crate::node::shared::{FrameBytes, LinkId, Shared};
 use crate::proto::{self, Code, Input, Output, Session};
 use quinn::Connection;
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +46,7 @@ pub(crate) struct Setup {
     pub(crate) we_dialled: bool,
     pub(crate) config: proto::Config,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) frames: Arc<FrameBytes>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<(LinkId, Event)>,
 }
@@ -165,8 +166,8 @@ impl Link {
             peer: setup.peer,
             connection,
             session: Session::new(setup.config),
-            inlet: Inlet::new(from),
-            outlet: Outlet::new(to),
+            inlet: Inlet::new(from, Arc::clone(&setup.frames)),
+            outlet: Outlet::new(to, setup.frames),
             news,
             commands: setup.commands,
             events: setup.events,

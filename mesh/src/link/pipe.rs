@@ -1,8 +1,11 @@
 //! The two halves of a link's stream. Both can be abandoned in the middle of waiting without losing a byte.
 
+use crate::node::shared::FrameBytes;
 use crate::proto::frame::FrameError;
 use crate::proto::{Frame, Reader};
 use quinn::{RecvStream, SendStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How much may wait to be written before the peer is taken for dead: a window, the largest frontier, and all statements.
 const WAITING_BYTES_MAX: usize = 6 << 20;
@@ -14,11 +17,12 @@ pub(super) struct Inlet {
     stream: RecvStream,
     reader: Reader,
     broken: Option<FrameError>,
+    count: Arc<FrameBytes>,
 }
 
 impl Inlet {
-    pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, reader: Reader::default(), broken: None }
+    pub(super) fn new(stream: RecvStream, count: Arc<FrameBytes>) -> Self {
+        Self { stream, reader: Reader::default(), broken: None, count }
     }
 
     /// Waits for bytes and gives all frames that are whole with them.
@@ -30,6 +34,7 @@ impl Inlet {
             Ok(None) => return Err("the peer ended the stream".into()),
             Err(error) => return Err(error.to_string()),
         };
+        self.count.into.fetch_add(chunk.bytes.len() as u64, Relaxed);
         let (mut frames, mut input) = (Vec::new(), &chunk.bytes[..]);
         loop {
             match self.reader.read(&mut input) {
@@ -54,15 +59,18 @@ pub(super) struct Outlet {
     stream: SendStream,
     waiting: Vec<u8>,
     written: usize,
+    count: Arc<FrameBytes>,
 }
 
 impl Outlet {
-    pub(super) fn new(stream: SendStream) -> Self {
-        Self { stream, waiting: Vec::new(), written: 0 }
+    pub(super) fn new(stream: SendStream, count: Arc<FrameBytes>) -> Self {
+        Self { stream, waiting: Vec::new(), written: 0, count }
     }
 
     pub(super) fn push(&mut self, frame: &Frame) {
-        self.waiting.extend_from_slice(&frame.encode());
+        let bytes = frame.encode();
+        self.count.out.fetch_add(bytes.len() as u64, Relaxed);
+        self.waiting.extend_from_slice(&bytes);
     }
 
     pub(super) fn has_more(&self) -> bool {

@@ -9,11 +9,13 @@ use crate::node::NodeConfig;
 use crate::node::alerts::Notes;
 use crate::node::news::Newsroom;
 use crate::proto::Claims;
+use crate::proto::frame::PeerAddrs;
 use crate::store::{Checked, StoreHandle};
 use crate::tls::{LiveMembers, TlsKey};
 use quinn::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -67,6 +69,8 @@ pub(crate) struct Board {
     /// What each node said that it holds durably. It outlives the link: what was durable stays so.
     pub(crate) holds: BTreeMap<NodeId, Frontier>,
     pub(crate) ladder: Ladder,
+    /// What each peer's process was told of where others are, so that it is not told again.
+    pub(crate) told: BTreeMap<NodeId, (u64, Vec<PeerAddrs>)>,
     /// Nodes of which two lived at one time.
     pub(crate) clones: BTreeSet<NodeId>,
     /// Nodes that do not let our key in, and what they said.
@@ -107,6 +111,14 @@ pub(crate) struct Line {
     pub(crate) settled: bool,
     /// Whether the peer said where it listens.
     pub(crate) told: bool,
+    pub(crate) frames: Arc<FrameBytes>,
+}
+
+/// Bytes of frames that went over a link, without what QUIC and UDP add.
+#[derive(Debug, Default)]
+pub(crate) struct FrameBytes {
+    pub(crate) out: AtomicU64,
+    pub(crate) into: AtomicU64,
 }
 
 impl Shared {

@@ -5,6 +5,7 @@ use crate::identity::Role;
 use crate::node::alerts::{Alert, alerts};
 use crate::node::{Node, shared::Shared};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use toko_crdt::book::rows::{self, Parked};
 use toko_crdt::digest::Digests;
@@ -68,6 +69,10 @@ pub struct LinkStatus {
     pub bytes_out: u64,
     /// Bytes received.
     pub bytes_in: u64,
+    /// Bytes of frames sent, without what QUIC and UDP add.
+    pub frame_bytes_out: u64,
+    /// Bytes of frames received.
+    pub frame_bytes_in: u64,
     /// Entries that are durable here and not, as far as it said, there.
     pub it_lacks: u64,
     /// Entries that it holds and this node does not.
@@ -165,6 +170,8 @@ fn links(shared: &Shared, members: &Members, frontier: &Frontier) -> Vec<LinkSta
             rtt: line.connection.rtt(),
             bytes_out: stats.udp_tx.bytes,
             bytes_in: stats.udp_rx.bytes,
+            frame_bytes_out: line.frames.out.load(Relaxed),
+            frame_bytes_in: line.frames.into.load(Relaxed),
             it_lacks: entries_beyond(&theirs, &ours),
             we_lack: entries_beyond(&ours, &theirs),
         }

@@ -1,6 +1,6 @@
 //! What the switchboard does with links once they are there: begins them, hears them, settles which of two stays.
 
-use super::shared::{Line, LinkId};
+use super::shared::{FrameBytes, Line, LinkId};
 use super::switch::{Done, LINKS_MAX, LINKS_OF_ONE_MAX, Switch, is_hub_link};
 use super::wanted::keeps_first;
 use crate::endpoint::{CloseCode, close};
@@ -45,6 +45,7 @@ impl Switch {
         let id = self.next_link;
         self.next_link += 1;
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let frames = Arc::<FrameBytes>::default();
         let line = Line {
             peer,
             addr,
@@ -56,6 +57,7 @@ impl Switch {
             greeted: None,
             settled: false,
             told: false,
+            frames: Arc::clone(&frames),
         };
         shared.board().links.insert(id, line);
         let config = self.session_config(peer);
@@ -66,6 +68,7 @@ impl Switch {
             we_dialled,
             config,
             shared,
+            frames,
             commands: inbox,
             events: self.tell.clone(),
         };
@@ -134,7 +137,8 @@ impl Switch {
         let mut board = self.shared.board();
         let Some(line) = board.links.get_mut(&id) else { return };
         line.settled = true;
-        let (peer, addr) = (line.peer, line.addr);
+        let (peer, addr, incarnation) =
+            (line.peer, line.addr, line.greeted.map_or(0, |(incarnation, _)| incarnation));
         let silent_about_itself = !line.told && !line.we_dialled;
         if silent_about_itself {
             // One socket dials and listens, so where it came from is where it is, unless it says otherwise.
@@ -149,10 +153,15 @@ impl Switch {
             (!addrs.is_empty()).then_some(PeerAddrs { node, addrs })
         });
         let known: Vec<PeerAddrs> = known.take(PEERS_MAX).collect();
-        if let Some(line) = board.links.get(&id)
-            && !known.is_empty()
+        // A process that was told so before still knows it: a link that comes back without news says next to nothing.
+        let mut named = known.clone();
+        named.iter_mut().for_each(|told| told.addrs.sort_unstable());
+        let telling = (incarnation, named);
+        if board.told.get(&peer) != Some(&telling)
+            && let Some(line) = board.links.get(&id)
+            && (known.is_empty() || line.commands.try_send(Command::Tell(known)).is_ok())
         {
-            let _ = line.commands.try_send(Command::Tell(known));
+            board.told.insert(peer, telling);
         }
         drop(board);
         self.unsaved = true;

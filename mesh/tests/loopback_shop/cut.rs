@@ -67,3 +67,39 @@ async fn a_terminal_that_is_cut_off_sells_on_and_comes_back() {
         assert_eq!(status(&till.node).await.digests, status(&hub.node).await.digests);
     }
 }
+
+#[tokio::test]
+async fn a_link_that_comes_back_without_news_says_next_to_nothing() {
+    let shop = Shop::open().await;
+    shop.hub.shutdown().await.unwrap();
+    let Shop { dir, hub, .. } = shop;
+    drop(hub);
+    let path = |name: &str| dir.path().join(name);
+    let hub = cabled(NodeConfig::new(path("hub"), Role::Hub, here())).await;
+    let mut tills = Vec::new();
+    for name in ["Till 1", "Till 2", "Till 3", "Till 4", "Till 5", "Till 6"] {
+        let (path, code) = (path(name), hub.node.open_code(name).unwrap());
+        enrol_terminal(&path, &code, &[hub.relay.addr], None, &meaning()).await.unwrap();
+        tills.push(cabled(NodeConfig::new(path, Role::Terminal, here())).await);
+    }
+    let (one, others) = tills.split_first().unwrap();
+    let all: Vec<&Cabled> = others.iter().chain([&hub]).collect();
+    for other in &all {
+        until_linked(&one.node, &other.node).await;
+        until_linked(&other.node, &one.node).await;
+    }
+    let sale = sell(&one.node, "tea").await;
+    until_seen(&hub.node, &sale).await;
+    // Once cut off and back, everybody has said to everybody where the others are.
+    for _ in 0..2 {
+        cut(one, &all, true);
+        until_unlinked(&one.node, hub.node.id()).await;
+        until_unlinked(&hub.node, one.node.id()).await;
+        cut(one, &all, false);
+        until_linked(&one.node, &hub.node).await;
+        until_linked(&hub.node, &one.node).await;
+    }
+    let links = status(&one.node).await.links;
+    let link = links.iter().find(|link| link.peer == hub.node.id()).unwrap();
+    assert!(link.frame_bytes_out + link.frame_bytes_in <= 512, "{link:#?}");
+}
