@@ -2,23 +2,36 @@
 //!
 //! In reading order: [`goods`] is what is sold; [`turns`] lets product and bare machine take turns; [`store`] sells at the
 //! store alone, [`till`] through a terminal's API in a [`shop`] of real processes, over a [`wire`]; [`lookup`] finds items;
-//! [`catch_up`] is a terminal that was away; [`upkeep`] is what all that costs; [`table`] shows it, [`place`] says where.
+//! [`catch_up`] is a terminal that was away; [`syncs`] sells on disks of other speeds; a [`crowd`] is a large shop in one
+//! process, in which sales become [`visible`], links [`reconnect`] and partitions [`heal`]; a [`past`] is what [`history`] and the hub's
+//! [`month`] have behind them; [`dark`], [`cold`] and [`rest`] are moments of real processes; [`upkeep`] is what all that costs; [`table`] shows it, [`place`] says where.
 //!
 //! Invariants: nothing is asserted, because a slow machine is no fault: a row that misses its target is marked. Only ratios
 //! travel between machines. The whole run has a known length, whatever the machine does.
 
 pub mod catch_up;
+pub mod cold;
+pub mod crowd;
+pub mod dark;
 pub mod goods;
+pub mod heal;
+pub mod history;
 pub mod lookup;
+pub mod month;
+pub mod past;
 pub mod place;
+pub mod reconnect;
+pub mod rest;
 pub mod shop;
 pub mod slow_disk;
 pub mod store;
+pub mod syncs;
 pub mod table;
 pub mod till;
 pub mod trouble;
 pub mod turns;
 pub mod upkeep;
+pub mod visible;
 pub mod wire;
 
 use std::ffi::OsString;
@@ -44,6 +57,26 @@ use upkeep::Written;
 pub const STORE: &str = "store";
 /// Many sales at the store at once.
 pub const GROUP: &str = "group";
+/// Sales at the store on disks of other speeds.
+pub const SYNCS: &str = "syncs";
+/// A sale on every terminal.
+pub const VISIBLE: &str = "visible";
+/// An hour without a network.
+pub const HEAL: &str = "heal";
+/// A day without one.
+pub const HEAL_DAY: &str = "heal-day";
+/// A link that comes back without news.
+pub const RECONNECT: &str = "reconnect";
+/// A terminal at rest in a large shop.
+pub const REST: &str = "rest";
+/// The hub's memory after a month.
+pub const MONTH: &str = "month";
+/// A day of history more or less.
+pub const HISTORY: &str = "history";
+/// Scans when boxes are dark.
+pub const DARK: &str = "dark";
+/// A terminal in the morning.
+pub const COLD: &str = "cold";
 /// An item by its code.
 pub const LOOKUP: &str = "lookup";
 /// A sale at the hub.
@@ -65,12 +98,14 @@ pub const WRITTEN: &str = "written";
 /// Selling again after a power cut.
 pub const RESTART: &str = "restart";
 
-const ALL: [&str; 12] =
-    [STORE, GROUP, LOOKUP, NEWS, CATCH_UP, CATALOGUE, SALE, SCAN, MEMORY, IDLE, WRITTEN, RESTART];
+const ALL: [&str; 22] = [
+    STORE, GROUP, SYNCS, LOOKUP, NEWS, CATCH_UP, VISIBLE, RECONNECT, HEAL, HEAL_DAY, HISTORY, REST, MONTH,
+    CATALOGUE, SALE, SCAN, DARK, MEMORY, IDLE, WRITTEN, RESTART, COLD,
+];
 const USAGE: u8 = 64;
 const EXAMPLES: &str = "\
 Examples:
-  bench                          everything, under two minutes
+  bench                          everything, about ten minutes
   bench --quick --only sale      one figure, roughly
   bench --json > figures.json    for programs; the words go to standard error
   bench --dir /var/lib/toko      on the disk that the shop will use
@@ -126,6 +161,8 @@ pub struct Pace {
     pub restarts: usize,
     /// Sales whose written bytes are counted.
     pub written: u64,
+    /// Whether this is a short run, for a look.
+    pub short: bool,
 }
 
 impl Pace {
@@ -144,6 +181,7 @@ impl Pace {
             idle: seconds(20),
             restarts: 5,
             written: 3_000,
+            short: quick,
         };
         if !quick {
             return full;
@@ -233,10 +271,18 @@ fn measure(args: &Args) -> Result<bool, Trouble> {
     found.take(&bench, &[LOOKUP], "finding items", lookup::lookup);
     found.take(&bench, &[STORE], "sales at the store", store::durable);
     found.take(&bench, &[GROUP], "a group of writers", store::group);
+    found.take(&bench, &[SYNCS], "syncs of other disks", syncs::syncs);
     found.take(&bench, &[NEWS, CATCH_UP], "a terminal that was away", catch_up::catch_up);
+    found.take(&bench, &[VISIBLE], "a sale on every terminal", visible::visible);
+    found.take(&bench, &[RECONNECT], "a link that comes back", reconnect::reconnect);
+    found.take(&bench, &[HEAL], "an hour without a network", heal::hour);
+    found.take(&bench, &[HEAL_DAY], "a day without a network", heal::day);
+    found.take(&bench, &[HISTORY], "a month behind a terminal", history::history);
+    found.take(&bench, &[REST], "24 real terminals at rest", rest::rest);
+    found.take(&bench, &[MONTH], "a month behind the hub", month::month);
     found.take(
         &bench,
-        &[CATALOGUE, SALE, SCAN, MEMORY, IDLE, WRITTEN, RESTART],
+        &[CATALOGUE, SALE, SCAN, DARK, MEMORY, IDLE, WRITTEN, RESTART, COLD],
         "a shop of real processes",
         processes,
     );
@@ -303,6 +349,10 @@ fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
             sold += cashier.sold;
         }
     }
+    if bench.wants(DARK) {
+        say("scans when boxes are dark");
+        rows.extend(dark::dark(bench, &mut shop)?);
+    }
     let mut written = Written::default();
     if bench.wants(WRITTEN) {
         say("bytes written");
@@ -324,6 +374,10 @@ fn processes(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     if bench.wants(RESTART) {
         say("power cuts");
         rows.extend(upkeep::restart(bench, &mut shop)?);
+    }
+    if bench.wants(COLD) {
+        say("mornings");
+        rows.extend(cold::cold(bench, &mut shop)?);
     }
     if bench.wants(WRITTEN) {
         rows.extend(written.rows(&mut shop)?);

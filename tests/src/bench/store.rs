@@ -23,7 +23,7 @@ use super::{Bench, GROUP, STORE};
 use crate::machine::{RawLog, Room, Spread};
 
 /// Writers of the group.
-const WRITERS: u64 = 64;
+pub const WRITERS: u64 = 64;
 
 /// A durable sale beside a bare write and sync of the same bytes.
 pub fn durable(bench: &Bench) -> Result<Vec<Row>, Trouble> {
@@ -57,7 +57,7 @@ pub fn group(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     let mut rates = [0; 2];
     for (rate, writers) in rates.iter_mut().zip([1, WRITERS]) {
         let dir = bench.fresh(&format!("group-{writers}"))?;
-        let shop = Lone::open(Arc::new(SlowDisk(Arc::new(RealDisk::open(&dir)?))))?;
+        let shop = Lone::open(Arc::new(SlowDisk::slower(Arc::new(RealDisk::open(&dir)?))))?;
         *rate = rate_of(&shop.handle, &bench.goods, writers, bench.pace.stretch)?;
         shop.close()?;
     }
@@ -70,7 +70,8 @@ pub fn group(bench: &Bench) -> Result<Vec<Row>, Trouble> {
     ])
 }
 
-fn rate_of(handle: &StoreHandle, goods: &Goods, writers: u64, lasting: Duration) -> Result<u64, Trouble> {
+/// Sales a second of so many writers at once.
+pub fn rate_of(handle: &StoreHandle, goods: &Goods, writers: u64, lasting: Duration) -> Result<u64, Trouble> {
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let started = Instant::now();
     let write = || {
@@ -159,16 +160,22 @@ impl Bare {
 }
 
 /// A terminal's store on its thread, without a node around it.
-struct Lone {
+#[derive(Debug)]
+pub struct Lone {
     thread: StoreThread,
-    handle: StoreHandle,
+    /// For writing and reading.
+    pub handle: StoreHandle,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Lone {
-    fn open(disk: Arc<dyn Disk>) -> Result<Self, Trouble> {
+    /// What the key of its hub is drawn from.
+    pub const HUB_SEED: [u8; 32] = [2; 32];
+
+    /// Begins one on a disk.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, Trouble> {
         let failed = "opening a store";
-        let [root, hub, till] = [1, 2, 3].map(|seed| SecretKey::from_seed([seed; 32]));
+        let [root, hub, till] = [[1; 32], Self::HUB_SEED, [3; 32]].map(SecretKey::from_seed);
         let id = StoreId::of(&root.public());
         let setup = StoreSetup {
             disk,
@@ -195,11 +202,12 @@ impl Lone {
     }
 
     /// Waits until its views have moved, so that the bare machine is measured without them.
-    fn settle(&self) -> Result<(), Trouble> {
+    pub fn settle(&self) -> Result<(), Trouble> {
         self.runtime.block_on(self.handle.checkpoint()).map_err(Trouble::product("a checkpoint"))
     }
 
-    fn close(self) -> Result<(), Trouble> {
+    /// Saves all and stops.
+    pub fn close(self) -> Result<(), Trouble> {
         drop(self.handle);
         self.runtime.block_on(self.thread.stop()).map_err(Trouble::product("closing a store"))
     }
