@@ -80,7 +80,7 @@ fn fill(bench: &Bench, shop: &Shop, days: u64) -> Result<Linking, Trouble> {
     let dir = DataDir::open(&shop.hub.data, Role::Hub).map_err(Trouble::product(failed))?;
     let meaning = terminal_agent::service::meaning();
     let mut store = Store::open(StoreSetup {
-        disk: Arc::new(dir.journal_disk()?),
+        disk: dir.journal_disk()?,
         root: dir.sentinel().root,
         key: dir.key().clone(),
         mint_run: Box::new(|| Run(1)),
