@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
@@ -70,7 +71,7 @@ pub(crate) struct Board {
     pub(crate) holds: BTreeMap<NodeId, Frontier>,
     pub(crate) ladder: Ladder,
     /// What each peer's process was told of where others are, so that it is not told again.
-    pub(crate) told: BTreeMap<NodeId, (u64, Vec<PeerAddrs>)>,
+    pub(crate) told: BTreeMap<NodeId, Told>,
     /// Nodes of which two lived at one time.
     pub(crate) clones: BTreeSet<NodeId>,
     /// Nodes that do not let our key in, and what they said.
@@ -94,6 +95,14 @@ pub(crate) struct SealBoard {
     pub(crate) pruned_by: BTreeSet<NodeId>,
     /// Why no seal is gone over, if so.
     pub(crate) problem: Option<String>,
+}
+
+/// What a peer's process was told of where others are.
+#[derive(Debug)]
+pub(crate) struct Told {
+    incarnation: u64,
+    at: Instant,
+    addrs: BTreeMap<NodeId, BTreeSet<SocketAddr>>,
 }
 
 /// One link on the board.
@@ -191,7 +200,39 @@ impl Shared {
     }
 }
 
+impl Line {
+    /// Which process is at the other end; 0 before it greeted.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.greeted.map_or(0, |(incarnation, _)| incarnation)
+    }
+}
+
 impl Board {
+    /// What of this a peer's process was not told yet. From now on it counts as told.
+    pub(crate) fn untold(&mut self, peer: NodeId, incarnation: u64, known: Vec<PeerAddrs>) -> Vec<PeerAddrs> {
+        let nothing = || Told { incarnation, at: Instant::now(), addrs: BTreeMap::new() };
+        let told = self.told.entry(peer).or_insert_with(nothing);
+        if told.incarnation != incarnation {
+            *told = nothing();
+        }
+        let news = |of: &PeerAddrs| {
+            let addrs: BTreeSet<SocketAddr> = of.addrs.iter().copied().collect();
+            told.addrs.insert(of.node, addrs.clone()) != Some(addrs)
+        };
+        let untold: Vec<PeerAddrs> = known.into_iter().filter(news).collect();
+        if !untold.is_empty() {
+            told.at = Instant::now();
+        }
+        untold
+    }
+
+    /// A link with this peer ended. What it was told just before may not have reached it.
+    pub(crate) fn forget_told(&mut self, peer: &NodeId, within: Duration) {
+        if self.told.get(peer).is_some_and(|told| told.at.elapsed() < within) {
+            self.told.remove(peer);
+        }
+    }
+
     /// Whether a link with this node has greeted.
     pub(crate) fn is_linked(&self, node: &NodeId) -> bool {
         self.links.values().any(|line| line.peer == *node && line.greeted.is_some())

@@ -137,8 +137,7 @@ impl Switch {
         let mut board = self.shared.board();
         let Some(line) = board.links.get_mut(&id) else { return };
         line.settled = true;
-        let (peer, addr, incarnation) =
-            (line.peer, line.addr, line.greeted.map_or(0, |(incarnation, _)| incarnation));
+        let (peer, addr, incarnation) = (line.peer, line.addr, line.incarnation());
         let silent_about_itself = !line.told && !line.we_dialled;
         if silent_about_itself {
             // One socket dials and listens, so where it came from is where it is, unless it says otherwise.
@@ -153,15 +152,12 @@ impl Switch {
             (!addrs.is_empty()).then_some(PeerAddrs { node, addrs })
         });
         let known: Vec<PeerAddrs> = known.take(PEERS_MAX).collect();
-        // A process that was told so before still knows it: a link that comes back without news says next to nothing.
-        let mut named = known.clone();
-        named.iter_mut().for_each(|told| told.addrs.sort_unstable());
-        let telling = (incarnation, named);
-        if board.told.get(&peer) != Some(&telling)
-            && let Some(line) = board.links.get(&id)
-            && (known.is_empty() || line.commands.try_send(Command::Tell(known)).is_ok())
+        // A process that was told before still knows: a link that comes back without news says next to nothing.
+        let untold = board.untold(peer, incarnation, known);
+        if let Some(line) = board.links.get(&id)
+            && !untold.is_empty()
         {
-            board.told.insert(peer, telling);
+            let _ = line.commands.try_send(Command::Tell(untold));
         }
         drop(board);
         self.unsaved = true;
@@ -189,9 +185,15 @@ impl Switch {
             if let Some(line) = board.links.get_mut(&id) {
                 line.told = true;
             }
-            for (other, line) in &board.links {
-                if *other != id && line.settled && line.peer != teller {
-                    let _ = line.commands.try_send(Command::Tell(own.clone()));
+            let settled = board.links.iter().filter(|(other, line)| **other != id && line.settled);
+            let others: Vec<_> = settled
+                .filter(|(_, line)| line.peer != teller)
+                .map(|(_, line)| (line.peer, line.incarnation(), line.commands.clone()))
+                .collect();
+            for (peer, incarnation, commands) in others {
+                let untold = board.untold(peer, incarnation, own.clone());
+                if !untold.is_empty() {
+                    let _ = commands.try_send(Command::Tell(untold));
                 }
             }
         }
@@ -212,6 +214,7 @@ impl Switch {
         let Some(line) = board.links.remove(&end.id) else { return };
         let peer = line.peer;
         let still_linked = board.is_linked(&peer);
+        board.forget_told(&peer, link::SILENCE + link::SILENCE);
         if !end.greeted && line.we_dialled {
             board.ladder.failed(peer, line.addr, &end.why);
         }
