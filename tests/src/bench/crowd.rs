@@ -12,7 +12,7 @@ use std::time::Duration;
 use terminal_agent::service::meaning;
 use tokio::task::JoinSet;
 use toko_crdt::KvError;
-use toko_crdt::digest::LOCAL_KEYS;
+use toko_crdt::digest::{Digests, LOCAL_KEYS};
 use toko_crdt::frontier::Frontier;
 use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
@@ -119,7 +119,7 @@ impl Crowd {
     pub async fn until_equal(&self, nodes: &[&Node]) -> Result<(), Trouble> {
         let mut wanted = Frontier::default();
         for node in nodes {
-            wanted.apply(&node.frontier());
+            wanted.join(&node.frontier());
         }
         for node in nodes {
             until("all to hold the same", node, || covers(node, &wanted)).await?;
@@ -227,7 +227,19 @@ fn differing(one: &Node, other: &Node) -> Result<String, KvError> {
     let (ours, theirs) = (rows(one)?, rows(other)?);
     let keys: BTreeSet<&Vec<u8>> = ours.keys().chain(theirs.keys()).collect();
     let odd: Vec<&&Vec<u8>> = keys.iter().filter(|key| ours.get(**key) != theirs.get(**key)).collect();
-    let Some(first) = odd.first() else { return Ok(format!("all {} rows are equal", ours.len())) };
+    let Some(first) = odd.first() else {
+        let counted = |rows: &BTreeMap<Vec<u8>, Vec<u8>>| {
+            let mut digests = Digests::default();
+            rows.iter().for_each(|(key, value)| digests.change(key, None, Some(value)));
+            digests
+        };
+        let said = [one, other].map(|node| node.store().reader().digests());
+        return Ok(format!(
+            "all {} rows are equal and add up to {:?}; the nodes say {said:?}",
+            ours.len(),
+            counted(&ours)
+        ));
+    };
     let value = |rows: &BTreeMap<Vec<u8>, Vec<u8>>| {
         rows.get(**first).map_or("nothing".to_owned(), |value| hex(value))
     };
