@@ -18,5 +18,5 @@ mod quarantine;
 mod recover;
 mod rig;
 mod service;
-mod slip;
 mod skew;
+mod slip;

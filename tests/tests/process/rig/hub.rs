@@ -27,7 +27,8 @@ impl Hub {
         let init = ["hubd", "init", "--name", name, "--currency", "GBP", "--json", "--data", text(&data)];
         let told: Value = serde_json::from_str(&order(&init)).unwrap();
         let recovery = told["recovery_code"].as_str().unwrap().to_owned();
-        let mut hub = Self { data, listen: udp(), recovery, logs: dir.to_owned(), exe: DEMO.into(), process: None };
+        let mut hub =
+            Self { data, listen: udp(), recovery, logs: dir.to_owned(), exe: DEMO.into(), process: None };
         hub.start();
         hub
     }
