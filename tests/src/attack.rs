@@ -36,7 +36,14 @@ pub fn socket() -> io::Result<UdpSocket> {
 #[must_use]
 pub fn stranger(addr: SocketAddr, node: NodeId) -> Dial {
     let protocol = Protocol::Member;
-    Dial { addr, name: node_name(&node), expect: Expect::Anyone, protocol, distance: Distance::Near }
+    Dial {
+        addr,
+        name: node_name(&node),
+        expect: Expect::Anyone,
+        protocol,
+        distance: Distance::Near,
+        introduction: None,
+    }
 }
 
 /// A stranger's key.

@@ -6,7 +6,9 @@ use super::*;
 fn a_build_that_reads_more_makes_the_views_anew_and_finds_what_the_old_one_parked() {
     let disk = SimDisk::new();
     let mut store = member(&disk, 3);
-    ["+tin", "!", "+tin"].map(|text| save(&mut store, text));
+    for text in ["+tin", "!", "+tin"] {
+        save(&mut store, text);
+    }
     store.checkpoint().unwrap();
     assert_eq!((count(&store, "!"), store.reader().parked().unwrap().len()), (0, 1));
     drop(store);
