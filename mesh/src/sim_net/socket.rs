@@ -88,7 +88,6 @@ impl AsyncUdpSocket for Socket {
                 stride: len,
                 ecn: packet.ecn,
                 dst_ip: Some(packet.to.ip()),
-                ..RecvMeta::default()
             };
             read += 1;
         }
