@@ -55,7 +55,7 @@ pub struct LinkStatus {
     pub peer: NodeId,
     /// What people call it: a terminal's name, "hub" or "headquarters".
     pub name: String,
-    /// At which address.
+    /// At which address, as of now: a link outlives a change of address.
     pub addr: SocketAddr,
     /// How that was found.
     pub rung: Rung,
@@ -163,7 +163,7 @@ fn links(shared: &Shared, members: &Members, frontier: &Frontier) -> Vec<LinkSta
         LinkStatus {
             peer: line.peer,
             name: name_of(members, &line.peer),
-            addr: line.addr,
+            addr: line.connection.remote_address(),
             rung: line.rung,
             age: line.since.elapsed(),
             settled: line.settled,

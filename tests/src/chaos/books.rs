@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cashier::{Cashier, GOODS};
 use super::failure::{Failure, must};
 use super::ledger::Sums;
-use super::shop::{DAY, HQ, HUB, STORE, Shop};
+use super::shop::{DAY, HQ, STORE, Shop};
 
 /// Rows of a page of sales.
 const PAGE: usize = 1_000;
@@ -97,7 +97,7 @@ impl Shop {
 
     /// Whether everybody says the same now.
     pub fn is_one(&self, with_hq: bool) -> Result<(), String> {
-        let at_hub = self.status(HUB)?;
+        let at_hub = self.status(self.hub)?;
         for till in self.tills() {
             let here = self.status(till)?;
             for key in ["/digests/books", "/digests/floor", "/frontier"] {
@@ -153,7 +153,7 @@ impl Shop {
         let day = &self.hubctl(&["sales", "--day", DAY])?["days"][0];
         let pieces = self.pieces(|code| Ok(self.hubctl(&["stock", code])?["stock"][0]["qty"].clone()))?;
         let (sales, net) = (day["sales"].as_i64().unwrap_or(0), day["net"].as_str().map_or(0, pence));
-        same(HUB, &promised, &Sums { sales, pence: net, pieces })?;
+        same(self.hub, &promised, &Sums { sales, pence: net, pieces })?;
         if self.runs(HQ) {
             let report = self.hqd(&["report", "--store", STORE, "--day", DAY, "--by", "day"])?;
             let row = &report["days"][0];

@@ -4,10 +4,14 @@
 //! (nothing lost, nothing doubled, nobody turned away, all agree) is checked by [`super::stage`]; a case checks what
 //! `FAULTS.md` says of its own fault.
 
+pub mod addresses;
 pub mod cable;
 pub mod clocks;
+pub mod copies;
+pub mod disks;
 pub mod frozen;
 pub mod lossy;
+pub mod strangers;
 
 use std::path::Path;
 use std::time::Duration;
@@ -222,5 +226,109 @@ pub const ALL: &[Case] = &[
         needs: &[],
         spoils: false,
         run: lossy::narrow,
+    },
+    Case {
+        code: "F28",
+        name: "roam",
+        what: "a till gets another address in mid-link, then again with a gap",
+        needs: &[],
+        spoils: false,
+        run: addresses::till_roams,
+    },
+    Case {
+        code: "F29",
+        name: "lease",
+        what: "the hub loses its address in mid-link and gets another",
+        needs: &[],
+        spoils: false,
+        run: addresses::hub_moves,
+    },
+    Case {
+        code: "F31",
+        name: "filtered",
+        what: "multicast is filtered; a till starts, the hub moves",
+        needs: &[],
+        spoils: false,
+        run: addresses::filtered,
+    },
+    Case {
+        code: "F14",
+        name: "twice",
+        what: "two tills have one address",
+        needs: &[],
+        spoils: false,
+        run: addresses::twice,
+    },
+    Case {
+        code: "F32",
+        name: "rogue",
+        what: "forged mDNS says that another store's hub is ours",
+        needs: &[],
+        spoils: false,
+        run: strangers::rogue_hub,
+    },
+    Case {
+        code: "F27",
+        name: "flood",
+        what: "a stranger floods all ports and multicast",
+        needs: &[],
+        spoils: false,
+        run: strangers::flood,
+    },
+    Case {
+        code: "F20",
+        name: "store",
+        what: "a till is carried to another store, and back",
+        needs: &[],
+        spoils: false,
+        run: strangers::other_store,
+    },
+    Case {
+        code: "F04",
+        name: "full",
+        what: "a till's disk fills up (ext4, 64 MiB)",
+        needs: &[Need::Loop],
+        spoils: false,
+        run: disks::full,
+    },
+    Case {
+        code: "F08",
+        name: "read-only",
+        what: "a till's disk goes read-only (ext4)",
+        needs: &[Need::Loop],
+        spoils: false,
+        run: disks::read_only,
+    },
+    Case {
+        code: "F43",
+        name: "hq",
+        what: "headquarters is put back from an old backup",
+        needs: &[],
+        spoils: false,
+        run: copies::headquarters_restored,
+    },
+    Case {
+        code: "F16",
+        name: "restored",
+        what: "a till's directory is put back from an old backup",
+        needs: &[],
+        spoils: true,
+        run: copies::restored,
+    },
+    Case {
+        code: "F13",
+        name: "clone",
+        what: "a till's directory runs on two machines",
+        needs: &[],
+        spoils: true,
+        run: copies::cloned,
+    },
+    Case {
+        code: "F15/F17",
+        name: "hub",
+        what: "a blank machine takes the hub's place, then the old hub comes back",
+        needs: &[],
+        spoils: true,
+        run: copies::hub_replaced,
     },
 ];

@@ -56,6 +56,10 @@ struct Pages {
     refusals: Vec<Refusal>,
     /// How often a till gave no answer.
     silences: BTreeMap<&'static str, u64>,
+    /// Money that went back to customers.
+    given_back: i64,
+    /// Number, series and counter of each of their receipts.
+    returns: Vec<(String, u64, u64)>,
     /// The longest that a sale took which was neither refused nor unanswered on its way.
     slowest: BTreeMap<&'static str, Duration>,
 }
@@ -88,6 +92,15 @@ impl Ledger {
             *slowest = took.max(*slowest);
         }
         pages.acks.push(ack);
+    }
+
+    /// Writes an acknowledged return down: so much money, and a number like any receipt.
+    pub fn give_back(&self, pence: i64, answer: &Value) {
+        let mut pages = self.pages();
+        pages.given_back += pence;
+        let number = answer["number"].as_str().unwrap_or_default().to_owned();
+        let part = |key: &str| answer[key].as_u64().unwrap_or(0);
+        pages.returns.push((number, part("series"), part("counter")));
     }
 
     /// Writes a refusal down.
@@ -138,8 +151,9 @@ impl Ledger {
 
     /// Sums of everything.
     pub fn sums(&self) -> Sums {
-        let mut sums = Sums::default();
-        for ack in &self.pages().acks {
+        let pages = self.pages();
+        let mut sums = Sums { pence: -pages.given_back, ..Sums::default() };
+        for ack in &pages.acks {
             sums.sales += 1;
             sums.pence += ack.pence;
             for (code, pieces) in &ack.pieces {
@@ -161,8 +175,12 @@ impl Ledger {
             if let Some(before) = ids.insert(ack.sale.clone(), ack.number.clone()) {
                 return Err(Failure::wrong(format!("sale {} was answered twice: {before}", ack.sale)));
             }
-            let terminal = ack.number.split('-').next().unwrap_or_default().to_owned();
-            series.entry((terminal, ack.series)).or_default().push(ack.counter);
+        }
+        let sold = pages.acks.iter().map(|ack| (&ack.number, ack.series, ack.counter));
+        let returned = pages.returns.iter().map(|(number, of, counter)| (number, *of, *counter));
+        for (number, of, counter) in sold.chain(returned) {
+            let terminal = number.split('-').next().unwrap_or_default().to_owned();
+            series.entry((terminal, of)).or_default().push(counter);
         }
         for ((terminal, of), mut counters) in series {
             counters.sort_unstable();

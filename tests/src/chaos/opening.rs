@@ -59,6 +59,14 @@ impl Shop {
         kept.map_err(|e| Failure::system(format!("cannot write {path}"), e))
     }
 
+    /// Founds another store beside ours.
+    pub fn found_apart(&mut self, name: &'static str, last: u8) -> Result<(), Failure> {
+        // From an earlier case.
+        let _ = fs::remove_dir_all(self.dir().join(name));
+        let _ = fs::remove_file(self.recovery_code(name));
+        self.found(name, last)
+    }
+
     /// The file with a store's recovery code.
     pub fn recovery_code(&self, name: &str) -> String {
         self.dir().join(format!("{name}.recovery-code")).display().to_string()
@@ -103,7 +111,7 @@ impl Shop {
         self.wait("all links", |shop| {
             let others = shop.tills().len();
             shop.each_till(|status| settled(status) >= others)?;
-            let hub = shop.status(HUB)?;
+            let hub = shop.status(shop.hub)?;
             let whole = hub["headquarters"]["alive"] == true && settled(&hub) > others;
             if whole { Ok(()) } else { Err(hub.to_string()) }
         })

@@ -67,7 +67,8 @@ pub struct Machine {
     pub data: PathBuf,
     /// The last number of its address.
     pub last: u8,
-    settings: Vec<String>,
+    /// As for `--set`.
+    pub settings: Vec<String>,
     daemon: Option<Daemon>,
     is_frozen: bool,
 }
@@ -80,6 +81,8 @@ pub struct Shop {
     machines: BTreeMap<&'static str, Machine>,
     /// The network; it goes after the processes in it.
     pub wire: Wire,
+    /// Which machine is the hub.
+    pub hub: &'static str,
     /// What was promised.
     pub ledger: Arc<Ledger>,
     dir: PathBuf,
@@ -93,7 +96,7 @@ impl Shop {
     pub fn on(wire: Wire, dir: &Path, stop: StopSign) -> Result<Self, Failure> {
         let exe = this_binary().map_err(|e| Failure::system("cannot find this executable", e))?;
         let (cashiers, machines, ledger) = Default::default();
-        Ok(Self { cashiers, machines, wire, ledger, dir: dir.to_owned(), exe, stop, shifts: 0 })
+        Ok(Self { cashiers, machines, wire, hub: HUB, ledger, dir: dir.to_owned(), exe, stop, shifts: 0 })
     }
 
     /// The directory of all boxes.
@@ -169,10 +172,7 @@ impl Shop {
     /// Likewise, with something in its environment.
     pub fn start_with(&mut self, name: &'static str, env: &[(&str, &str)]) -> Result<(), Failure> {
         self.launch(name, env)?;
-        self.wait(&format!("{name} to answer"), |shop| match shop.machine(name).part {
-            Part::Till => shop.status(name).map(drop),
-            _ => shop.status(name).map(drop),
-        })
+        self.wait(&format!("{name} to answer"), |shop| shop.status(name).map(drop))
     }
 
     /// Starts a box and does not wait.
@@ -190,6 +190,21 @@ impl Shop {
         let machine = self.machine_mut(name);
         (machine.daemon, machine.is_frozen) = (Some(daemon), false);
         Ok(())
+    }
+
+    /// Starts one of the suite's own tools in a box. It ends with what is returned.
+    pub fn tool(&self, name: &str, tool: &str, args: &[&str]) -> Result<Daemon, Failure> {
+        let mut words = self.wire.inside(name);
+        words.extend([self.exe.display().to_string(), "--as".into(), tool.into()]);
+        words.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let program = Program {
+            name: tool.into(),
+            exe: words.remove(0).into(),
+            args: words,
+            env: vec![(PARENT.into(), std::process::id().to_string())],
+            log: self.dir.join(format!("{tool}.log")),
+        };
+        Ok(Daemon::start(&program)?)
     }
 
     /// SIGKILL, as a power cut.
@@ -250,7 +265,7 @@ impl Shop {
 
     /// `hubctl`.
     pub fn hubctl(&self, args: &[&str]) -> Result<Value, DoorError> {
-        self.hubctl_of(HUB, args)
+        self.hubctl_of(self.hub, args)
     }
 
     /// `hubctl` on another hub.

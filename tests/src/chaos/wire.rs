@@ -71,6 +71,11 @@ impl Wire {
         self.ip(name, &["-4", "addr", "flush", "dev", "eth0"])
     }
 
+    /// Lets a box that is none of ours send to multicast groups.
+    pub fn route_multicast(&self, name: &str) -> Result<(), Failure> {
+        self.ip(name, &["route", "add", "224.0.0.0/4", "dev", "eth0"])
+    }
+
     /// Takes a box off the network for good.
     pub fn unplug(&mut self, name: &str) {
         self.names.retain(|other| other != name);

@@ -22,9 +22,7 @@ pub fn play(args: &[OsString]) -> Option<ExitCode> {
     if flag != "--as" {
         return None;
     }
-    if let Some(parent) = std::env::var(PARENT).ok().and_then(|text| text.parse().ok()) {
-        bind_to(parent);
-    }
+    die_with_parent();
     let part = rest.first().and_then(|part| part.to_str()).unwrap_or_default();
     Some(match part {
         "hubd" => hubd::run(rest),
@@ -39,6 +37,13 @@ pub fn play(args: &[OsString]) -> Option<ExitCode> {
             ExitCode::from(USAGE)
         }
     })
+}
+
+/// Sees to it that this process ends with the one that [`PARENT`] names, if it names one.
+pub fn die_with_parent() {
+    if let Some(parent) = std::env::var(PARENT).ok().and_then(|text| text.parse().ok()) {
+        bind_to(parent);
+    }
 }
 
 fn bind_to(parent: i32) {
