@@ -4,7 +4,7 @@
 //! (<https://postcard.jamesmunns.com/wire-format>); golden bytes in `tests/golden.rs` hold it still. Lengths are checked
 //! before anything is read, and what is left over is an error, so that one value has one encoding that we accept.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 /// Why some bytes are not what they should be. Nothing was taken from them.
@@ -68,6 +68,16 @@ pub fn decode<T: DeserializeOwned>(
     bytes: &[u8],
     bytes_max: usize,
 ) -> Result<T, CodecError> {
+    decode_borrowed(what, known, bytes, bytes_max)
+}
+
+/// Likewise, for values that keep pointing into the bytes.
+pub fn decode_borrowed<'a, T: Deserialize<'a>>(
+    what: &'static str,
+    known: u8,
+    bytes: &'a [u8],
+    bytes_max: usize,
+) -> Result<T, CodecError> {
     check_len(bytes, bytes_max)?;
     match bytes.split_first() {
         Some((version, rest)) if *version == known => decode_plain(what, rest),
@@ -100,11 +110,40 @@ pub fn decode_beginning<T: DeserializeOwned>(
 /// Decodes a value that has its version elsewhere.
 ///
 /// Errors: malformed, or bytes left over.
-pub fn decode_plain<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+pub fn decode_plain<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, CodecError> {
     match postcard::take_from_bytes::<T>(bytes) {
         Ok((value, rest)) if rest.is_empty() || crate::mutant!("accept-trailing-bytes") => Ok(value),
         Ok((_, rest)) => Err(CodecError::Trailing { what, left: rest.len() }),
         Err(_) => Err(CodecError::Malformed { what }),
+    }
+}
+
+/// Bytes as bytes, for `#[serde(with)]`: the same form as a list of bytes, without a call and without a copy for each.
+pub(crate) mod raw {
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::Serializer;
+    use std::borrow::Cow;
+    use std::fmt;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &Cow<'_, [u8]>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Cow<'de, [u8]>, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Cow<'de, [u8]>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(bytes))
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(bytes.to_vec()))
+            }
+        }
+        from.deserialize_bytes(Bytes)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::hash::Hash;
 use crate::ids::{EntryRef, JournalId, Lane, NodeId, Run, StoreId};
 use crate::sign::{PublicKey, SecretKey, Signature};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The largest body. Larger than one frame: the wire carries it in fragments.
@@ -19,6 +20,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const ENTRY_BYTES_MAX: usize = BODY_BYTES_MAX + 1024;
 /// How many entries `saw` may name.
 pub const SAW_ENTRIES_MAX: usize = 16;
+
+/// What an encoded entry has besides its body, `saw` at its largest included.
+const ENVELOPE_BYTES_MAX: usize = 1024;
 
 const SIGN_DOMAIN: &str = "toko/entry-signature/1";
 
@@ -163,8 +167,10 @@ impl Entry {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (left, right) = self.signature.0.split_at(32);
-        codec::encode(
-            1,
+        let mut out = Vec::with_capacity(self.body().map_or(0, <[u8]>::len) + ENVELOPE_BYTES_MAX);
+        out.push(1);
+        codec::append(
+            &mut out,
             &EntryV1 {
                 node: self.journal.node.0,
                 run: self.journal.run.0,
@@ -178,13 +184,14 @@ impl Entry {
                     Saw::Entries(hashes) => SawV1::Entries(hashes.iter().map(|hash| hash.0).collect()),
                 }),
                 body: match &self.body {
-                    Some(body) => BodyV1::Here(body.to_vec()),
+                    Some(body) => BodyV1::Here(Cow::Borrowed(body)),
                     None => BodyV1::Pruned(self.body_hash.0),
                 },
                 signature_left: half(left),
                 signature_right: half(right),
             },
-        )
+        );
+        out
     }
 
     /// Reads the stored or sent form as an entry of `store` and computes its hash. The signature is not checked here.
@@ -193,7 +200,7 @@ impl Entry {
     pub fn decode(store: &StoreId, bytes: &[u8]) -> Result<Self, CodecError> {
         let what = "entry";
         let malformed = CodecError::Malformed { what };
-        let v1: EntryV1 = codec::decode(what, 1, bytes, ENTRY_BYTES_MAX)?;
+        let v1: EntryV1<'_> = codec::decode_borrowed(what, 1, bytes, ENTRY_BYTES_MAX)?;
         let lane = Lane::from_byte(v1.lane).ok_or(malformed.clone())?;
         let journal = JournalId { node: NodeId(v1.node), run: Run(v1.run), lane };
         let saw = match v1.saw {
@@ -206,7 +213,7 @@ impl Entry {
         };
         let (body_hash, body) = match v1.body {
             BodyV1::Here(body) if body.len() > BODY_BYTES_MAX => return Err(malformed),
-            BodyV1::Here(body) => (Hash::of("toko/body/1", &[&body]), Some(Arc::from(body))),
+            BodyV1::Here(body) => (Hash::of("toko/body/1", &[&body]), Some(Arc::from(&*body))),
             BodyV1::Pruned(hash) => (Hash(hash), None),
         };
         if v1.seq == 0 || (v1.seq == 1) != (v1.prev == Hash::ZERO.0) {
@@ -279,7 +286,7 @@ fn hash(
 
 /// The bytes of an entry, frozen.
 #[derive(Serialize, Deserialize)]
-struct EntryV1 {
+struct EntryV1<'a> {
     node: [u8; 32],
     run: u64,
     lane: u8,
@@ -288,7 +295,8 @@ struct EntryV1 {
     micros: u64,
     tick: u16,
     saw: Option<SawV1>,
-    body: BodyV1,
+    #[serde(borrow)]
+    body: BodyV1<'a>,
     signature_left: [u8; 32],
     signature_right: [u8; 32],
 }
@@ -300,8 +308,8 @@ enum SawV1 {
 }
 
 #[derive(Serialize, Deserialize)]
-enum BodyV1 {
-    Here(Vec<u8>),
+enum BodyV1<'a> {
+    Here(#[serde(borrow, with = "codec::raw")] Cow<'a, [u8]>),
     Pruned([u8; 32]),
 }
 
