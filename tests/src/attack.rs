@@ -36,14 +36,8 @@ pub fn socket() -> io::Result<UdpSocket> {
 #[must_use]
 pub fn stranger(addr: SocketAddr, node: NodeId) -> Dial {
     let protocol = Protocol::Member;
-    Dial {
-        addr,
-        name: node_name(&node),
-        expect: Expect::Anyone,
-        protocol,
-        distance: Distance::Near,
-        introduction: None,
-    }
+    let (name, expect, distance) = (node_name(&node), Expect::Anyone, Distance::Near);
+    Dial { addr, name, expect, protocol, distance, introduction: None }
 }
 
 /// A stranger's key.

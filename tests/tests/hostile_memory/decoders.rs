@@ -62,8 +62,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn a_frame_takes_four_times_its_size() {
-    let frames = frames();
     let mut count = Count::begin();
+    let frames = frames();
     for (what, bytes) in &frames {
         count.again();
         let decoded = Frame::decode(bytes);
@@ -76,6 +76,7 @@ fn a_frame_takes_four_times_its_size() {
 
 #[test]
 fn whatever_a_member_signs_takes_four_times_its_size() {
+    let mut count = Count::begin();
     let (store, key) = (StoreId([1; 32]), SecretKey::from_seed([2; 32]));
     let entry = |body: Vec<u8>| {
         let journal = JournalId { node: key.node(), run: Run(1), lane: Lane::Books };
@@ -126,7 +127,6 @@ fn whatever_a_member_signs_takes_four_times_its_size() {
             as_catalogue,
         ),
     ];
-    let mut count = Count::begin();
     for (what, bytes, decode) in &inputs {
         count.again();
         decode(bytes);

@@ -163,11 +163,11 @@ fn floods() -> Vec<(&'static str, Vec<Frame>, Option<Outcome>)> {
 
 #[test]
 fn a_member_that_floods_makes_a_conversation_hold_four_times_what_it_sent_at_most() {
+    let mut count = Count::begin();
     let floods: Vec<(&str, Vec<Vec<u8>>, Option<Outcome>)> = floods()
         .into_iter()
         .map(|(what, frames, outcome)| (what, frames.iter().map(Frame::encode).collect(), outcome))
         .collect();
-    let mut count = Count::begin();
     for (what, frames, outcome) in &floods {
         let mut session = settled();
         count.again();

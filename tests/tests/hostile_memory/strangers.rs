@@ -47,6 +47,7 @@ async fn forgotten(count: &Count, bytes: usize) {
 
 #[test]
 fn a_stranger_makes_a_node_hold_four_bytes_for_each_that_it_sends_and_8_mib_in_all() {
+    let mut count = Count::begin();
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -58,7 +59,6 @@ fn a_stranger_makes_a_node_hold_four_bytes_for_each_that_it_sends_and_8_mib_in_a
             ("first packets of two thousand handshakes", first.clone()),
             ("the same once more", first.iter().rev().cloned().collect()),
         ];
-        let mut count = Count::begin();
         for (what, packets) in &floods {
             count.again();
             let (sent, peak) = flood(&node, &count, packets).await;
@@ -66,7 +66,6 @@ fn a_stranger_makes_a_node_hold_four_bytes_for_each_that_it_sends_and_8_mib_in_a
             assert!(peak <= allowed(sent, FIRST).min(IN_ALL), "{what}: {sent} bytes took {peak}");
             forgotten(&count, FIRST / 2).await;
         }
-        drop(count);
         node.shutdown().await.unwrap();
     });
 }
