@@ -28,8 +28,11 @@ use std::{io, sync::Arc};
 use thiserror::Error;
 use toko_crdt::StoreId;
 
-use crate::disk::{Disk, is_full};
-use format::{FRAME_BYTES, Found, HEADER_BYTES, KIND_NEXT, SYNCED_BEFORE, Salt, record_bytes, segment_name};
+use crate::disk::{Disk, is_full, remove_if_there};
+use format::{
+    FRAME_BYTES, Found, HEADER_BYTES, KIND_NEXT, SYNCED_BEFORE, Salt, record_bytes, segment_name,
+    segment_number,
+};
 use reserve::Reserve;
 
 /// How a log lies on its disk.
@@ -41,11 +44,22 @@ pub struct LogConfig {
     pub payload_bytes_max: u32,
     /// Bytes of the file that is given up when the disk fills, so that selling goes on while somebody makes room.
     pub reserve_bytes: u64,
+    /// Number of the first segment that is ever made. Two logs may share a directory: one from 1 on, the archive from
+    /// [`ARCHIVE_FIRST`] on, so that one position names a place in either.
+    pub first_segment: u32,
 }
+
+/// The first segment of the archive: what was kept when older segments of the log went.
+pub const ARCHIVE_FIRST: u32 = 50_000_001;
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 8 << 20, payload_bytes_max: (1 << 20) + 2048, reserve_bytes: 4 << 20 }
+        Self {
+            segment_bytes: 8 << 20,
+            payload_bytes_max: (1 << 20) + 2048,
+            reserve_bytes: 4 << 20,
+            first_segment: 1,
+        }
     }
 }
 
@@ -239,6 +253,29 @@ impl Log {
         Records::new(self.reader.clone(), from.max(self.start()), self.end())
     }
 
+    /// Numbers of the segments below the active one, oldest first.
+    pub fn closed_segments(&self) -> std::ops::Range<u32> {
+        self.first..self.active
+    }
+
+    /// All records of one closed segment.
+    pub fn records_of(&self, segment: u32) -> Records {
+        self.reader.records_of(segment)
+    }
+
+    /// Removes the segments below `segment`, oldest first, for ever. The active one stays.
+    ///
+    /// Errors: what is left is whole; trying again goes on.
+    pub fn drop_below(&mut self, segment: u32) -> io::Result<()> {
+        while self.first < segment.min(self.active) {
+            // One name after the other, so that no power cut leaves a hole.
+            remove_if_there(&*self.reader.disk, &segment_name(self.first))?;
+            self.reader.disk.sync_dir()?;
+            self.first += 1;
+        }
+        Ok(())
+    }
+
     /// A handle for reading by position, on any thread.
     pub fn reader(&self) -> LogReader {
         self.reader.clone()
@@ -327,6 +364,21 @@ impl LogReader {
     /// Whether the first segment that was ever made is still here.
     pub(crate) fn has_first(&self) -> bool {
         self.disk.size(&segment_name(1)).is_ok()
+    }
+
+    /// All records of one closed segment.
+    pub(crate) fn records_of(&self, segment: u32) -> Records {
+        Records::new(self.clone(), Position::start_of(segment), Position::start_of(segment + 1))
+    }
+
+    /// The number of the oldest segment that is still here.
+    pub(crate) fn first_segment(&self) -> io::Result<Option<u32>> {
+        let numbers = self.disk.list()?;
+        Ok(numbers.iter().filter_map(|name| segment_number(name)).filter(|n| *n < ARCHIVE_FIRST).min())
+    }
+
+    pub(crate) fn config(&self) -> LogConfig {
+        self.config
     }
 
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {

@@ -57,6 +57,7 @@ mod config;
 mod late;
 pub(crate) mod news;
 mod open;
+mod pruning;
 mod quarantine;
 pub mod recover;
 mod seals;
@@ -71,7 +72,7 @@ mod watermark;
 
 pub use admin::AdminError;
 pub use alerts::{Alert, AlertCode, SettleError};
-pub use config::NodeConfig;
+pub use config::{History, NodeConfig};
 pub use late::Late;
 pub use open::OpenError;
 pub use quarantine::{AdmitError, Admitted};

@@ -16,11 +16,14 @@ mod commit;
 mod error;
 mod folder;
 mod forks;
+mod history;
 mod open;
 mod poison;
+mod prune;
 mod reader;
 mod retry;
 mod sealed;
+mod snapshot;
 mod stage;
 mod tables;
 mod thread;
@@ -29,8 +32,10 @@ mod thread;
 mod tests;
 
 pub use error::{IngestError, OpenStoreError, ReadStoreError, SaveError};
+pub use prune::{ArchivedLog, Cut, PruneError, PrunePlan};
 pub use reader::StoreReader;
 pub use sealed::{Checked, SealError, SealedViews, Verdict};
+pub use snapshot::{Incoming, Outgoing, SnapshotError};
 pub use thread::{StoreHandle, StoreThread, WallClock};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -198,6 +203,8 @@ pub struct Store {
     /// The run before it, per lane.
     last_runs: BTreeMap<Lane, Run>,
     heads: Arc<Frontier>,
+    /// What was folded before, while views are made from sealed ones and the log is gone over: up to here nothing is folded.
+    below: Arc<Frontier>,
     /// Lines of `heads` that are written but not synced.
     unsynced: BTreeMap<JournalId, Option<Head>>,
     members: Arc<Members>,

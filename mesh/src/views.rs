@@ -131,6 +131,20 @@ impl Views {
         disk.sync_dir()
     }
 
+    /// Puts another database, which nobody has open, in the place of this one, for every handle at once. Rows that wait in
+    /// memory are forgotten, and whoever still reads an earlier snapshot is told that it was given up.
+    ///
+    /// Errors: the views cannot be used any more until they are opened anew.
+    pub(crate) fn replace_with(&self, file: &'static str) -> Result<(), FlushError> {
+        let mut layers = self.layers();
+        layers.base.backend.let_go();
+        layers.disk.rename(file, layers.file).map_err(failed)?;
+        layers.disk.sync_dir().map_err(failed)?;
+        layers.base = Arc::new(open_base(&layers.disk, layers.file, layers.cache_bytes)?);
+        (layers.recent, layers.moving) = (Arc::default(), None);
+        Ok(())
+    }
+
     /// Moves everything that has gathered into the database, here and now.
     ///
     /// Errors: see [`FlushError`]; the rows are still in memory.

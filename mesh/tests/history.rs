@@ -3,6 +3,7 @@
 //! Whole stores on simulated disks, without a network: entries are handed over as a link would.
 
 mod history {
+    mod prune;
     mod rig;
     mod seals;
 }

@@ -14,7 +14,7 @@ pub(super) struct Reserve {
 impl Reserve {
     /// Takes the reserve if it is not there and the disk has room to spare.
     pub(super) fn open(disk: &dyn Disk, bytes: u64) -> Self {
-        let kept = disk.size(NAME).is_ok_and(|size| size >= bytes);
+        let kept = bytes > 0 && disk.size(NAME).is_ok_and(|size| size >= bytes);
         let mut reserve = Self { bytes, kept };
         reserve.keep(disk);
         reserve

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use toko_crdt::StoreId;
 
 use super::{
-    AppendLogError, Log, LogConfig, LogReader, OpenLogError, Position,
+    ARCHIVE_FIRST, AppendLogError, Log, LogConfig, LogReader, OpenLogError, Position,
     format::{
         FRAME_BYTES, HEADER_BYTES, HeaderFault, KIND_NEXT, SYNCED_BEFORE, Salt, VERSION, check_header,
         header, segment_name, segment_number,
@@ -33,9 +33,12 @@ impl Log {
     ) -> Result<Self, OpenLogError> {
         let mut numbers = Vec::new();
         for name in disk.list().map_err(io_error("listing"))? {
-            if let Some(number) = segment_number(&name) {
+            let half = name.strip_suffix(".new").map(|name| name.strip_prefix("ahead-").unwrap_or(name));
+            let (whole, half) = (segment_number(&name), half.and_then(segment_number));
+            let ours = |number| is_archive(number) == is_archive(config.first_segment);
+            if let Some(number) = whole.filter(|number| ours(*number)) {
                 numbers.push(number);
-            } else if name.ends_with(".seg.new") {
+            } else if half.is_some_and(ours) {
                 remove_if_there(&*disk, &name).map_err(io_error("removing a half-made segment"))?;
             }
         }
@@ -45,9 +48,10 @@ impl Log {
             if let Some(trusted) = trusted {
                 return Err(damaged(trusted, "the file is gone"));
             }
-            make_segment(&*reader.disk, &store, 1, config.segment_bytes)
+            let first = config.first_segment;
+            make_segment(&*reader.disk, &store, first, config.segment_bytes)
                 .map_err(io_error("making the first segment"))?;
-            return Self::at(reader, 1, 1, None, HEADER_BYTES);
+            return Self::at(reader, first, first, None, HEADER_BYTES);
         };
         // The process that made the newest file may have died before its name was synced.
         reader.disk.sync_dir().map_err(io_error("syncing the directory"))?;
@@ -232,6 +236,10 @@ impl SegmentJob {
 /// What a segment is called while it is made ahead of need.
 fn ahead_name(number: u32) -> String {
     format!("ahead-{}.new", segment_name(number))
+}
+
+fn is_archive(segment: u32) -> bool {
+    segment >= ARCHIVE_FIRST
 }
 
 /// Makes a segment file that is whole and durable, with its name, or not there.

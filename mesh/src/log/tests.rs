@@ -2,7 +2,8 @@ use super::{format::HEADER_BYTES, *};
 use crate::sim_disk::{Faults, SimDisk};
 
 const STORE: StoreId = StoreId([0x11; 32]);
-const SMALL: LogConfig = LogConfig { segment_bytes: 4096, payload_bytes_max: 2000, reserve_bytes: 0 };
+const SMALL: LogConfig =
+    LogConfig { segment_bytes: 4096, payload_bytes_max: 2000, reserve_bytes: 0, first_segment: 1 };
 
 fn open(disk: &SimDisk) -> Result<Log, OpenLogError> {
     Log::open(Arc::new(disk.clone()), STORE, SMALL, None)

@@ -31,10 +31,27 @@ pub struct NodeConfig {
     pub watermark_every: Duration,
     /// The most bytes that one blob may have.
     pub blob_bytes_max: u64,
+    /// How far back history is kept entry by entry.
+    pub history: History,
     /// Sizes of the store.
     pub store: StoreConfig,
     /// What it runs on.
     pub machine: Machine,
+}
+
+/// How far back history is kept entry by entry. *Cost*: disk; headquarters keeps everything, whatever this says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct History {
+    /// Days that sales and all other books are kept: receipts, returns, what others ask for.
+    pub books_days: u32,
+    /// Days that the log as it was written is kept, what happened on the floor included.
+    pub floor_days: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { books_days: 400, floor_days: 7 }
+    }
 }
 
 impl NodeConfig {
@@ -52,6 +69,7 @@ impl NodeConfig {
             mdns: false,
             watermark_every: Duration::from_secs(10),
             blob_bytes_max: crate::blobs::BLOB_BYTES_MAX,
+            history: History::default(),
             store: StoreConfig::default(),
             machine: Machine::real(),
         }

@@ -195,6 +195,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         notes: std::sync::Mutex::new(notes),
         net_changes: watch::Sender::new(0),
         seals: std::sync::Mutex::default(),
+        sealed_file: std::sync::Mutex::default(),
         store,
         config,
         dir,

@@ -4,13 +4,13 @@
 //! waits for it. Absent on purpose: any decision about the store. What differs is shown, with what to do about it.
 
 use crate::identity::Role;
-use crate::node::Node;
 use crate::node::shared::Shared;
+use crate::node::{Node, pruning, snapshots};
 use crate::store::{
     Append, Appended, Checked, SaveError, SealError, SealedViews, StoreReader, Verdict, Wait,
 };
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use thiserror::Error;
 use toko_crdt::body::Seal;
 use toko_crdt::book::rows;
@@ -142,6 +142,10 @@ fn shown(
 pub(super) struct SealKeeper {
     busy: bool,
     loaded: bool,
+    /// Ticks until a snapshot is asked for again.
+    rest: u32,
+    /// The seal below which history was pruned last.
+    pruned_at: Option<Checked>,
     /// The store's count of changes when it was last looked at.
     seen: Option<u64>,
 }
@@ -149,23 +153,62 @@ pub(super) struct SealKeeper {
 impl SealKeeper {
     /// The work that is due, if any. Tell [`SealKeeper::done`] when it is.
     pub(super) fn look(&mut self, shared: &Arc<Shared>) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let changes = *shared.store.reader().changed().borrow();
-        if self.busy || self.seen == Some(changes) {
+        if self.busy {
             return None;
         }
-        self.seen = Some(changes);
-        let found = shared.store.reader().read(|kv| unchecked(shared, kv));
-        if self.loaded && found.is_ok_and(|found| found.is_empty()) {
+        self.rest = self.rest.saturating_sub(1);
+        let takes = self.rest == 0 && shared.role != Role::Headquarters && lacks_pruned(shared);
+        let changes = *shared.store.reader().changed().borrow();
+        let mut due = takes;
+        if self.seen != Some(changes) {
+            self.seen = Some(changes);
+            let found = shared.store.reader().read(|kv| unchecked(shared, kv));
+            due |= !self.loaded || !found.is_ok_and(|found| found.is_empty());
+        }
+        let newest = shared.seals().newest;
+        let confirmed = newest.is_some_and(|newest| is_confirmed(shared, newest.seal));
+        let prunes = shared.role != Role::Headquarters && confirmed && self.pruned_at != newest;
+        if !due && !prunes {
             return None;
+        }
+        if prunes {
+            self.pruned_at = newest;
+        }
+        if takes {
+            self.rest = TAKE_AGAIN_TICKS;
         }
         (self.busy, self.loaded) = (true, true);
         let shared = Arc::clone(shared);
-        Some(async move { work(&shared).await })
+        Some(async move {
+            if takes && let Err(err) = snapshots::take(&shared).await {
+                warn!(%err, "what peers hold in a snapshot only is still lacking");
+            }
+            if due {
+                work(&shared).await;
+            }
+            if prunes && let Err(err) = pruning::prune(&shared).await {
+                warn!(%err, "old history was not pruned");
+            }
+        })
     }
 
     pub(super) fn done(&mut self) {
         self.busy = false;
     }
+}
+
+/// How long a node that got no snapshot waits before it asks again, in ticks.
+const TAKE_AGAIN_TICKS: u32 = 5;
+
+/// Whether a peer has what is lacking here in a snapshot only, and some peer could give one.
+fn lacks_pruned(shared: &Shared) -> bool {
+    let board = shared.seals();
+    !board.pruned_by.is_empty() && board.peers.values().any(|(_, equal)| *equal)
+}
+
+/// Whether another node went over this seal too, and found the same: it holds everything below.
+fn is_confirmed(shared: &Shared, seal: Hash) -> bool {
+    shared.seals().peers.values().any(|told| *told == (seal, true))
 }
 
 /// Seals of hubs that were not gone over yet, as far as the keys of their rows tell.
@@ -205,6 +248,7 @@ async fn work(shared: &Arc<Shared>) {
 /// Goes over the newest seal that this node holds all of.
 fn go_over(shared: &Shared) -> Result<Option<(Checked, Seal)>, SealError> {
     let reader = shared.store.reader();
+    let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
     let mut views = open_views(reader)?;
     {
         let mut board = shared.seals();
@@ -308,6 +352,8 @@ fn note(shared: &Shared, checked: Checked) {
         board.checked.insert(checked.seal, checked);
         board.newest = Some(checked);
     }
+    // It stood at an earlier seal.
+    snapshots::forget_made(shared);
     if checked.verdict != Verdict::OtherBuild {
         shared.newsroom.sealed(checked.seal, checked.verdict == Verdict::Equal);
     }

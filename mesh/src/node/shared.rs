@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) net_changes: watch::Sender<u64>,
     /// What came of seals, here and at peers.
     pub(crate) seals: Mutex<SealBoard>,
+    /// Held by whoever has the sealed views' file open: two that have it open destroy it.
+    pub(crate) sealed_file: Mutex<()>,
     /// The locked directory. It goes last, after every reader of the store: two that have one directory open destroy it.
     pub(crate) dir: DataDir,
 }
@@ -93,6 +95,8 @@ pub(crate) struct SealBoard {
     pub(crate) peers: BTreeMap<NodeId, (Hash, bool)>,
     /// Peers that have something only in a snapshot that is lacking here.
     pub(crate) pruned_by: BTreeSet<NodeId>,
+    /// The snapshot that was made last.
+    pub(crate) made: Option<MadeSnapshot>,
     /// Why no seal is gone over, if so.
     pub(crate) problem: Option<String>,
 }
@@ -103,6 +107,15 @@ pub(crate) struct Told {
     incarnation: u64,
     at: Instant,
     addrs: BTreeMap<NodeId, BTreeSet<SocketAddr>>,
+}
+
+/// A snapshot that was made for a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeSnapshot {
+    pub(crate) seal: Hash,
+    pub(crate) list: Hash,
+    /// Every blob of it.
+    pub(crate) blobs: BTreeSet<Hash>,
 }
 
 /// One link on the board.

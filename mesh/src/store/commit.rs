@@ -15,6 +15,7 @@ use toko_crdt::{
 use super::{
     Reply, SaveError, Store,
     folder::{Folder, Ground},
+    history,
     stage::{Group, Staged},
     tables::{self, MadeFrom, RECORD_OWN},
 };
@@ -60,6 +61,10 @@ impl<'a> Absorb<'a> {
     pub(super) fn entry(&mut self, kind: u8, entry: &Entry, at: Position) -> Result<Option<Code>, KvError> {
         let (journal, place) = (*entry.journal(), entry.place());
         tables::put_place(&mut self.draft, place, at, entry.hash())?;
+        if self.ground.below.head(&journal).is_some_and(|head| place.seq <= head.seq) {
+            // It is in the views that these were made from.
+            return history::stands_at(&mut self.draft, entry.hash(), place).map(|()| None);
+        }
         if self.done.closed.get(&journal).is_none_or(|closed| place.seq <= closed.at) {
             self.set_head(journal, Some(Head { seq: place.seq, hash: entry.hash() }))?;
         }
@@ -97,7 +102,26 @@ impl<'a> Absorb<'a> {
         if self.ground.poison.is_marked(&entry.hash()) {
             return book.park(&mut self.draft, EffectId::from(entry.hash()), entry.place(), Code::Killed);
         }
+        if self.is_undecidable(entry)? {
+            return book.park(&mut self.draft, EffectId::from(entry.hash()), entry.place(), Code::Pruned);
+        }
         book.apply(&mut self.draft, &mut self.done.digests, &self.done.members, entry)
+    }
+
+    /// Whether an entry carries one whose own place is in history that is no longer here: nobody can tell any more whether
+    /// that one was folded, or another branch. It counts nothing and is shown, rather than counting twice.
+    fn is_undecidable(&self, entry: &Entry) -> Result<bool, KvError> {
+        let Some(Body::Carried(inner)) =
+            entry.body().and_then(|body| Body::decode(&self.ground.store, body).ok())
+        else {
+            return Ok(false);
+        };
+        let place = inner.place();
+        let head = self.done.heads.get(&place.journal).copied();
+        let head = head.unwrap_or_else(|| self.ground.heads.head(&place.journal).copied());
+        Ok(head.is_some_and(|head| head.seq >= place.seq)
+            && rows::place_of(&self.draft, EffectId::from(inner.hash()))?.is_none()
+            && tables::place(&self.draft, place)?.is_none())
     }
 
     /// What the store itself must know of an entry: what it carries, and, where it was folded, members and forks.
@@ -127,9 +151,14 @@ impl<'a> Absorb<'a> {
 
     /// Tries a parked effect again, from the entry that stands at its place.
     fn again(&mut self, parked: &Parked) -> Result<Option<Applied>, KvError> {
-        let Some((at, _)) = tables::place(&self.draft, parked.place)? else { return Ok(None) };
-        let record = self.ground.log.read(at).map_err(KvError::storage)?;
-        let entry = Entry::decode(&self.ground.store, &record.payload).map_err(KvError::corrupt)?;
+        let bytes = match tables::place(&self.draft, parked.place)? {
+            Some((at, _)) => self.ground.log.read(at).map_err(KvError::storage)?.payload,
+            None => match tables::parked_entry(&self.draft, parked.effect)? {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+        };
+        let entry = Entry::decode(&self.ground.store, &bytes).map_err(KvError::corrupt)?;
         let applied = self.apply(&entry)?;
         self.note(&entry, applied)?;
         Ok(Some(applied))

@@ -92,6 +92,12 @@ pub enum OpenStoreError {
         /// Where in it.
         offset: u32,
     },
+    /// The views are to be made anew, the log begins in the middle of history, and the views at the last seal cannot be used.
+    #[error(
+        "the views are gone, the log no longer reaches back to the beginning, and sealed.redb, from which they would be made, \
+         is missing or of another build; start the build that wrote it, or enrol this node anew: peers hold what it had sent"
+    )]
+    NoSnapshot,
     /// The views could not be made.
     #[error("the views could not be opened")]
     Views(#[from] FlushError),

@@ -39,6 +39,8 @@ pub(super) struct Ground {
     pub(super) poison: Arc<Poison>,
     pub(super) log: LogReader,
     pub(super) heads: Arc<Frontier>,
+    /// Up to here nothing is folded: it is in the views that these were made from.
+    pub(super) below: Arc<Frontier>,
     pub(super) digests: Digests,
     pub(super) members: Arc<Members>,
     pub(super) closed: BTreeMap<JournalId, rows::Closed>,
@@ -147,6 +149,7 @@ impl Store {
             poison: Arc::clone(&self.poison),
             log: self.log.reader(),
             heads: Arc::clone(&self.heads),
+            below: Arc::clone(&self.below),
             digests: self.digests,
             members: Arc::clone(&self.members),
             closed: self.closed.clone(),

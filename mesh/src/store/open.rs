@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, iter::Peekable, sync::Arc};
 
 use toko_crdt::{
-    Entry, JournalId, Lane, Run, StoreId,
+    Entry, JournalId, KvError, Lane, Run, StoreId,
     book::rows,
     clock::Clock,
     digest::Digests,
@@ -15,6 +15,7 @@ use super::{
     OpenStoreError, SaveError, Store, StoreReader, StoreSetup,
     commit::Absorb,
     folder::Folder,
+    history,
     poison::{Guard, Poison},
     reader::Meaning,
     tables::{self, MadeFrom, RECORD_OWN, RECORD_RECEIVED, RECORD_STATEMENT},
@@ -42,18 +43,11 @@ impl Store {
             let meaning = Meaning { fold: Arc::clone(&setup.fold), scope: Arc::clone(&setup.scope) };
             StoreReader::new(store, views.clone(), log.reader(), meaning)
         };
-        let kept = views.read(|kv| {
-            tables::add_members(kv, &mut members)?;
-            Ok(Kept {
-                heads: tables::heads(kv)?.into_iter().collect(),
-                closed: rows::closed_all(kv)?.into_iter().map(|closed| (closed.journal, closed)).collect(),
-                digests: Digests::of(kv)?,
-                last_runs: Lane::ALL
-                    .into_iter()
-                    .filter_map(|lane| Some(tables::last_run(kv, lane).transpose()?.map(|run| (lane, run))))
-                    .collect::<Result<_, _>>()?,
-            })
-        })?;
+        let below = match made {
+            Some(_) => Frontier::default(),
+            None => history::begin_from_sealed(&reader, &views, &log)?,
+        };
+        let kept = Kept::read(&views, &mut members)?;
         let fold_version = setup.fold.version();
         let mut opened = Self {
             node: setup.key.node(),
@@ -69,6 +63,7 @@ impl Store {
             run: None,
             last_runs: kept.last_runs,
             heads: Arc::new(kept.heads),
+            below: Arc::new(below),
             unsynced: BTreeMap::new(),
             members: Arc::new(members),
             closings: kept.closed.keys().copied().collect(),
@@ -83,6 +78,7 @@ impl Store {
         opened.unsynced = opened.heads.lines().map(|(journal, head)| (*journal, Some(*head))).collect();
         opened.fold_tail(position)?;
         opened.show_synced();
+        opened.below = Arc::default();
         Ok(opened)
     }
 
@@ -92,7 +88,7 @@ impl Store {
     }
 
     /// Folds what the log holds above the views, on guard against an entry that kills.
-    fn fold_tail(&mut self, from: Option<Position>) -> Result<(), OpenStoreError> {
+    pub(super) fn fold_tail(&mut self, from: Option<Position>) -> Result<(), OpenStoreError> {
         let from = from.unwrap_or(self.log.start());
         if from >= self.log.end() || toko_crdt::mutant!("skip-the-logs-tail") {
             return Ok(());
@@ -152,11 +148,29 @@ impl Store {
 }
 
 /// What the views say about the store, read once.
-struct Kept {
-    heads: Frontier,
-    closed: BTreeMap<JournalId, rows::Closed>,
-    digests: Digests,
-    last_runs: BTreeMap<Lane, Run>,
+pub(super) struct Kept {
+    pub(super) heads: Frontier,
+    pub(super) closed: BTreeMap<JournalId, rows::Closed>,
+    pub(super) digests: Digests,
+    pub(super) last_runs: BTreeMap<Lane, Run>,
+}
+
+impl Kept {
+    /// Reads it, and adds the members that the views know of.
+    pub(super) fn read(views: &Views, members: &mut Members) -> Result<Self, KvError> {
+        views.read(|kv| {
+            tables::add_members(kv, members)?;
+            Ok(Self {
+                heads: tables::heads(kv)?.into_iter().collect(),
+                closed: rows::closed_all(kv)?.into_iter().map(|closed| (closed.journal, closed)).collect(),
+                digests: Digests::of(kv)?,
+                last_runs: Lane::ALL
+                    .into_iter()
+                    .filter_map(|lane| Some(tables::last_run(kv, lane).transpose()?.map(|run| (lane, run))))
+                    .collect::<Result<_, _>>()?,
+            })
+        })
+    }
 }
 
 /// The views as they were kept, or none, with what they are made from.

@@ -21,7 +21,7 @@ use toko_crdt::{
 use super::{ReadStoreError, tables};
 use crate::{
     disk::Disk,
-    log::{LogReader, Position},
+    log::{LogConfig, LogReader, Position},
     views::{Snapshot, Views},
 };
 
@@ -67,6 +67,19 @@ impl StoreReader {
 
     pub(super) fn meaning(&self) -> &Meaning {
         &self.meaning
+    }
+
+    pub(super) fn log_config(&self) -> LogConfig {
+        self.log.config()
+    }
+
+    pub(super) fn log_reader(&self) -> &LogReader {
+        &self.log
+    }
+
+    /// The number of the oldest segment that is still here.
+    pub(super) fn first_segment(&self) -> std::io::Result<Option<u32>> {
+        self.log.first_segment()
     }
 
     pub(super) fn disk(&self) -> Arc<dyn Disk> {

@@ -19,13 +19,14 @@
 //! | `f2`, `f4`, `f5` | copies of the store's own |
 //! | `f6` journal | its head, signed, without its body |
 //! | `f7` effect | the entry of a parked effect, whole |
+//! | `f9` | nothing: these views came from a peer |
 //! | `f8` seal | version 1, verdict, and the two digests that came out here |
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toko_crdt::{
-    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead,
+    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, StoreId,
     body::Seal,
     book::{Applied, Book, Code, rows},
     codec::CodecError,
@@ -319,7 +320,7 @@ impl SealedViews {
     ) -> Result<(), SealError> {
         let Meaning { fold, scope } = self.reader.meaning().clone();
         let book = Book { store: self.reader.store(), fold: &*fold, scope: &*scope };
-        let inner = innermost(&book, entry);
+        let inner = innermost(&book.store, entry);
         let mut kv = Frugal::new(draft, inner.is_some());
         // What it carries may have been folded in its own place, before the fork was known.
         if let Some(inner) = &inner
@@ -389,11 +390,11 @@ impl SealedViews {
 }
 
 /// The entry that a carrying entry carries in the end; `None` for one that carries nothing.
-fn innermost(book: &Book<'_>, entry: &Entry) -> Option<Entry> {
+pub(super) fn innermost(store: &StoreId, entry: &Entry) -> Option<Entry> {
     let mut inner = None;
-    let mut body = entry.body().and_then(|bytes| Body::decode(&book.store, bytes).ok());
+    let mut body = entry.body().and_then(|bytes| Body::decode(store, bytes).ok());
     while let Some(Body::Carried(next)) = body {
-        body = next.body().and_then(|bytes| Body::decode(&book.store, bytes).ok());
+        body = next.body().and_then(|bytes| Body::decode(store, bytes).ok());
         inner = Some(*next);
     }
     inner

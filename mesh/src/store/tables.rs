@@ -9,13 +9,14 @@
 //! | `f3` | version 1, store, fold version u32, log position u64: what these views are made from |
 //! | `f4` statement hash | member statement that came outside any journal |
 //! | `f5` entry hash | nothing: the entry was carried out of its closed journal |
-//! | `f6` to `f8` | see [`super::sealed`] |
+//! | `f6` to `f9` | see [`super::sealed`] |
 //!
 //! Numbers are big-endian. All of it is made from the log, so none of it is kept for ever: a new shape is a new version in
 //! `f3`, and views of another version are made anew.
 
 use toko_crdt::{
     EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, Run, StoreId,
+    book::rows,
     digest::{Digest, Digests},
     frontier::Head,
     ids::EntryRef,
@@ -41,6 +42,7 @@ const CARRIED: u8 = 0xf5;
 const HEAD_ENTRY: u8 = 0xf6;
 const PARKED_ENTRY: u8 = 0xf7;
 const VERDICT: u8 = 0xf8;
+const ADOPTED: &[u8] = &[0xf9];
 const VERSION: u8 = 1;
 
 /// What views are made from.
@@ -65,8 +67,7 @@ fn number_and_hash(value: &[u8]) -> Result<(u64, Hash), KvError> {
 }
 
 pub(super) fn put_place(kv: &mut dyn Kv, place: EntryRef, at: Position, hash: Hash) -> Result<(), KvError> {
-    let value = [at.to_u64().to_be_bytes().as_slice(), &hash.0].concat();
-    kv.put(&key(PLACE, &place.to_bytes()), &value)
+    kv.put(&place_key(place), &place_row(at, hash))
 }
 
 /// Where in the log an entry stands, and its hash.
@@ -250,4 +251,54 @@ pub(super) fn verdicts(kv: &dyn KvRead) -> Result<Vec<Checked>, KvError> {
         true
     })?;
     Ok(out)
+}
+
+/// Notes that these views came from a peer: the log below them was never here.
+pub(super) fn put_adopted(kv: &mut dyn Kv) -> Result<(), KvError> {
+    kv.put(ADOPTED, &[])
+}
+
+pub(super) fn is_adopted(kv: &dyn KvRead) -> Result<bool, KvError> {
+    Ok(kv.get(ADOPTED)?.is_some())
+}
+
+/// Whether a row of sealed views belongs into views that are made from them.
+pub(super) fn goes_live(key: &[u8]) -> bool {
+    !matches!(key.first(), Some(&(0xf3 | HEAD_ENTRY | VERDICT | 0xf9)))
+}
+
+/// Whether a row of sealed views goes into a snapshot: the rest is this node's own, or follows from the seal.
+pub(super) fn goes_out(key: &[u8]) -> bool {
+    matches!(
+        key.first(),
+        Some(&(0x01..=0x7f | rows::PLACE | rows::PARKED | CARRIED | HEAD_ENTRY | PARKED_ENTRY))
+    )
+}
+
+/// The journal whose head entry a row is, or the effect whose entry; with the encoded entry.
+pub(super) enum KeptEntry<'a> {
+    Head(&'a [u8]),
+    Parked(&'a [u8]),
+    None,
+}
+
+pub(super) fn kept_entry<'a>(key: &[u8], value: &'a [u8]) -> KeptEntry<'a> {
+    match key.first() {
+        Some(&HEAD_ENTRY) => KeptEntry::Head(value),
+        Some(&PARKED_ENTRY) => KeptEntry::Parked(value),
+        _ => KeptEntry::None,
+    }
+}
+
+/// Removes the row that says where in the log an entry stands.
+pub(super) fn place_key(place: EntryRef) -> Vec<u8> {
+    key(PLACE, &place.to_bytes())
+}
+
+pub(super) fn place_row(at: Position, hash: Hash) -> Vec<u8> {
+    [at.to_u64().to_be_bytes().as_slice(), &hash.0].concat()
+}
+
+pub(super) fn parked_entry_key(effect: EffectId) -> Vec<u8> {
+    key(PARKED_ENTRY, &effect.0)
 }

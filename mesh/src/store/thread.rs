@@ -20,7 +20,9 @@ use toko_crdt::{
     member::{Statement, StatementError},
 };
 
-use super::{Append, Appended, IngestError, Ingested, Reply, Request, SaveError, Store, StoreReader};
+use super::{
+    Append, Appended, IngestError, Ingested, PrunePlan, Reply, Request, SaveError, Store, StoreReader, prune,
+};
 use crate::machine::{Machine, Patience};
 use crate::{
     log::{MadeSegment, SegmentJob},
@@ -63,6 +65,12 @@ pub struct StoreHandle {
 enum Message {
     Work(Request, oneshot::Sender<Reply>),
     Checkpoint(oneshot::Sender<Result<(), SaveError>>),
+    /// A few rows beside the views changed their place, or went.
+    Moved(prune::Rows, oneshot::Sender<Result<(), SaveError>>),
+    /// Nothing leads below this segment any more.
+    DropBelow(u32, oneshot::Sender<Result<(), SaveError>>),
+    /// A snapshot was taken: it becomes the views.
+    Adopt(oneshot::Sender<Result<(), SaveError>>),
     Stop(oneshot::Sender<Result<(), SaveError>>),
 }
 
@@ -209,6 +217,33 @@ impl StoreHandle {
         let (reply, answer) = oneshot::channel();
         self.inbox.blocking_send(Message::Work(request, reply)).map_err(|_| SaveError::Stopped)?;
         answer.blocking_recv().map_err(|_| SaveError::Stopped)
+    }
+
+    /// Carries out what was planned to go from the log: rows first, kept, then the files.
+    ///
+    /// Errors: what was not carried out is planned again.
+    pub async fn prune(&self, plan: PrunePlan) -> Result<(), SaveError> {
+        let (segment, chunks) = plan.into_chunks();
+        for rows in chunks {
+            self.ask(|reply| Message::Moved(rows, reply)).await?;
+        }
+        self.checkpoint().await?;
+        self.ask(|reply| Message::DropBelow(segment, reply)).await
+    }
+
+    /// Takes every row away that leads to what goes from the archive; its files may go then.
+    pub async fn prune_archive(&self, plan: PrunePlan) -> Result<(), SaveError> {
+        for rows in plan.into_chunks().1 {
+            self.ask(|reply| Message::Moved(rows, reply)).await?;
+        }
+        self.checkpoint().await
+    }
+
+    /// Makes the views from a snapshot that was taken ([`super::Incoming::finish`]), with whatever is here beyond it.
+    ///
+    /// Errors: the views are as they were.
+    pub async fn adopt(&self) -> Result<(), SaveError> {
+        self.ask(Message::Adopt).await
     }
 
     async fn ask(
@@ -393,6 +428,19 @@ impl Driver {
         match then {
             Some(Message::Checkpoint(reply)) => {
                 drop(reply.send(self.settle().await));
+                None
+            }
+            Some(Message::Moved(rows, reply)) => {
+                drop(reply.send(self.store.move_rows(rows)));
+                None
+            }
+            Some(Message::DropBelow(segment, reply)) => {
+                drop(reply.send(self.store.drop_below(segment)));
+                None
+            }
+            Some(Message::Adopt(reply)) => {
+                let settled = self.settle().await;
+                drop(reply.send(settled.and_then(|()| self.store.adopt())));
                 None
             }
             Some(Message::Stop(reply)) => Some(reply),

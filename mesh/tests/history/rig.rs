@@ -169,19 +169,6 @@ pub(crate) fn seal(hub: &mut Store, now: UnixMicros) -> (Hash, Seal) {
     (written.hash, seal)
 }
 
-/// Every row of the views, without local tables.
-pub(crate) fn views_of(kv: &dyn KvRead) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut rows = Vec::new();
-    kv.scan(&[], &mut |key, value| {
-        if key[0] < 0x80 {
-            rows.push((key.to_vec(), value.to_vec()));
-        }
-        key[0] < 0x80
-    })
-    .expect("views are there");
-    rows
-}
-
 pub(crate) fn count(store: &Store, row: [u8; 2]) -> u64 {
     let read = |kv: &dyn KvRead| -> Result<u64, KvError> {
         Ok(kv.get(&row)?.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))

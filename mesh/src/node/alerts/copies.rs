@@ -93,7 +93,8 @@ impl Runs<'_> {
                 continue;
             }
             let held = (self.held)(run);
-            if held > behind && (self.at)(run, held) > begun {
+            // Where the beginning is in a snapshot only, which came first is not known: the milder word.
+            if begun.is_some() && held > behind && (self.at)(run, held) > begun {
                 return Copy::Clone;
             }
             lost += held.saturating_sub(behind);

@@ -1,0 +1,92 @@
+//! History that goes: below the newest seal that came out equal here and at another node, and that headquarters holds.
+//!
+//! Ages count from the seal's own time, as the hub wrote it, against the time in each entry: no clock of this machine has a
+//! say. What is read and kept happens on a thread that may wait; the store's own thread only changes rows, a few at a time,
+//! and removes files.
+
+use crate::node::shared::Shared;
+use crate::store::{ArchivedLog, Cut, PruneError, SaveError, SealError, SealedViews, Verdict};
+use std::sync::{Arc, PoisonError};
+use thiserror::Error;
+use toko_crdt::book::rows;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::{KvError, Lane};
+use tracing::info;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Segments that go between two looks at the rest of the work.
+const SEGMENTS_AT_ONCE: usize = 1;
+
+/// Why history was not pruned. Nothing is lost; it is tried again at the next seal.
+#[derive(Debug, Error)]
+pub(super) enum PruningError {
+    #[error(transparent)]
+    Plan(#[from] PruneError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Kv(#[from] KvError),
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Prunes what may go, segment by segment.
+pub(super) async fn prune(shared: &Arc<Shared>) -> Result<(), PruningError> {
+    let on_thread = Arc::clone(shared);
+    let aside = |error: tokio::task::JoinError| PruningError::Other(error.to_string());
+    let Some(cut) = shared.config.machine.aside(move || cut(&on_thread)).await.map_err(aside)?? else {
+        return Ok(());
+    };
+    let mut went = 0;
+    loop {
+        let (reader, up_to) = (shared.store.reader().clone(), cut.clone());
+        let plan = move || ArchivedLog::open(&reader)?.plan(&reader, &up_to, SEGMENTS_AT_ONCE);
+        let plan = shared.config.machine.aside(plan).await.map_err(aside)??;
+        if plan.is_empty() {
+            break;
+        }
+        shared.store.prune(plan).await?;
+        went += 1;
+    }
+    let (reader, up_to) = (shared.store.reader().clone(), cut);
+    let plan = move || ArchivedLog::open(&reader)?.plan_archive(&reader, &up_to);
+    let plan = shared.config.machine.aside(plan).await.map_err(aside)??;
+    if let Some(below) = plan.below() {
+        shared.store.prune_archive(plan).await?;
+        let reader = shared.store.reader().clone();
+        let drop_them = move || {
+            let mut archive = ArchivedLog::open(&reader)?;
+            Ok::<_, PruneError>(archive.drop_below(below)?)
+        };
+        shared.config.machine.aside(drop_them).await.map_err(aside)??;
+    }
+    if went > 0 {
+        info!(segments = went, "pruned history below the last seal");
+    }
+    Ok(())
+}
+
+/// Up to where history may go; `None` where nothing may.
+fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
+    let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
+    let newest = shared.seals().newest;
+    let Some(newest) = newest.filter(|newest| newest.verdict == Verdict::Equal) else { return Ok(None) };
+    let reader = shared.store.reader();
+    let Ok(Some(entry)) = reader.entry_by_hash(newest.seal) else { return Ok(None) };
+    let sealed = SealedViews::open(reader)?.frontier().clone();
+    let members = reader.members();
+    let told = reader.read(|kv| rows::watermark_union(kv))?;
+    let headquarters = (!members.headquarters().is_empty()).then(|| told.of_lanes(&[Lane::Books]));
+    let before = |days: u32| {
+        UnixMicros(entry.at().wall().0.saturating_sub(i64::from(days).saturating_mul(DAY_MICROS)))
+    };
+    let history = shared.config.history;
+    Ok(Some(Cut {
+        sealed,
+        headquarters,
+        log_before: before(history.floor_days),
+        books_before: before(history.books_days.max(history.floor_days)),
+    }))
+}
