@@ -125,6 +125,7 @@ pub(crate) mod raw {
     use std::borrow::Cow;
     use std::fmt;
 
+    #[expect(clippy::ptr_arg, reason = "serde hands over the field as it is declared")]
     pub(crate) fn serialize<S: Serializer>(bytes: &Cow<'_, [u8]>, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(bytes)
     }

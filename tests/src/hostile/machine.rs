@@ -122,7 +122,8 @@ pub(super) fn http_seeds() -> Vec<Vec<u8>> {
 }
 
 const STORE: StoreId = StoreId([3; 32]);
-const LOG: LogConfig = LogConfig { segment_bytes: 64 << 10, payload_bytes_max: 4096, reserve_bytes: 0 };
+const LOG: LogConfig =
+    LogConfig { segment_bytes: 64 << 10, payload_bytes_max: 4096, reserve_bytes: 0, first_segment: 1 };
 /// How many records one input writes at most.
 const RECORDS_MAX: usize = 16;
 
