@@ -39,6 +39,11 @@ pub struct History {
     /// How often the hub seals what it holds, for every node to go over. Each seal costs an entry of about 80 bytes a journal,
     /// and every node one more fold of what came since the last.
     pub seal_every: Millis,
+    /// Days that sales and all other books are kept entry by entry, for receipts, returns and whoever asks. Costs disk: about
+    /// a kilobyte a sale. Headquarters keeps everything, whatever this says.
+    pub books_days: u32,
+    /// Days that the log is kept as it was written, with all that happened on the floor. Costs disk: about six kilobytes a sale.
+    pub floor_days: u32,
 }
 
 /// The shop.
@@ -119,7 +124,7 @@ impl Default for Links {
 
 impl Default for History {
     fn default() -> Self {
-        Self { seal_every: Millis(24 * 3_600_000) }
+        Self { seal_every: Millis(24 * 3_600_000), books_days: 400, floor_days: 7 }
     }
 }
 
@@ -160,6 +165,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// How often to seal.
     pub seal_every: Millis,
+    /// How far back to keep history entry by entry.
+    pub history: toko_mesh::node::History,
     /// The receipt printer, if there is one.
     pub printer: Option<PrinterConfig>,
     /// The log.
@@ -218,6 +225,12 @@ impl File {
                 self.history.seal_every
             ));
         }
+        if self.history.floor_days == 0 || self.history.books_days < self.history.floor_days {
+            problems.push(format!(
+                "history.books_days: {} and history.floor_days: {}: the floor is kept a day at least, books at least as long",
+                self.history.books_days, self.history.floor_days
+            ));
+        }
         for text in self.headquarters.addresses.iter().filter(|text| !is_host_and_port(text)) {
             problems.push(format!(
                 "headquarters.addresses: \"{text}\" is no host and port, such as hq.example.com:7430"
@@ -259,6 +272,10 @@ impl File {
                 headquarters: self.headquarters.addresses,
                 socket,
                 seal_every: self.history.seal_every,
+                history: toko_mesh::node::History {
+                    books_days: self.history.books_days,
+                    floor_days: self.history.floor_days,
+                },
                 printer,
                 log: self.log,
             }),

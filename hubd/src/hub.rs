@@ -53,6 +53,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
         advertise: config.advertise.clone(),
         headquarters: resolved(&config.headquarters).await,
         mdns: config.mdns,
+        history: config.history,
         ..NodeConfig::new(data.to_owned(), Role::Hub, config.listen)
     };
     let node = Node::open(node_config, Arc::new(ShopFold), Arc::new(ShopScope)).await.map_err(not_opened)?;

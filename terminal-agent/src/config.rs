@@ -29,8 +29,27 @@ pub struct File {
     pub till: Till,
     /// What stands on its receipts.
     pub receipt: Receipt,
+    /// How far back it keeps what happened.
+    pub history: History,
     /// The log.
     pub log: Log,
+}
+
+/// How far back a terminal keeps what happened. It lets go only of what the hub has sealed, what came out alike here, and
+/// what headquarters holds, where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Days that sales and all other books are kept entry by entry, for receipts and returns. Costs disk: about a kilobyte a sale.
+    pub books_days: u32,
+    /// Days that the log is kept as it was written, with all that happened on the floor. Costs disk: about six kilobytes a sale.
+    pub floor_days: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { books_days: 400, floor_days: 7 }
+    }
 }
 
 /// How the till screen reaches this terminal.
@@ -166,6 +185,8 @@ pub struct Config {
     pub time_zone: String,
     /// What stands on receipts.
     pub receipt: Receipt,
+    /// How far back to keep history entry by entry.
+    pub history: toko_mesh::node::History,
     /// The log.
     pub log: Log,
 }
@@ -196,6 +217,12 @@ impl File {
             problems.push(format!("till.time_zone: {problem}"));
         }
         self.receipt.check(&mut problems);
+        let History { books_days, floor_days } = self.history;
+        if floor_days == 0 || books_days < floor_days {
+            problems.push(format!(
+                "history.books_days: {books_days} and history.floor_days: {floor_days}: the floor is kept a day at least, books at least as long"
+            ));
+        }
         match (api_listen, listen, currency) {
             (Some(api_listen), Some(listen), Some(currency)) if problems.is_empty() => Ok(Config {
                 api_listen,
@@ -209,6 +236,7 @@ impl File {
                 currency,
                 time_zone: self.till.time_zone,
                 receipt: self.receipt,
+                history: toko_mesh::node::History { books_days, floor_days },
                 log: self.log,
             }),
             _ => Err(Problems(problems)),

@@ -215,6 +215,7 @@ fn node_config(data: &Path, config: &Config) -> NodeConfig {
         peers: config.peers.clone(),
         mdns: config.mdns,
         store: StoreConfig { views_cache_bytes: VIEWS_CACHE_BYTES, ..StoreConfig::default() },
+        history: config.history,
         ..NodeConfig::new(data.to_owned(), Role::Terminal, config.listen)
     }
 }

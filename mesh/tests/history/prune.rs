@@ -49,7 +49,7 @@ fn prune(store: &mut Store, cut: &Cut) -> (usize, usize) {
     let before = segments(store);
     let mut archive = ArchivedLog::open(&store.reader()).unwrap();
     loop {
-        let plan = archive.plan(&store.reader(), cut, 1).unwrap();
+        let plan = archive.plan(&store.reader(), cut, 3).unwrap();
         if plan.is_empty() {
             break;
         }
