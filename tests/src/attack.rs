@@ -104,7 +104,7 @@ pub fn rubbish(count: usize, seed: u64) -> Vec<Vec<u8>> {
             2 => packet[0] = 0x40 | packet[0] & 0x3f,
             _ => {}
         }
-        packet.resize(if at % 8 == 0 { 1_200 } else { packet.len() }, 0);
+        packet.resize(if at.is_multiple_of(8) { 1_200 } else { packet.len() }, 0);
         packet
     };
     (0..count).map(packet).collect()

@@ -204,7 +204,7 @@ impl Bare {
         *self.done.entry(fault.kind).or_default() += 1;
         self.links.kill(host);
         self.links.nodes[host].die(power.then_some(fault.much));
-        let back = if power || fault.much % 2 == 0 { RESTART } else { micros(fault.lasts) };
+        let back = if power || fault.much.is_multiple_of(2) { RESTART } else { micros(fault.lasts) };
         self.note(now + back, Next::Back(host));
     }
 

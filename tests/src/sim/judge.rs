@@ -72,7 +72,7 @@ impl Judge {
         for (id, sale) in &shown.sales {
             match ledger.effects().get(id) {
                 Some(effect) => wrong.extend(differs(*id, sale, effect)),
-                None if !end && ledger.is_selling(sale.cart) || !end && sale.cart.is_none() => unknown += 1,
+                None if !end && (ledger.is_selling(sale.cart) || sale.cart.is_none()) => unknown += 1,
                 None => wrong.push(format!("I2: sale {} was never answered to anybody", id.short())),
             }
         }

@@ -120,14 +120,15 @@ impl Trouble {
             Kind::Kill => {
                 host.kill();
                 self.shop.drop_dead(fault.host).await;
-                self.to_start.insert(fault.host, now + if fault.much % 2 == 0 { RESTART } else { down_for });
+                self.to_start
+                    .insert(fault.host, now + if fault.much.is_multiple_of(2) { RESTART } else { down_for });
             }
             Kind::Full => {
                 let room = fault.much % (256 << 10);
                 let capacity = Some(host.disk().bytes_held() + room);
                 host.set_faults(Faults { capacity, ..Faults::default() });
             }
-            Kind::Eio if fault.much % 2 == 0 => {
+            Kind::Eio if fault.much.is_multiple_of(2) => {
                 host.set_faults(Faults { fail_sync: Some(fault.much % 20), ..Faults::default() });
             }
             Kind::Eio => host.set_faults(Faults { fail_write: Some(fault.much % 40), ..Faults::default() }),

@@ -349,13 +349,15 @@ impl Links {
                     self.at(when, Event::Loaded { link, at });
                 }
                 Output::Statements(statements) => {
-                    if self.nodes[node].statements(statements) {
+                    let news = self.nodes[node].statements(statements);
+                    if news {
                         let roster = Arc::new(Roster::of(&self.nodes[node].members()));
                         self.give_all(node, &Input::Roster(roster));
                     }
                 }
                 Output::PeerHolds(lines) => {
-                    if !self.nodes[peer].frontier().covers(&lines) {
+                    let held = self.nodes[peer].frontier().covers(&lines);
+                    if !held {
                         self.violations.push(format!("I1: {peer} acknowledged what it does not hold"));
                     }
                 }
