@@ -2,6 +2,8 @@
 //!
 //! Whole stores on simulated disks, without a network: entries are handed over as a link would.
 
+#![cfg(test)]
+
 mod history {
     mod prune;
     mod rig;

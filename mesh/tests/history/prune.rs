@@ -174,7 +174,7 @@ fn a_blank_and_a_long_absent_till_take_a_snapshot_and_the_tail() {
     prune(&mut till, &cut(&sealed, 11));
     prune(&mut hub, &cut(&sealed, 11));
     sell(&mut till, "tail");
-    let newest = hub.reader().read(|kv| Ok(toko_crdt::book::rows::seal_entries(kv)?)).unwrap();
+    let newest = hub.reader().read(|kv| toko_crdt::book::rows::seal_entries(kv)).unwrap();
     let newest = newest.into_iter().max_by_key(|(place, _)| place.seq).unwrap().1;
 
     let mut blank = member(&SimDisk::new(), 5, 50);
@@ -231,7 +231,7 @@ fn a_snapshot_that_does_not_add_up_or_that_no_hub_sealed_is_not_used() {
     let (hub_disk, till_disk) = (SimDisk::new(), SimDisk::new());
     let (mut hub, mut till) = (member(&hub_disk, HUB, 20), member(&till_disk, 3, 30));
     one_day(&mut hub, &mut till, 0);
-    let newest = hub.reader().read(|kv| Ok(toko_crdt::book::rows::seal_entries(kv)?)).unwrap()[0].1;
+    let newest = hub.reader().read(|kv| toko_crdt::book::rows::seal_entries(kv)).unwrap()[0].1;
     let entry = till.reader().entry_by_hash(newest).unwrap().unwrap();
     let mut pieces = Vec::new();
     let mut keep = |piece: Vec<u8>| {
@@ -284,7 +284,7 @@ fn a_power_cut_at_any_sync_while_pruning_or_taking_a_snapshot_loses_nothing() {
     for n in 0..5 {
         sealed = one_day(&mut hub, &mut till, n);
     }
-    let newest = hub.reader().read(|kv| Ok(toko_crdt::book::rows::seal_entries(kv)?)).unwrap();
+    let newest = hub.reader().read(|kv| toko_crdt::book::rows::seal_entries(kv)).unwrap();
     let newest = newest.into_iter().max_by_key(|(place, _)| place.seq).unwrap().1;
     let (digests, frontier) = (till.reader().digests().unwrap(), till.reader().frontier());
     till.close().unwrap();

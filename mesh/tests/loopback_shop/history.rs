@@ -1,8 +1,6 @@
 //! History over real QUIC on 127.0.0.1: seals, pruned logs, and a blank terminal that begins from a snapshot (F45, F47).
 
-mod loopback_shop;
-
-use loopback_shop::*;
+use super::*;
 use std::path::PathBuf;
 use toko_mesh::identity::Role;
 use toko_mesh::log::LogConfig;
