@@ -63,7 +63,7 @@ if wanted pouchdb; then
     fetch_pouch
 fi
 say "building"
-(cd "$here" && cargo build --release --locked --quiet)
+(cd "$here" && cargo build --release --quiet)
 run=("$CARGO_TARGET_DIR/release/peers" run --nats "$nats" --pouch "$pouch" "$@")
 if unshare --net true 2>/dev/null; then
     exec unshare --net bash -c 'ip link set lo up 2>/dev/null || exit 1; exec "$@"' peers "${run[@]}"
