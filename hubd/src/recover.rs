@@ -39,6 +39,9 @@ const GRACE: Duration = Duration::from_secs(6);
 /// How long the first terminal is waited for.
 const FIRST: Duration = Duration::from_secs(60);
 
+/// What does not come for so long, although whoever says to hold it is there, comes later or never: the hub goes on without.
+const STALLED: Duration = Duration::from_secs(30);
+
 /// What `hubd recover` needs to know.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Recover {
@@ -221,7 +224,7 @@ async fn until_whole(node: &Node) -> Result<CatchUp, Failure> {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let begun = Instant::now();
-    let (mut told, mut came) = (0, begun);
+    let (mut told, mut came, mut moved) = (0, begun, ((0, 0), begun));
     let (mut said, mut said_at) = (String::new(), None::<Instant>);
     loop {
         look.tick().await;
@@ -238,7 +241,11 @@ async fn until_whole(node: &Node) -> Result<CatchUp, Failure> {
             return Err(Failure::new(exit::PEER, "no terminal came within a minute"));
         }
         let all_there = missing(node, &state).is_empty() || came.elapsed() >= GRACE;
-        if told > 0 && state.lacking == 0 && all_there {
+        if (state.here, state.lacking) != moved.0 {
+            moved = ((state.here, state.lacking), Instant::now());
+        }
+        let has_all = state.lacking == 0 || moved.1.elapsed() >= STALLED;
+        if !state.told.is_empty() && has_all && all_there {
             let lacks_blob =
                 shelf::fetch(node).await.map_err(|problem| Failure::new(exit::STORE, problem))?;
             if !lacks_blob || came.elapsed() >= GRACE {
@@ -282,7 +289,9 @@ fn missing(node: &Node, state: &CatchUp) -> Vec<NodeId> {
 
 fn names(node: &Node, nodes: &[NodeId]) -> Vec<String> {
     let members = node.members();
-    nodes.iter().map(|node| crate::answers::name_of(&members, node)).collect()
+    let mut names: Vec<String> = nodes.iter().map(|node| crate::answers::name_of(&members, node)).collect();
+    names.sort();
+    names
 }
 
 fn words(node: &Node, state: &CatchUp) -> String {
@@ -303,14 +312,18 @@ fn outcome(node: &Node, state: &CatchUp, as_json: bool) -> String {
             "entries": node.catch_up().here,
             "linked": linked,
             "dark": dark,
+            "lacking": state.lacking,
         });
         return format!("{answer:#}\n");
     }
-    let missing = if dark.is_empty() {
-        String::new()
-    } else {
-        format!("Not there: {}. What only they hold comes when they are back.\n", dark.join(", "))
-    };
+    let mut missing = String::new();
+    if !dark.is_empty() {
+        missing =
+            format!("Not there: {}. What only they hold comes when they are back.\n", dark.join(", "));
+    }
+    if state.lacking > 0 {
+        missing.push_str(&format!("{} entries did not come yet; the hub goes on asking.\n", state.lacking));
+    }
     format!(
         "This machine is the hub of store {} in term {term}, with {} entries from {}.\n{missing}\n\
          Next: hubd run. If the old hub comes back it does no harm: it hands over what it has and shows that it is hub no\n\

@@ -301,11 +301,11 @@ impl Node {
         {
             let settled = |line: &&crate::node::shared::Line| line.peer == node && line.settled;
             let since = board.links.values().filter(settled).map(|line| line.since.elapsed()).max();
-            match (since, board.holds.get(&node)) {
-                (Some(_), Some(holds)) => {
-                    all.join(holds);
-                    told.push(node);
-                }
+            // What was said on a link that is being begun anew still holds.
+            let holds = board.holds.get(&node);
+            holds.into_iter().for_each(|holds| all.join(holds));
+            match (since, holds) {
+                (Some(_), Some(_)) => told.push(node),
                 (Some(since), None) if since >= NOTHING_TOLD => told.push(node),
                 _ => dark.push(node),
             }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use toko_tests::door::Answer;
 
 use crate::rig::till::paid;
-use crate::rig::{LANTERN, Shop, Till, agree, copy, refused, text};
+use crate::rig::{Hub, LANTERN, Shop, Till, agree, copy, refused, text};
 
 mod run_alone {
     use super::*;
@@ -112,6 +112,14 @@ mod run_alone {
             assert!(exit == 74 && said.contains("No space left on device"), "{exit} {said}");
             assert_eq!(listing(place), [], "nothing is left behind");
         }
+        // A till finds that out before it shows its code, which is good for another disk then.
+        let hub = Hub::found(dir.path(), "hub");
+        let (code, at) = (hub.code("Till 1"), hub.listen.to_string());
+        let enrol = ["terminal-agent", "enrol", &code, "--hub", &at, "--data", text(&inside)];
+        let (exit, said) = refused(&enrol);
+        assert!(exit == 74 && said.contains("No space left on device"), "{exit} {said}");
+        assert_eq!(listing(&mount), [], "nothing is left behind");
+        drop(Till::enrol_with(dir.path(), &dir.path().join("Till 1"), &hub, "Till 1", &code));
         drop(disk);
     }
 

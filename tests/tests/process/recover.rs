@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Hq, Hub, LANTERN, Shop, Till, agree, has_alert, refused, text, until};
+use crate::rig::{Hq, Hub, LANTERN, Shop, Till, agree, copy, has_alert, refused, text, until};
 
 mod run_alone {
     use super::*;
@@ -157,12 +157,13 @@ mod run_alone {
         shop.hub.kill();
         hq.kill();
         shop.tills[0].sell("b");
-        hq.start();
         let (code, peer, at) =
             (shop.hub.recovery.clone(), shop.tills[0].listen.to_string(), hq.listen.to_string());
         let (new, told) =
             Hub::recover_with(shop.dir.path(), "new hub", &code, &["--peer", &peer, "--hq", &at]);
-        assert_eq!(told["dark"], json!([]), "{told}");
+        assert_eq!(told["dark"], json!(["headquarters"]), "{told}");
+        // Headquarters hears of it from the new hub itself.
+        hq.start();
         let mut old = std::mem::replace(&mut shop.hub, new);
         shop.hub.start();
         shop.tills[0].sell("c");
@@ -175,6 +176,58 @@ mod run_alone {
         // A catalogue of headquarters reaches the tills through the new hub.
         hq.publish("spring", "sku,name,price\n71053,LANTERN,3.39\n1,A,1.00\n2,B,2.00\n");
         shop.tills[0].until("the catalogue", |status| status["catalogue"]["items"] == 3);
+    }
+
+    /// F15, F46.
+    #[test]
+    fn a_till_that_was_off_while_the_hub_was_replaced_hears_of_it_from_the_hub_itself() {
+        let mut shop = Shop::open(2);
+        shop.tills[1].sell("a");
+        shop.agrees(1, LANTERN);
+        shop.tills[1].stop();
+        shop.hub.kill();
+        let code = shop.hub.recovery.clone();
+        let peer = shop.tills[0].listen.to_string();
+        let (new, told) = Hub::recover_with(shop.dir.path(), "new hub", &code, &["--peer", &peer]);
+        assert_eq!(told["dark"], json!(["Till 2"]), "{told}");
+        shop.hub = new;
+        // Nobody else is there to tell it.
+        shop.tills[0].stop();
+        shop.hub.start();
+        shop.tills[1].start();
+        shop.tills[1].until("the new hub", |status| status["hub"]["linked"] == true);
+        shop.tills[1].sell("b");
+        agree(&shop.hub, &[&shop.tills[1]], 2, 2 * LANTERN);
+        shop.tills[0].start();
+        shop.agrees(2, 2 * LANTERN);
+    }
+
+    /// F16.
+    #[test]
+    fn a_hub_from_an_old_backup_gets_its_tail_back_and_numbers_no_till_twice() {
+        let mut shop = Shop::open(1);
+        shop.tills[0].sell("a");
+        shop.agrees(1, LANTERN);
+        shop.hub.kill();
+        let backup = shop.dir.path().join("backup");
+        copy(&shop.hub.data, &backup);
+        shop.hub.start();
+        shop.tills.push(Till::enrol(shop.dir.path(), &shop.hub, "Till 2"));
+        shop.tills[1].start();
+        shop.tills[1].until("the catalogue", |status| status["catalogue"]["items"] == 2);
+        shop.tills[1].sell("b");
+        shop.agrees(2, 2 * LANTERN);
+        shop.hub.kill();
+        std::fs::remove_dir_all(&shop.hub.data).unwrap();
+        std::fs::rename(&backup, &shop.hub.data).unwrap();
+        shop.hub.start();
+        shop.agrees(2, 2 * LANTERN);
+        shop.tills.push(Till::enrol(shop.dir.path(), &shop.hub, "Till 3"));
+        shop.tills[2].start();
+        shop.tills[2].until("the catalogue", |status| status["catalogue"]["items"] == 2);
+        assert_eq!(shop.tills[2].sell("c")["number"], "3-1-000001");
+        shop.hub.alerts("restore-seen");
+        shop.agrees(3, 3 * LANTERN);
     }
 
     /// F15.
