@@ -213,8 +213,6 @@ impl Link {
     /// Waits for whatever comes first, and feeds it to the session.
     async fn one_step(&mut self) -> Result<(), String> {
         let silent_at = self.instant(self.session.heard_at()) + if self.settled { SILENCE } else { GREETING };
-        let silent_at =
-            if toko_crdt::mutant!("wait-for-the-silent") { silent_at + GREETING * 1_000 } else { silent_at };
         let wake_at = self.wake_at.map_or(silent_at, |at| self.instant(at).min(silent_at));
         let more = self.outlet.has_more();
         tokio::select! {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
+use toko_crdt::frontier::Frontier;
 use toko_crdt::ids::StoreId;
 use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
@@ -132,6 +133,19 @@ async fn a_code_lets_one_terminal_in_and_its_lost_answer_can_be_asked_for_again(
     assert!(matches!(error, EnrolError::Refused(Refusal::Secret(SecretError::Used))), "{error}");
     let again = try_enrol(&hub, 10, &code).await.unwrap();
     assert_eq!(again.number, enrolled.number);
+}
+
+#[tokio::test]
+async fn a_revoked_machine_is_not_let_in_by_a_new_code() {
+    let hub = Hub::open(1, 2, 2);
+    try_enrol(&hub, 10, &hub.code("Till 1")).await.unwrap();
+    let mut next = (*hub.members.now()).clone();
+    let claim = Claim::Revoked { term: 1, node: key(10).node(), cut: Frontier::default() };
+    next.add(Statement::sign(&StoreId::of(&hub.root.public()), &key(2), claim)).unwrap();
+    hub.members.set(Arc::new(next));
+    let error = try_enrol(&hub, 10, &hub.code("Till 1")).await.unwrap_err();
+    assert!(matches!(error, EnrolError::Refused(Refusal::Revoked)), "{error}");
+    assert!(try_enrol(&hub, 11, &hub.code("Till 1")).await.is_ok(), "the machine that takes its place");
 }
 
 #[tokio::test]

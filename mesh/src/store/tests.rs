@@ -9,6 +9,7 @@ use toko_crdt::{
 use super::*;
 use crate::sim_disk::{Faults, SimDisk};
 
+mod forks;
 mod retry;
 mod upgrade;
 

@@ -54,3 +54,25 @@ impl LiveMembers {
         self.changes.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::member::{Claim, Statement};
+    use toko_crdt::sign::SecretKey;
+
+    #[test]
+    fn whoever_waits_learns_of_each_change_and_of_nothing_else() {
+        let [root, hub] = [1, 2].map(|seed| SecretKey::from_seed([seed; 32]));
+        let nobody = Members::new(root.public());
+        let live = LiveMembers::new(nobody.clone());
+        let changed = live.changed();
+        live.set(Arc::new(nobody.clone()));
+        assert!(!changed.has_changed().unwrap(), "the same set again");
+        let mut more = nobody;
+        let claim = Claim::Hub { term: 1, key: hub.public() };
+        more.add(Statement::sign(more.store(), &root, claim)).unwrap();
+        live.set(Arc::new(more));
+        assert!(changed.has_changed().unwrap() && live.admits(&hub.node()));
+    }
+}

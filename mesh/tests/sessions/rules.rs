@@ -432,6 +432,16 @@ fn a_root_that_does_not_fit_is_answered_by_asking_for_all_lines() {
 }
 
 #[test]
+fn a_journal_that_ends_before_what_was_told_is_told_anew() {
+    let id = journal(1, Lane::Books);
+    let at = |seq| frontier(&[(id, Head { seq, hash: Hash([3; 32]) })]);
+    let mut desk = Desk::settled(config(&Claims::default()), at(5));
+    let out = desk.give(Input::Frontier(Arc::new(at(3))));
+    let shorter = Lines { whole: true, more: false, root: Some(at(3).root()), lines: at(3) };
+    assert!(sent(&out, &Frame::Lines(shorter)), "{out:?}");
+}
+
+#[test]
 fn a_frontier_of_many_lines_is_told_in_several_frames() {
     let many: Frontier = (0..2_000)
         .map(|run| {

@@ -117,6 +117,13 @@ async fn a_cart_parked_at_one_till_is_finished_at_another_while_the_hub_is_dark(
         .await;
     let taken = two.post(&format!("{path}/take"), "t", json!({})).await;
     assert_eq!((taken["holder"]["here"].as_bool(), taken["turn"].as_u64()), (Some(true), Some(3)));
+    // Who had it learns so, and adds nothing to it any more.
+    one.until(&path, "the other till's hand on it", |cart| cart["turn"] == 3).await;
+    let late = json!({ "code": "71053", "qty": "1" });
+    let line = format!("{path}/lines");
+    let (status, refused) =
+        one.door.call(hyper::Method::POST, &line, Some("late"), Some(&late)).await.unwrap();
+    assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("cart-not-here")));
     two.post(&format!("{path}/lines"), "l2", json!({ "code": "POST", "qty": "1" })).await;
     let closing = json!({ "tenders": [{ "kind": "cash", "amount": "24.00" }] });
     let sale = two.post(&format!("{path}/sale"), "s", closing).await;

@@ -38,3 +38,26 @@ impl Assembly {
         Ok(Some(std::mem::take(&mut self.bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::{Lane, NodeId, Run};
+
+    #[test]
+    fn pieces_of_more_than_an_entry_may_have_are_refused_however_well_they_follow() {
+        let journal = JournalId { node: NodeId([1; 32]), run: Run(1), lane: Lane::Books };
+        let piece = |offset: usize, bytes: usize| Fragment {
+            journal,
+            seq: 1,
+            offset: u32::try_from(offset).unwrap(),
+            total: u32::MAX,
+            bytes: vec![7; bytes],
+        };
+        let mut assembly = Assembly::default();
+        let half = ENTRY_BYTES_MAX / 2;
+        assert_eq!(assembly.add(piece(0, half)), Ok(None));
+        assert_eq!(assembly.add(piece(half, ENTRY_BYTES_MAX - half)), Ok(None));
+        assert_eq!(assembly.add(piece(ENTRY_BYTES_MAX, 1)), Err(OutOfPlace));
+    }
+}

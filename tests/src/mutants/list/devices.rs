@@ -31,13 +31,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "call-a-torn-job-unsent",
         "devices/src/printer.rs",
         "half a receipt is followed by a whole one without a banner",
-        &["devices/printer"],
+        &["devices/stubborn", "devices/printer"],
     ),
     mutant(
         "believe-any-echo",
         "devices/src/printer.rs",
         "the echo of an older job passes for this one's",
-        &["devices/printer"],
+        &["devices/stubborn", "devices/printer"],
     ),
     mutant(
         "print-on-a-torn-receipt",

@@ -169,19 +169,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "let-strangers-in",
         "mesh/src/tls/verify.rs",
         "a key that nobody enrolled gets through the door",
-        &["mesh/loopback", "mesh/lib tls::", "mesh/lib endpoint::"],
+        &["mesh/loopback_enrol", "mesh/loopback"],
     ),
     mutant(
         "believe-whoever-answers",
         "mesh/src/tls/verify.rs",
         "a till talks to whoever sits at the hub's address",
-        &["mesh/loopback", "mesh/lib tls::", "mesh/lib endpoint::"],
+        &["mesh/loopback_enrol", "mesh/loopback"],
     ),
     mutant(
         "revoked-keeps-its-link",
         "mesh/src/tls/live.rs",
         "a stolen till stays linked until it hangs up by itself",
-        &["mesh/loopback", "mesh/lib tls::"],
+        &["mesh/lib tls::", "mesh/loopback"],
     ),
     mutant(
         "count-no-tries",
@@ -230,11 +230,5 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "mesh/src/identity.rs",
         "a directory that was put together of two nodes is opened",
         &["mesh/lib identity::"],
-    ),
-    mutant(
-        "wait-for-the-silent",
-        "mesh/src/link.rs",
-        "a dead hub is waited for",
-        &["mesh/loopback", "tests/process dark::"],
     ),
 ];
