@@ -46,7 +46,8 @@ impl Record {
     /// Which revocations count: those by hubs that outrank it, where it is a hub itself, and that are not out.
     fn judge(&mut self, rank: Option<Rank>, out: &BTreeSet<NodeId>) {
         let counts = |(by, issuer, _): &&(Rank, NodeId, Frontier)| {
-            !out.contains(issuer) && rank.is_none_or(|rank| *by > rank)
+            let outranks = rank.is_none_or(|rank| *by > rank) || crate::mutant!("succeeded-hub-deposes");
+            !out.contains(issuer) && outranks
         };
         self.cut = None;
         for (_, _, cut) in self.revocations.iter().filter(counts) {

@@ -140,6 +140,7 @@ impl<'a> Absorb<'a> {
                 }
                 Ok(())
             }
+            Some(Body::Fork(_)) if toko_crdt::mutant!("ignore-fork-proofs") => Ok(()),
             Some(Body::Fork(proof)) => self.close(*proof.one.journal()),
             Some(Body::Admitted(admission)) => match rows::parked(&self.draft, admission.effect)? {
                 Some(parked) => self.again(&parked).map(drop),
