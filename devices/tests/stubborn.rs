@@ -38,9 +38,9 @@ async fn a_printer_that_stops_reading_in_mid_job_leaves_doubt() {
         std::future::pending::<()>().await;
         drop(link);
     };
-    let mut printer = Printer::new(config);
+    let (mut printer, stop) = (Printer::new(config), CancellationToken::new());
     let outcome = tokio::select! {
-        outcome = printer.print(&page, &CancellationToken::new()) => outcome,
+        outcome = printer.print(&page, &stop) => outcome,
         () = deaf => unreachable!("it never ends by itself"),
     };
     let Outcome::InDoubt { why: Doubt::Stalled { sent, bytes } } = outcome else { panic!("{outcome:?}") };
@@ -61,10 +61,10 @@ async fn the_echo_of_an_older_job_is_no_confirmation_of_this_one() {
             link.write_all(&answer).await.expect("an open link");
         }
     };
-    let mut printer = Printer::new(config);
+    let (mut printer, stop) = (Printer::new(config), CancellationToken::new());
     let page = Page::new().line("CORNER SHOP").cut();
     let outcome = tokio::select! {
-        outcome = printer.print(&page, &CancellationToken::new()) => outcome,
+        outcome = printer.print(&page, &stop) => outcome,
         () = late => unreachable!("it never ends by itself"),
     };
     assert!(matches!(outcome, Outcome::InDoubt { why: Doubt::Unconfirmed { .. } }), "{outcome:?}");

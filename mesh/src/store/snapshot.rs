@@ -233,7 +233,7 @@ impl Incoming {
     /// Checks the whole, puts it in the place of the sealed views, and prepares the views that follow from it. Call
     /// [`super::Store::adopt`] then. Nobody may have the sealed views open.
     pub fn finish(self) -> Result<Checked, SnapshotError> {
-        if self.digests != self.seal.digests {
+        if self.digests != self.seal.digests && !toko_crdt::mutant!("take-any-snapshot") {
             return Err(SnapshotError::Wrong { why: "it does not add up to what the hub sealed" });
         }
         let missing = self.seal.frontier.lines().any(|(journal, head)| {

@@ -76,6 +76,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/power_cut", "mesh/lib store::"],
     ),
     mutant(
+        "prune-too-early",
+        "mesh/src/store/prune.rs",
+        "a sale goes from the disk before any seal covers it",
+        &["mesh/history prune::"],
+    ),
+    mutant(
+        "prune-what-headquarters-lacks",
+        "mesh/src/store/prune.rs",
+        "a sale goes from the store before headquarters has it",
+        &["mesh/history prune::"],
+    ),
+    mutant(
+        "take-any-snapshot",
+        "mesh/src/store/snapshot.rs",
+        "a blank till begins from books that nobody sealed",
+        &["mesh/history prune::"],
+    ),
+    mutant(
         "ignore-fork-proofs",
         "mesh/src/store/commit.rs",
         "a journal that a copied machine split goes on being split",
