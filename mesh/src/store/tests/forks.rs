@@ -9,8 +9,12 @@ fn whoever_finds_a_fork_keeps_both_branches_although_the_copy_is_never_seen_agai
     save(&mut one, "+shared");
     let mut other = open(&disk.copied(), 3);
     other.run = one.run;
-    ["+one", "+one"].map(|text| save(&mut one, text));
-    ["+other", "+other", "+other"].map(|text| save(&mut other, text));
+    for text in ["+one", "+one"] {
+        save(&mut one, text);
+    }
+    for text in ["+other", "+other", "+other"] {
+        save(&mut other, text);
+    }
     let journal = JournalId { node: key(3).node(), run: one.run.unwrap(), lane: Lane::Books };
     let all = |store: &Store| store.reader().entries(journal, 1, 1 << 20).unwrap();
 
