@@ -10,7 +10,7 @@
 //! * the play itself: [`demo`];
 //! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
-//! * how long a lost hub is missed: [`recovery`];
+//! * how long a lost hub is missed: [`recovery`]; what is kept over years: [`years`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * a whole shop in memory, broken on purpose: [`sim`];
 //! * bytes of others and what must hold behind every door: [`hostile`]; strangers on the network: [`attack`];
@@ -36,3 +36,4 @@ pub mod report;
 pub mod sheet;
 pub mod sim;
 pub mod tree;
+pub mod years;

@@ -1,0 +1,299 @@
+//! Years of a shop in minutes: a hub and a till as bare stores on this disk, without a network or a clock.
+//!
+//! Each simulated day the till sells and closes carts, both exchange what they have, the hub seals, both go over the seal and
+//! let go of what they need not keep. Each quarter one line says what is in memory and on disk, by what it is for: the log
+//! and its archive of books, which stay as large as the days that are kept; and views and sealed views, which grow with the
+//! rows that a shop looks at.
+//!
+//! Absent on purpose: links (`mesh/tests/loopback_history.rs` has them) and headquarters, which keeps everything.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use toko_crdt::body::Seal;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::member::{Claim, Statement};
+use toko_crdt::sign::SecretKey;
+use toko_crdt::{Body, CartId, EffectId, Hash, Lane, NodeId, Run, StoreId};
+use toko_mesh::disk::RealDisk;
+use toko_mesh::log::LogConfig;
+use toko_mesh::store::{
+    Append, Appended, ArchivedLog, Cut, Reply, Request, SealedViews, Store, StoreConfig, StoreSetup, Verdict,
+    Wait,
+};
+use toko_retail::currency::Currency;
+use toko_retail::custody::{Summary, close, take};
+use toko_retail::day::Day;
+use toko_retail::money::Money;
+use toko_retail::ops::{OpV1, What};
+use toko_retail::scope::ShopScope;
+use toko_retail::views::ShopFold;
+
+use crate::bench::goods::{CURRENCY, Goods, LINES};
+use crate::bench::trouble::Trouble;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+const QUARTER_DAYS: u64 = 91;
+/// Requests of one step.
+const AT_ONCE: usize = 256;
+/// Bytes that are handed over at once.
+const HANDED: usize = 1 << 20;
+
+/// Shows what a hub and a till keep over years.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "years", version)]
+struct Args {
+    /// Days to simulate.
+    #[arg(long, default_value_t = 3 * 365)]
+    days: u64,
+    /// Sales of eight lines on each day.
+    #[arg(long, default_value_t = 300)]
+    sales: u64,
+    /// Days that books are kept entry by entry.
+    #[arg(long, default_value_t = 400)]
+    books_days: u32,
+    /// Days that the log is kept as it was written.
+    #[arg(long, default_value_t = 7)]
+    floor_days: u32,
+    /// Where to work [default: a temporary directory]. Nothing is left there.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(problem) => {
+            let _ = problem.print();
+            return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
+        }
+    };
+    match years(&args, &mut std::io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            let _ = writeln!(std::io::stderr(), "years: {}", trouble.in_full());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
+    let dir = match &args.dir {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    };
+    let goods = Goods::make()?;
+    let mut hub = Desk::open(dir.path(), "hub", 2)?;
+    let mut till = Desk::open(dir.path(), "till", 3)?;
+    writeln!(
+        out,
+        "{} sales a day; books kept {} days, the log {} days; MiB on disk",
+        args.sales, args.books_days, args.floor_days
+    )?;
+    writeln!(
+        out,
+        "{:>5} {:>9} {:>8}  {:>8} {:>8} {:>8} {:>8}   {:>8} {:>8} {:>8} {:>8}",
+        "day",
+        "sales",
+        "RSS MiB",
+        "hub log",
+        "archive",
+        "views",
+        "sealed",
+        "till log",
+        "archive",
+        "views",
+        "sealed"
+    )?;
+    for day in 0..args.days {
+        let now = UnixMicros(1_700_000_000_000_000 + i64::try_from(day).unwrap_or(0) * DAY_MICROS);
+        till.trade(&goods, args.sales, day, now)?;
+        hand_over(&till, &mut hub, now)?;
+        let (entry, seal) = hub.seal(now)?;
+        hand_over(&hub, &mut till, now)?;
+        for desk in [&mut hub, &mut till] {
+            desk.let_go(entry, &seal, now, args)?;
+        }
+        if (day + 1) % QUARTER_DAYS == 0 || day + 1 == args.days {
+            let [a, b, c, d] = hub.sizes()?;
+            let [e, f, g, h] = till.sizes()?;
+            writeln!(
+                out,
+                "{:>5} {:>9} {:>8}  {a:>8} {b:>8} {c:>8} {d:>8}   {e:>8} {f:>8} {g:>8} {h:>8}",
+                day + 1,
+                (day + 1) * args.sales,
+                resident_mib()?,
+            )?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// A node's store and its directory.
+struct Desk {
+    dir: PathBuf,
+    node: NodeId,
+    store: Store,
+}
+
+impl Desk {
+    fn open(place: &Path, name: &str, seed: u8) -> Result<Self, Trouble> {
+        let failed = "opening a store";
+        let dir = place.join(name);
+        std::fs::create_dir_all(&dir)?;
+        let [root, hub, till] = [1, 2, 3].map(|seed| SecretKey::from_seed([seed; 32]));
+        let key = SecretKey::from_seed([seed; 32]);
+        let (id, node) = (StoreId::of(&root.public()), key.node());
+        let log = LogConfig { segment_bytes: 2 << 20, ..LogConfig::default() };
+        let setup = StoreSetup {
+            disk: Arc::new(RealDisk::open(&dir)?),
+            root: root.public(),
+            key,
+            mint_run: Box::new(move || Run(u64::from(seed))),
+            fold: Arc::new(ShopFold),
+            scope: Arc::new(ShopScope),
+            config: StoreConfig { log, ..StoreConfig::default() },
+        };
+        let mut store = Store::open(setup).map_err(Trouble::product(failed))?;
+        let claim = Claim::Terminal { term: 1, key: till.public(), number: 1, name: "Till 1".to_owned() };
+        let statements = vec![
+            Statement::sign(&id, &root, Claim::Hub { term: 1, key: hub.public() }),
+            Statement::sign(&id, &hub, claim),
+        ];
+        store.step(UnixMicros(0), vec![Request::Statements(statements)]);
+        Ok(Self { dir, node, store })
+    }
+
+    /// One day's sales, each from a cart that was opened and closed.
+    fn trade(&mut self, goods: &Goods, sales: u64, day: u64, now: UnixMicros) -> Result<(), Trouble> {
+        let failed = "a day's trade";
+        let currency = Currency::parse(CURRENCY).map_err(Trouble::product(failed))?;
+        let date = Day::parse(&format!("{}-{:02}-{:02}", 2011 + day / 336, day % 336 / 28 + 1, day % 28 + 1));
+        let date = date.map_err(Trouble::product(failed))?;
+        let lines = u32::try_from(LINES).unwrap_or(0);
+        let mut batch = Vec::new();
+        for nth in day * sales..(day + 1) * sales {
+            let mut op = goods.sale(nth)?;
+            if let What::Sale(sale) = &mut op.what {
+                sale.day = date.number();
+            }
+            let cart =
+                CartId(*Hash::of("years/cart", &[&nth.to_be_bytes()]).0.first_chunk().unwrap_or(&[0; 16]));
+            let summary = Summary { name: String::new(), lines, total: Money::minor(0, currency) };
+            let taken = take(cart, None, self.node, &summary).map_err(Trouble::product(failed))?;
+            let done = close(cart, Some(EffectId([7; 32])));
+            batch.push(request(Lane::Floor, &OpV1::new(What::Custody(taken))));
+            batch.push(request(Lane::Books, &op));
+            batch.push(request(Lane::Floor, &OpV1::new(What::CartClosed(done))));
+            if batch.len() >= AT_ONCE {
+                self.step(now, std::mem::take(&mut batch))?;
+            }
+        }
+        self.step(now, batch)
+    }
+
+    fn step(&mut self, now: UnixMicros, batch: Vec<Request>) -> Result<(), Trouble> {
+        for reply in self.store.step(now, batch) {
+            let why = match reply {
+                Reply::Appended(Ok(Appended { parked: None, .. })) | Reply::Ingested(Ok(_)) => continue,
+                other => format!("{other:?}"),
+            };
+            return Err(Trouble::product("a day's trade")(why));
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, now: UnixMicros) -> Result<(Hash, Seal), Trouble> {
+        let failed = "a seal";
+        let seal = self.store.reader().cut().map_err(Trouble::product(failed))?;
+        let append =
+            Append { lane: Lane::Books, body: Body::Seal(seal.clone()), saw: None, wait: Wait::Synced };
+        match self.store.step(now, vec![Request::Append(Box::new(append))]).pop() {
+            Some(Reply::Appended(Ok(written))) => Ok((written.hash, seal)),
+            other => Err(Trouble::product(failed)(format!("{other:?}"))),
+        }
+    }
+
+    /// Goes over the seal, and prunes what it covers and nobody need keep.
+    fn let_go(&mut self, entry: Hash, seal: &Seal, now: UnixMicros, args: &Args) -> Result<(), Trouble> {
+        let failed = "letting go of history";
+        let reader = self.store.reader();
+        let mut views = SealedViews::open(&reader).map_err(Trouble::product(failed))?;
+        let checked = views.check(entry, seal, false).map_err(Trouble::product(failed))?;
+        if checked.verdict != Verdict::Equal {
+            return Err(Trouble::product(failed)("the seal came out otherwise"));
+        }
+        drop(views);
+        let before = |days: u32| UnixMicros(now.0 - i64::from(days) * DAY_MICROS);
+        let cut = Cut {
+            sealed: seal.frontier.clone(),
+            headquarters: None,
+            log_before: before(args.floor_days),
+            books_before: before(args.books_days),
+        };
+        let mut archive = ArchivedLog::open(&reader).map_err(Trouble::product(failed))?;
+        loop {
+            let plan = archive.plan(&reader, &cut, 1).map_err(Trouble::product(failed))?;
+            if plan.is_empty() {
+                break;
+            }
+            self.store.prune(plan).map_err(Trouble::product(failed))?;
+        }
+        let plan = archive.plan_archive(&reader, &cut).map_err(Trouble::product(failed))?;
+        if let Some(below) = plan.below() {
+            self.store.prune_archive(plan).map_err(Trouble::product(failed))?;
+            archive.drop_below(below)?;
+        }
+        self.store.checkpoint().map_err(Trouble::product(failed))
+    }
+
+    /// MiB of the log, its archive, the views, and the views at the last seal.
+    fn sizes(&self) -> Result<[u64; 4], Trouble> {
+        let mut sizes = [0; 4];
+        for file in std::fs::read_dir(&self.dir)? {
+            let file = file?;
+            let name = file.file_name().to_string_lossy().into_owned();
+            let of = ["log-0", "log-5", "views", "sealed"].iter().position(|prefix| name.starts_with(prefix));
+            if let Some(size) = of.and_then(|of| sizes.get_mut(of)) {
+                *size += file.metadata()?.len();
+            }
+        }
+        Ok(sizes.map(|bytes| bytes >> 20))
+    }
+}
+
+fn request(lane: Lane, op: &OpV1) -> Request {
+    let body = Body::Op(op.encode());
+    Request::Append(Box::new(Append { lane, body, saw: None, wait: Wait::Synced }))
+}
+
+/// What a link would carry.
+fn hand_over(from: &Desk, to: &mut Desk, now: UnixMicros) -> Result<(), Trouble> {
+    let theirs = from.store.reader().frontier();
+    for lack in to.store.reader().frontier().lacks(&theirs) {
+        let mut next = lack.from;
+        while next <= lack.to {
+            let entries = from.store.reader().entries(lack.journal, next, HANDED);
+            let entries = entries.map_err(Trouble::product("reading entries"))?;
+            let Some(last) = entries.last() else {
+                return Err(Trouble::product("reading entries")("what is lacking is gone"));
+            };
+            next = last.seq() + 1;
+            to.step(now, vec![Request::Ingest(entries)])?;
+        }
+    }
+    Ok(())
+}
+
+fn resident_mib() -> Result<u64, Trouble> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.unwrap_or(0) >> 10)
+}
