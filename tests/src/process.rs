@@ -134,6 +134,21 @@ impl Daemon {
         }
     }
 
+    /// SIGSTOP: it hangs with its sockets open.
+    pub fn hang(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::STOP, "stopped")
+    }
+
+    /// SIGCONT: it goes on where it was.
+    pub fn go_on(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::CONT, "continued")
+    }
+
+    fn signal(&self, signal: Signal, verb: &'static str) -> Result<(), ProcessError> {
+        let told = self.child.as_ref().map_or(Ok(()), |child| kill_process(Pid::from_child(child), signal));
+        told.map_err(|e| self.refused(verb, e.into()))
+    }
+
     /// SIGKILL, as a power cut: nothing is flushed. Returns when it is gone.
     pub fn kill(mut self) -> Result<(), ProcessError> {
         self.end().map_err(|source| self.refused("killed", source))
@@ -142,10 +157,7 @@ impl Daemon {
     /// SIGTERM, then its exit status; SIGKILL and [`ProcessError::Stubborn`] once `deadline` has passed.
     pub fn stop(mut self, deadline: Duration) -> Result<ExitStatus, ProcessError> {
         self.still_runs()?;
-        if let Some(child) = &self.child {
-            let told = kill_process(Pid::from_child(child), Signal::TERM);
-            told.map_err(|e| self.refused("stopped", e.into()))?;
-        }
+        self.signal(Signal::TERM, "stopped")?;
         self.wait(deadline)
     }
 

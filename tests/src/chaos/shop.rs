@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::cashier::{API, Cashier, Counter};
@@ -223,23 +222,21 @@ impl Shop {
 
     /// SIGSTOP: it hangs, and its sockets stay.
     pub fn freeze(&mut self, name: &str) -> Result<(), Failure> {
-        self.signal(name, Signal::STOP)?;
+        self.process(name)?.hang()?;
         self.machine_mut(name).is_frozen = true;
         Ok(())
     }
 
     /// SIGCONT.
     pub fn thaw(&mut self, name: &str) -> Result<(), Failure> {
-        self.signal(name, Signal::CONT)?;
+        self.process(name)?.go_on()?;
         self.machine_mut(name).is_frozen = false;
         Ok(())
     }
 
-    fn signal(&self, name: &str, signal: Signal) -> Result<(), Failure> {
-        let pid = self.machine(name).daemon.as_ref().and_then(Daemon::pid);
-        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        let Some(pid) = pid else { return Err(Failure::wrong(format!("{name} does not run"))) };
-        kill_process(pid, signal).map_err(|e| Failure::system(format!("cannot signal {name}"), e.into()))
+    fn process(&self, name: &str) -> Result<&Daemon, Failure> {
+        let daemon = self.machine(name).daemon.as_ref();
+        daemon.ok_or_else(|| Failure::wrong(format!("{name} does not run")))
     }
 
     /// Memory and processor time of a box.

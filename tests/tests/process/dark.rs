@@ -46,6 +46,26 @@ mod run_alone {
         assert_eq!(shop.hub.ctl(&["stock", "71053"])["stock"][0]["qty"], "-3.000");
     }
 
+    /// F26.
+    #[test]
+    fn a_hub_that_hangs_with_its_sockets_open_is_dark_until_it_goes_on() {
+        let shop = Shop::open(2);
+        let [one, two] = &shop.tills[..] else { unreachable!("the shop was opened with two tills") };
+        shop.hub.hang();
+        for till in [one, two] {
+            till.until("the hub to be dark", |status| status["hub"]["linked"] == false);
+        }
+        let sale = one.sell("a");
+        let id = format!("/v1/sales/{}", sale["sale"].as_str().unwrap());
+        two.until_at(&id, "the sale of the other till", |there| there["number"] == sale["number"]);
+        two.sell("b");
+        shop.hub.go_on();
+        for till in [one, two] {
+            till.until("the hub", |status| status["hub"]["linked"] == true);
+        }
+        shop.agrees(2, 2 * LANTERN);
+    }
+
     /// F21.
     #[test]
     fn a_till_that_starts_while_the_hub_is_dead_sells_and_finds_the_others() {

@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod clocks;
 mod copies;
 mod crash;
 mod dark;

@@ -92,6 +92,16 @@ impl Hub {
         self.process.as_ref().and_then(Daemon::pid).expect("the hub runs")
     }
 
+    /// SIGSTOP: it hangs with its sockets open.
+    pub(crate) fn hang(&self) {
+        self.process.as_ref().expect("the hub runs").hang().unwrap();
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        self.process.as_ref().expect("the hub runs").go_on().unwrap();
+    }
+
     /// The process, for whoever ends it.
     pub(crate) fn take(&mut self) -> Daemon {
         self.process.take().expect("the hub runs")
