@@ -308,7 +308,7 @@ fn a_fork_proof_of_entries_that_the_author_never_signed_closes_nothing() {
         let draft = Draft { journal, seq: 3, prev: Hash([1; 32]), at, saw: None, body };
         draft.sign(&world.store, &key(TILL_TOO))
     };
-    let honest = write(&world, TILL, Lane::Books, 3, &sells(1, 1));
+    let honest = write(&world, TILL, Lane::Books, 3, &sells(1, 7));
     for (seq, other) in [(1, forge(2)), (2, honest)] {
         let proof = ForkProof::new(forge(1), other).unwrap();
         let entry = write(&world, HUB, Lane::Books, seq, &Body::Fork(Box::new(proof)));

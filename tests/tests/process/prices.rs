@@ -28,12 +28,12 @@ mod run_alone {
         let hq = listen.to_string();
         shop.hub.ctl(&["join-hq", &code, "--hq", &hq, "--recovery-code", text(&safe)]);
 
-        let before = shop.hub.ctl(&["catalogue"])["bundle"].clone();
+        let before = shop.hub.ctl(&["catalogue", "show"])["bundle"].clone();
         let items = dir.join("own.csv");
         std::fs::write(&items, "sku,name,price\n71053,WHITE METAL LANTERN,0.01\n").unwrap();
         let (status, said) = shop.hub.refuses(&["catalogue", "import", text(&items)]);
         assert!(status != 0 && said.contains("follows headquarters"), "{status}: {said}");
-        assert_eq!(shop.hub.ctl(&["catalogue"])["bundle"], before);
+        assert_eq!(shop.hub.ctl(&["catalogue", "show"])["bundle"], before);
         assert_eq!(shop.tills[0].sell("a")["total"], "3.39");
     }
 }
