@@ -7,8 +7,10 @@
 use crate::codec::{self, CodecError};
 use crate::hash::Hash;
 use crate::ids::{JournalId, Lane};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How many journals a frontier may name: runs that ended leave it at the next checkpoint.
 pub const LINES_MAX: usize = 16_384;
@@ -148,19 +150,52 @@ impl Frontier {
     /// Errors: too many lines, unknown lanes, lines out of order or twice, a head without a number.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let what = "frontier";
-        let lines: Vec<LineV1> = codec::decode(what, 1, bytes, LINES_MAX * 96)?;
-        let mut out = Self::default();
-        let mut last = None;
-        for line in lines {
-            let (journal, head) = line.read().ok_or(CodecError::Malformed { what })?;
-            if last >= Some(journal) || head.seq == 0 {
-                return Err(CodecError::Malformed { what });
-            }
-            last = Some(journal);
-            out.lines.insert(journal, head);
-        }
+        let Lines(out) = codec::decode(what, 1, bytes, LINES_MAX * 96)?;
         // Numbers have longer forms too; only the one that is written is read.
-        if out.encode() == bytes { Ok(out) } else { Err(CodecError::Malformed { what }) }
+        if out.encoded_len() == bytes.len() { Ok(out) } else { Err(CodecError::Malformed { what }) }
+    }
+
+    /// How long [`Frontier::encode`] is.
+    fn encoded_len(&self) -> usize {
+        let line = |(journal, head): (&JournalId, &Head)| {
+            32 + number_len(journal.run.0) + 1 + number_len(head.seq) + 32
+        };
+        1 + number_len(self.lines.len() as u64) + self.lines.iter().map(line).sum::<usize>()
+    }
+}
+
+/// How many bytes a number takes: seven bits in each.
+fn number_len(number: u64) -> usize {
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// Lines that go into their places as they are read: a frontier of a peer takes no more memory than it is worth.
+struct Lines(Frontier);
+
+impl<'de> Deserialize<'de> for Lines {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Frontier;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("lines in order, each journal once")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Frontier, A::Error> {
+                let mut out = Frontier::default();
+                while let Some(line) = lines.next_element::<LineV1>()? {
+                    let (journal, head) = line.read().ok_or_else(|| A::Error::custom("an unknown lane"))?;
+                    let last = out.lines.last_key_value().map(|(last, _)| *last);
+                    if last >= Some(journal) || head.seq == 0 {
+                        return Err(A::Error::custom("out of order, or a head without a number"));
+                    }
+                    out.lines.insert(journal, head);
+                }
+                Ok(out)
+            }
+        }
+        from.deserialize_seq(InOrder).map(Self)
     }
 }
 
@@ -234,6 +269,10 @@ mod tests {
             )
         };
         assert!(Frontier::decode(&lines(vec![line(1, 1, 1), line(2, 1, 1)])).is_ok());
+        for seq in [1, 127, 128, 16_383, 16_384, u64::MAX] {
+            let one = lines(vec![line(1, seq, 1)]);
+            assert_eq!(Frontier::decode(&one).map(|read| read.encode()), Ok(one), "{seq}");
+        }
         assert!(Frontier::decode(&lines(vec![line(2, 1, 1), line(1, 1, 1)])).is_err());
         assert!(Frontier::decode(&lines(vec![line(1, 1, 1), line(1, 2, 1)])).is_err());
         assert!(Frontier::decode(&lines(vec![line(1, 0, 1)])).is_err());

@@ -168,6 +168,7 @@ impl Store {
     pub fn move_rows(&mut self, rows: Rows) -> Result<(), SaveError> {
         self.usable()?;
         self.views.publish(rows);
+        self.reader.note_change();
         Ok(())
     }
 

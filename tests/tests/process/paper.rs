@@ -27,7 +27,7 @@ mod run_alone {
         let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
         let (address, counts) = (printer.address().to_string(), printer.counts());
         let settings =
-            [("TOKO_HUBD_PRINTER_ADDRESS", address.as_str()), ("TOKO_HUBD_PRINTER_CONFIRM", "2m")];
+            [("TOKO_HUBD_PRINTER_ADDRESS", address.as_str()), ("TOKO_HUBD_PRINTER_CONFIRM", "2min")];
         shop.hub.kill();
         shop.hub.start_with(&settings);
 
