@@ -3,7 +3,10 @@
 //!
 //! It knows one more variant of an op (goods that moved, with a delivery note), one more version byte of ops (a closed day,
 //! with the build that closed it), and one more field behind the facts of a cart's line. It writes them wherever this build
-//! writes the older form, and reads both. Only the feature `next` compiles it; no release has it, and a test sees to that.
+//! writes the older form, and reads both. Only the feature `next` compiles it, and not in a release.
+
+#[cfg(not(debug_assertions))]
+compile_error!("the feature `next` rehearses a version that does not exist; no release is built with it");
 
 use serde::{Deserialize, Serialize};
 use toko_crdt::codec::{self, CodecError};

@@ -8,6 +8,8 @@ use toko_tests::tree::{Package, Page, ROOMS, packages, page, pages, root, source
 
 #[path = "tidy/mutants.rs"]
 mod mutants;
+#[path = "tidy/next.rs"]
+mod next;
 
 /// Which of our packages a room may use. Arrows go down only.
 const ARROWS: [(&str, &[&str]); 9] = [

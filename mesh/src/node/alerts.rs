@@ -5,7 +5,7 @@
 //! when a person has settled it; a new finding about the same node is a new alert.
 
 use crate::identity::Role;
-use crate::node::late;
+use crate::node::late::{self, Late};
 use crate::node::seals;
 use crate::node::shared::Shared;
 use crate::store::SaveError;
@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 use toko_crdt::book::rows;
+use toko_crdt::frontier::Frontier;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
 use toko_crdt::{Hash, KvError, KvRead, NodeId};
@@ -162,7 +163,10 @@ impl Alert {
 
     /// Whether a person may settle it: it happened, and does not end by itself.
     fn may_settle(&self) -> bool {
-        matches!(self.code, AlertCode::CloneSeen | AlertCode::RestoreSeen | AlertCode::Fork)
+        matches!(
+            self.code,
+            AlertCode::CloneSeen | AlertCode::RestoreSeen | AlertCode::Fork | AlertCode::AfterRevocation
+        )
     }
 }
 
@@ -196,15 +200,7 @@ pub(super) fn alerts(
         let found = copies(shared, kv, &node, &frontier)?;
         out.extend(of_copies(node, &found, clones.contains(&node)));
     }
-    let mut late = BTreeMap::<NodeId, u64>::new();
-    for stretch in late::late(&members, &frontier) {
-        *late.entry(stretch.journal.node).or_default() += stretch.to - stretch.from + 1;
-    }
-    for (node, count) in late {
-        let what =
-            format!("{count} entries of it came to light that the hub had not seen when it revoked it");
-        out.push(Alert::new(AlertCode::AfterRevocation, Some(node), what));
-    }
+    out.extend(after_revocation(&members, &frontier));
     for closed in rows::closed_all(kv)? {
         let what = format!("journal {:?} has two continuations after entry {}", closed.journal, closed.at);
         let evidence = format!("{:?} {}", closed.journal, closed.at);
@@ -219,6 +215,22 @@ pub(super) fn alerts(
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));
     shared.notes().settle_known(&mut out);
     Ok(out)
+}
+
+/// What came to light of revoked nodes, one alert for each; what comes later is another thing to settle.
+fn after_revocation(members: &Members, frontier: &Frontier) -> Vec<Alert> {
+    let mut found = BTreeMap::<NodeId, (u64, String)>::new();
+    for Late { journal, from, to } in late::late(members, frontier) {
+        let (count, evidence) = found.entry(journal.node).or_default();
+        *count += to - from + 1;
+        evidence.push_str(&format!("{journal:?} {from}-{to} "));
+    }
+    let alert = |(node, (count, evidence)): (NodeId, (u64, String))| {
+        let what =
+            format!("{count} entries of it came to light that the hub had not seen when it revoked it");
+        Alert::of(AlertCode::AfterRevocation, Some(node), what, evidence.as_bytes())
+    };
+    found.into_iter().map(alert).collect()
 }
 
 /// What is wrong with this machine and its place among hubs.

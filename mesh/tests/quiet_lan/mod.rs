@@ -1,10 +1,12 @@
 //! A shop on a network and on disks in memory, by a clock that stands still while anybody has something to do.
-#![cfg(test)]
+
+mod revoked;
+mod versions;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -27,15 +29,22 @@ use toko_mesh::store::{Appended, Wait};
 const SOON: Duration = Duration::from_secs(120);
 const PORT: u16 = 7_443;
 
-/// Keeps each op under its effect.
-struct Shelf;
+/// Keeps each op under its effect. What begins with `v` and a digit only a fold of that version or a later one reads.
+struct Shelf {
+    version: u8,
+}
 
 impl Fold for Shelf {
     fn version(&self) -> u32 {
-        1
+        self.version.into()
     }
 
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
+        if let [b'v', digit @ b'0'..=b'9', ..] = effect.op
+            && digit - b'0' > self.version
+        {
+            return Err(FoldError::Newer { version: digit - b'0' });
+        }
         Ok(kv.put(&[&[0x10], effect.id.0.as_slice()].concat(), effect.op)?)
     }
 }
@@ -46,8 +55,8 @@ impl Scope for Shelf {
     }
 }
 
-fn meaning() -> Meaning {
-    Meaning { fold: Arc::new(Shelf), scope: Arc::new(Shelf) }
+fn meaning(version: u8) -> Meaning {
+    Meaning { fold: Arc::new(Shelf { version }), scope: Arc::new(Shelf { version }) }
 }
 
 /// One box.
@@ -57,16 +66,21 @@ struct Host {
     ip: IpAddr,
     seed: u64,
     drawn: Arc<AtomicU64>,
+    starts: Arc<AtomicU16>,
     dir: Arc<Mutex<Option<NewDir>>>,
-    disks: [SimDisk; 3],
+    disks: Arc<Mutex<[SimDisk; 3]>>,
+}
+
+fn empty() -> [SimDisk; 3] {
+    [SimDisk::new(), SimDisk::new(), SimDisk::new()]
 }
 
 impl Host {
     fn new(net: &SimNet, seed: u64, nth: u8) -> Self {
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10 + nth));
-        let (drawn, dir) = (Arc::default(), Arc::default());
-        let disks = [SimDisk::new(), SimDisk::new(), SimDisk::new()];
-        Self { net: net.clone(), ip, seed, drawn, dir, disks }
+        let (drawn, starts, dir) = (Arc::default(), Arc::default(), Arc::default());
+        let disks = Arc::new(Mutex::new(empty()));
+        Self { net: net.clone(), ip, seed, drawn, starts, dir, disks }
     }
 
     fn listen(&self) -> SocketAddr {
@@ -77,16 +91,18 @@ impl Host {
         Spot { machine: Machine::of(self.clone()), dir: "/node".into() }
     }
 
-    async fn start(&self, role: Role, hub: Option<SocketAddr>) -> Node {
-        let Meaning { fold, scope } = meaning();
-        let mut config = NodeConfig::new("/node".into(), role, self.listen());
+    async fn start(&self, role: Role, hub: Option<SocketAddr>, version: u8) -> Node {
+        let Meaning { fold, scope } = meaning(version);
+        // A socket goes a moment after its node: who comes back meanwhile takes another port.
+        let port = PORT + self.starts.fetch_add(1, Ordering::Relaxed);
+        let mut config = NodeConfig::new("/node".into(), role, SocketAddr::new(self.ip, port));
         config.machine = Machine::of(self.clone());
         config.hub.extend(hub);
         Node::open(config, fold, scope).await.unwrap()
     }
 
     fn lent(&self, path: &Path, new: NewDir) -> DataDir {
-        let [own, journal, blobs] = self.disks.clone();
+        let [own, journal, blobs] = self.disks.lock().unwrap().clone();
         let disks = Disks { own: Arc::new(own), journal: Arc::new(journal), blobs: Arc::new(blobs) };
         DataDir::lent(path, new, disks)
     }
@@ -118,7 +134,9 @@ impl World for Host {
     }
 
     fn clear_dir(&self, _: &Path) -> io::Result<()> {
-        unreachable!("nothing fails to be set up here")
+        *self.dir.lock().unwrap() = None;
+        *self.disks.lock().unwrap() = empty();
+        Ok(())
     }
 
     fn bind(&self, listen: SocketAddr, key: Option<&SecretKey>) -> Result<Endpoint, BindError> {
@@ -133,25 +151,20 @@ impl World for Host {
 }
 
 /// A hub and tills, all linked.
-pub(crate) struct Lan {
+struct Lan {
     net: SimNet,
-    pub(crate) hub: Node,
-    pub(crate) tills: Vec<Node>,
+    seed: u64,
+    hub_host: Host,
+    hub: Node,
+    hosts: Vec<Host>,
+    tills: Vec<Node>,
 }
 
 impl Lan {
-    pub(crate) async fn open(seed: u64, tills: u8) -> Self {
-        let net = SimNet::new(seed);
-        tokio::spawn(net.clone().deliver());
-        let host = Host::new(&net, seed, 0);
-        found_store(host.spot(), &meaning()).unwrap();
-        let hub = host.start(Role::Hub, None).await;
-        let mut lan = Self { net, hub, tills: Vec::new() };
-        for nth in 1..=tills {
-            let till = Host::new(&lan.net, seed, nth);
-            let code = lan.hub.open_code(&format!("Till {nth}")).unwrap();
-            enrol_terminal(till.spot(), &code, &[host.listen()], None, &meaning()).await.unwrap();
-            lan.tills.push(till.start(Role::Terminal, Some(host.listen())).await);
+    async fn open(seed: u64, tills: u8) -> Self {
+        let mut lan = Self::found(seed, 1).await;
+        for _ in 0..tills {
+            lan.enrol(1).await;
         }
         for node in lan.nodes() {
             until_links(node, "links with everybody", |links| links.len() == usize::from(tills)).await;
@@ -159,30 +172,59 @@ impl Lan {
         lan
     }
 
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+    /// A hub whose fold is of this version.
+    async fn found(seed: u64, version: u8) -> Self {
+        let net = SimNet::new(seed);
+        tokio::spawn(net.clone().deliver());
+        let hub_host = Host::new(&net, seed, 0);
+        found_store(hub_host.spot(), &meaning(version)).unwrap();
+        let hub = hub_host.start(Role::Hub, None, version).await;
+        Self { net, seed, hub_host, hub, hosts: Vec::new(), tills: Vec::new() }
+    }
+
+    /// One more till, whose fold is of this version.
+    async fn enrol(&mut self, version: u8) {
+        let nth = u8::try_from(self.tills.len() + 1).unwrap();
+        let (host, hub) = (Host::new(&self.net, self.seed, nth), self.hub_host.listen());
+        let code = self.hub.open_code(&format!("Till {nth}")).unwrap();
+        enrol_terminal(host.spot(), &code, &[hub], None, &meaning(version)).await.unwrap();
+        self.tills.push(host.start(Role::Terminal, Some(hub), version).await);
+        self.hosts.push(host);
+    }
+
+    /// Stops a till and starts it with a fold of this version.
+    async fn upgrade(&mut self, till: usize, version: u8) {
+        let node = self.tills.remove(till);
+        node.shutdown().await.unwrap();
+        drop(node);
+        let started = self.hosts[till].start(Role::Terminal, Some(self.hub_host.listen()), version).await;
+        self.tills.insert(till, started);
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.tills.iter().chain([&self.hub])
     }
 
     /// Cuts or mends the way between two, both ways.
-    pub(crate) fn cut(&self, one: &Node, other: &Node, cut: bool) {
+    fn cut(&self, one: &Node, other: &Node, cut: bool) {
         let [one, other] = [one, other].map(|node| node.listen_addr().ip());
         self.net.set_cut(one, other, cut);
         self.net.set_cut(other, one, cut);
     }
 
-    pub(crate) async fn close(self) {
+    async fn close(self) {
         for node in self.nodes() {
             node.shutdown().await.unwrap();
         }
     }
 }
 
-pub(crate) async fn sell(node: &Node, what: &str) -> Appended {
+async fn sell(node: &Node, what: &str) -> Appended {
     node.append(Lane::Books, Body::Op(what.as_bytes().to_vec()), None, Wait::Synced).await.unwrap()
 }
 
 /// How many sales count at a node.
-pub(crate) fn sold(node: &Node) -> usize {
+fn sold(node: &Node) -> usize {
     let mut sold = 0;
     let count = |kv: &dyn toko_crdt::KvRead| {
         kv.scan(&[0x10], &mut |_, _| {
@@ -195,7 +237,7 @@ pub(crate) fn sold(node: &Node) -> usize {
 }
 
 /// Waits until something holds, looking again whenever the node's store or links change.
-pub(crate) async fn until(node: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
+async fn until(node: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
     let (mut changed, mut links) = (node.changed(), node.links_changed());
     let wait = async {
         while !holds(node) {
@@ -209,7 +251,7 @@ pub(crate) async fn until(node: &Node, what: &str, holds: impl Fn(&Node) -> bool
 }
 
 /// Waits until the peers that a node has settled links with are as wanted.
-pub(crate) async fn until_links(node: &Node, what: &str, holds: impl Fn(&[toko_crdt::NodeId]) -> bool) {
+async fn until_links(node: &Node, what: &str, holds: impl Fn(&[toko_crdt::NodeId]) -> bool) {
     let mut changed = node.links_changed();
     let wait = async {
         loop {

@@ -174,6 +174,31 @@ fn a_peer_of_another_store_or_of_no_common_version_is_turned_away() {
     assert_eq!(desk.refuses(Frame::Hello(newer)), Violation::Version { min: 2, max: 3 });
 }
 
+/// F41: the whole matrix of what a peer may speak, against the one version of this build. Both sides decide alike, so that a
+/// pair either talks or parts at the greeting.
+#[test]
+fn versions_are_agreed_on_at_the_greeting_and_every_pair_that_has_one_in_common_talks() {
+    for min in 0..=4 {
+        for max in min..=4 {
+            let mut desk = Desk::new(config(&Claims::default()));
+            let opened = desk.open(Frontier::default());
+            let greeted = |out: &Output| match out {
+                Output::Send(Frame::Hello(hello)) => Some((hello.version_min, hello.version_max)),
+                _ => None,
+            };
+            let (ours_min, ours_max) = opened.iter().find_map(greeted).unwrap();
+            let theirs = Frame::Hello(Hello { version_min: min, version_max: max, ..hello() });
+            if min <= ours_max && max >= ours_min {
+                desk.frame(theirs);
+                desk.frame(Frame::Root { root: Hash([3; 32]), members: Hash::default() });
+                assert!(desk.session.is_settled(), "{min} to {max}");
+            } else {
+                assert_eq!(desk.refuses(theirs), Violation::Version { min, max });
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_is_taken_before_the_greeting_and_no_second_one() {
     let id = journal(1, Lane::Books);

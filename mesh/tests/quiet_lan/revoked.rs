@@ -2,11 +2,7 @@
 //!
 //! What is timed here is simulated time, so that a verdict is about the order of events and not about the machine.
 
-#![cfg(test)]
-
-mod quiet_lan;
-
-use quiet_lan::{Lan, sell, sold, until, until_links};
+use super::{Lan, sell, sold, until, until_links};
 use std::time::Duration;
 use tokio::time::Instant;
 use toko_crdt::{Lane, NodeId};
