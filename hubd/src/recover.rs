@@ -318,8 +318,7 @@ fn outcome(node: &Node, state: &CatchUp, as_json: bool) -> String {
     }
     let mut missing = String::new();
     if !dark.is_empty() {
-        missing =
-            format!("Not there: {}. What only they hold comes when they are back.\n", dark.join(", "));
+        missing = format!("Not there: {}. What only they hold comes when they are back.\n", dark.join(", "));
     }
     if state.lacking > 0 {
         missing.push_str(&format!("{} entries did not come yet; the hub goes on asking.\n", state.lacking));

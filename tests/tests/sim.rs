@@ -1,5 +1,7 @@
 //! The simulated shop, a few dozen seeds of it: `cargo run --release --bin sim` plays as many as one likes.
 
+#![cfg(test)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
