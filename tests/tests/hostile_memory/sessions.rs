@@ -164,10 +164,9 @@ fn floods() -> Vec<(&'static str, Vec<Frame>, Option<Outcome>)> {
 #[test]
 fn a_member_that_floods_makes_a_conversation_hold_four_times_what_it_sent_at_most() {
     let mut count = Count::begin();
-    let floods: Vec<(&str, Vec<Vec<u8>>, Option<Outcome>)> = floods()
-        .into_iter()
-        .map(|(what, frames, outcome)| (what, frames.iter().map(Frame::encode).collect(), outcome))
-        .collect();
+    let encoded = |frames: Vec<Frame>| frames.iter().map(Frame::encode).collect::<Vec<_>>();
+    let floods: Vec<_> =
+        floods().into_iter().map(|(what, frames, outcome)| (what, encoded(frames), outcome)).collect();
     for (what, frames, outcome) in &floods {
         let mut session = settled();
         count.again();

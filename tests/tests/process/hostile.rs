@@ -189,7 +189,7 @@ impl Spy {
             let claim = |n| Claim::Terminal { term: 1, key: self.key.public(), number: n, name: "x".into() };
             let sign = |n| {
                 let mut bytes = Statement::sign(&self.store, &self.key, claim(n)).encode();
-                if at % 2 == 0 {
+                if at.is_multiple_of(2) {
                     // Half of them nobody signed.
                     *bytes.last_mut().unwrap() ^= 1;
                 }
