@@ -120,6 +120,8 @@ async fn an_entry_that_kills_the_process_is_parked_after_a_few_starts_and_the_re
 struct Till {
     process: Child,
     said: Receiver<String>,
+    /// What it said last: it says nothing while nothing changes.
+    last: String,
 }
 
 impl Till {
@@ -140,21 +142,20 @@ impl Till {
                 .filter(|line| line.starts_with("till: "))
                 .all(|line| say.send(line).is_ok())
         });
-        Self { process, said }
+        Self { process, said, last: String::new() }
     }
 
     /// Whether it says so before it ends.
     fn hears(&mut self, wanted: impl Fn(&str) -> bool) -> bool {
         let deadline = std::time::Instant::now() + SOON;
-        let mut last = String::new();
-        loop {
+        while !wanted(&self.last) {
             match self.said.recv_timeout(deadline.saturating_duration_since(std::time::Instant::now())) {
-                Ok(said) if wanted(&said) => return true,
-                Ok(said) => last = said,
+                Ok(said) => self.last = said,
                 Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) => panic!("the till said last: {last}"),
+                Err(RecvTimeoutError::Timeout) => panic!("the till said last: {}", self.last),
             }
         }
+        true
     }
 
     fn until(&mut self, wanted: &str) {
