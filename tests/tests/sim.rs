@@ -66,16 +66,3 @@ fn sessions_and_stores_alone_survive_the_same_days() {
     }
     assert_eq!(good(&day(200), &goods).trace, good(&day(200), &goods).trace);
 }
-
-#[test]
-fn f02_a_disk_that_lies_is_noticed_by_the_oracle() {
-    let goods = goods().unwrap();
-    let day = |seed| Setting {
-        bare: true,
-        gap: Duration::from_secs(2),
-        ..setting(seed, 2, &[Kind::Lie, Kind::Power])
-    };
-    let lost = |seed| play(&day(seed), &goods).unwrap().violations;
-    let caught = (1..40).any(|seed| lost(seed).iter().any(|words| words.starts_with("I1")));
-    assert!(caught, "what was acknowledged without a sync is missed after a power cut");
-}

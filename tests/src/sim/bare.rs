@@ -196,11 +196,6 @@ impl Bare {
                 self.links.nodes[host].disk().set_faults(faults);
                 return self.goes_on(fault);
             }
-            Kind::Lie => {
-                let lying = Faults { lying_syncs: true, ..Faults::default() };
-                self.links.nodes[host].disk().set_faults(lying);
-                return self.goes_on(fault);
-            }
             Kind::Loss | Kind::Delay | Kind::Reorder | Kind::Partition | Kind::OneWay | Kind::Partial => {
                 return self.goes_on(fault);
             }
@@ -223,7 +218,7 @@ impl Bare {
 
     fn end(&mut self, fault: &Fault) {
         self.going_on.retain(|other| other.number != fault.number);
-        if matches!(fault.kind, Kind::Full | Kind::Eio | Kind::Lie) {
+        if matches!(fault.kind, Kind::Full | Kind::Eio) {
             self.links.nodes[fault.host].disk().set_faults(Faults::default());
             self.restart_broken(fault.host);
         }

@@ -45,12 +45,10 @@ pub enum Kind {
     Jump,
     /// A clock wakes up in 1970 (F10).
     Epoch,
-    /// A disk says that it has synced and has not (F02): no node can keep its word then. The oracle's own test.
-    Lie,
 }
 
 impl Kind {
-    /// All of them that a shop must come through; not [`Kind::Lie`].
+    /// All of them.
     pub const ALL: [Self; 17] = [
         Self::Loss,
         Self::Delay,
@@ -92,14 +90,13 @@ impl Kind {
             Self::Drift => "drift",
             Self::Jump => "jump",
             Self::Epoch => "epoch",
-            Self::Lie => "lie",
         }
     }
 
     /// The kind with this word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain([Self::Lie]).find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 

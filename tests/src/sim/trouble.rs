@@ -132,7 +132,6 @@ impl Trouble {
                 host.set_faults(Faults { fail_sync: Some(fault.much % 20), ..Faults::default() });
             }
             Kind::Eio => host.set_faults(Faults { fail_write: Some(fault.much % 40), ..Faults::default() }),
-            Kind::Lie => host.set_faults(Faults { lying_syncs: true, ..Faults::default() }),
             Kind::Stall => host.set_sync(Duration::from_millis(100 + fault.much % 8_000)),
             Kind::Drift => host.drift(i64::try_from(fault.much % 20_000).unwrap_or(0) - 10_000),
             Kind::Jump => {
@@ -152,7 +151,7 @@ impl Trouble {
     fn end(&self, fault: &Fault) {
         let host = &self.shop.stations[fault.host].host;
         match fault.kind {
-            Kind::Full | Kind::Eio | Kind::Lie => host.set_faults(Faults::default()),
+            Kind::Full | Kind::Eio => host.set_faults(Faults::default()),
             Kind::Stall => host.set_sync(SYNC),
             Kind::Drift | Kind::Jump | Kind::Epoch => host.set_right(),
             Kind::Move => self.shop.net.move_host(host.ip(), host.ip()),
