@@ -6,7 +6,7 @@
 //!
 //! Invariants: the product has no switch for any of this; every case runs alone or after any other; whatever ends the run
 //! ends its processes, namespaces and mounts, and `tests/chaos.sh` sweeps up after a run that was killed. Traffic stays in
-//! the namespaces. A verdict hangs on time only where `FAULTS.md` names a bound, and then only when it is far exceeded.
+//! the namespaces. A verdict hangs on time only where a bound is named, and then only when it is far exceeded.
 
 pub mod books;
 pub mod cases;

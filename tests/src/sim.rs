@@ -4,7 +4,7 @@
 //! code (QUIC, log, redb, the till); the network, the disks and the clocks are in memory ([`toko_mesh::sim_net`],
 //! [`toko_mesh::sim_disk`], [`host`]), and time passes only when nobody has anything left to do.
 //!
-//! In reading order: [`goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
+//! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`ledger`] what must have come of it and [`judge`] whether it
 //! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only.
 //!

@@ -2,7 +2,7 @@
 //!
 //! A case is called while a cashier sells at every till, and returns with everything healed. What holds of every case
 //! (nothing lost, nothing doubled, nobody turned away, all agree) is checked by [`super::stage`]; a case checks what
-//! `FAULTS.md` says of its own fault.
+//! is right for its own fault.
 
 pub mod addresses;
 pub mod cable;
@@ -87,7 +87,7 @@ pub struct Seen {
     pub numbers_twice: bool,
 }
 
-/// How far a bound of `FAULTS.md` may be exceeded on a machine that does other work as well. The table shows the measure.
+/// How far a bound may be exceeded on a machine that does other work as well. The table shows the measure.
 const FAR: u32 = 20;
 
 impl Seen {
@@ -96,7 +96,7 @@ impl Seen {
         self.notes.push(what.into());
     }
 
-    /// Something that took its time, beside the bound that `FAULTS.md` names.
+    /// Something that took its time, beside the bound that is named for it.
     ///
     /// Errors: the bound was exceeded by far.
     pub fn within(&mut self, what: &str, took: Duration, bound: Duration) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The oracle's own ledger: what cashiers did and were answered, and what that must come to.
 //!
-//! Invariants: nothing of the product's folds is used here; values come from the text of the sheet ([`super::goods`]), sums
+//! Invariants: nothing of the product's folds is used here; values come from the text of the sheet ([`mod@super::goods`]), sums
 //! from integers of our own. What was asked for and not yet answered is *pending*: it may have happened or not.
 //!
 //! Absent on purpose: any knowledge of nodes. Whoever compares ([`super::judge`]) has that.
