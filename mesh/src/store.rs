@@ -316,7 +316,7 @@ impl Store {
     /// Whether enough rows have gathered that moving them into the database is worth it.
     ///
     /// A checkpoint writes a page for nearly each row that it touches, so rare and large ones cost the disk far less than
-    /// frequent and small ones; what a start has to fold again grows with it, and stays below a tenth of a second.
+    /// frequent and small ones; what a start has to fold again grows with it.
     pub fn wants_checkpoint(&self) -> bool {
         self.views.waiting_bytes() > self.config.waiting_bytes_soft
     }
