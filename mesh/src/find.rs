@@ -193,24 +193,19 @@ impl Ladder {
         self.nodes.iter().flat_map(each).collect()
     }
 
-    /// Addresses that worked, or that were told: what peers may be told in turn.
+    /// What peers may be told in turn, best first. One that fails today may be a machine that is switched off, and whoever
+    /// hears of it may be the only one who could reach it tomorrow.
     #[must_use]
     pub fn known(&self, node: &NodeId) -> Vec<SocketAddr> {
-        let Some(known) = self.nodes.get(node) else { return Vec::new() };
-        let good = known.addresses.iter().filter(|(_, address)| address.worked != Some(false));
-        good.map(|(addr, _)| *addr).collect()
+        self.nodes.get(node).map(Known::best_first).unwrap_or_default()
     }
 
-    /// The kept form: the addresses of each node that worked last, then those that did not fail. One that fails today may be
-    /// a machine that is switched off, so it is kept as well, as long as there is room.
+    /// The kept form: of each node the best addresses, as long as there is room.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let each = |(node, known): (&NodeId, &Known)| {
-            let mut list: Vec<_> = known.addresses.iter().collect();
-            list.sort_by_key(|(addr, address)| {
-                (std::cmp::Reverse(address.worked_at), address.worked == Some(false), **addr)
-            });
-            let addresses = list.into_iter().take(ADDRESSES_MAX / 2).map(|(addr, _)| addr.to_string());
+            let addresses = known.best_first().into_iter().take(ADDRESSES_MAX / 2);
+            let addresses = addresses.map(|addr| addr.to_string());
             (node.0, addresses.collect::<Vec<_>>())
         };
         let nodes: Vec<NodeV1> = self.nodes.iter().map(each).filter(|(_, list)| !list.is_empty()).collect();
@@ -233,6 +228,15 @@ impl Ladder {
 type NodeV1 = ([u8; 32], Vec<String>);
 
 impl Known {
+    /// Those that worked last, then those that did not fail, then the others.
+    fn best_first(&self) -> Vec<SocketAddr> {
+        let mut list: Vec<_> = self.addresses.iter().collect();
+        list.sort_by_key(|(addr, address)| {
+            (std::cmp::Reverse(address.worked_at), address.worked == Some(false), **addr)
+        });
+        list.into_iter().map(|(addr, _)| *addr).collect()
+    }
+
     /// Drops the least useful address, if it is less useful than one of `rung`.
     fn make_room(&mut self, rung: Rung) -> bool {
         let useless =
@@ -320,10 +324,11 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_fails_today_is_still_known_tomorrow() {
+    fn an_address_that_fails_today_is_still_known_tomorrow_and_told_to_others() {
         let mut ladder = Ladder::default();
-        ladder.worked(NODE, addr(1), Rung::Configured);
+        ladder.hint(NODE, addr(1), Rung::Told);
         ladder.failed(NODE, addr(1), "nothing answers");
+        assert_eq!(ladder.known(&NODE), [addr(1)]);
         let mut again = Ladder::default();
         again.load(&ladder.encode()).unwrap();
         assert_eq!(ports(&again), [1]);

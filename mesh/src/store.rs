@@ -100,7 +100,7 @@ impl Default for StoreConfig {
             log: LogConfig::default(),
             views_cache_bytes: 16 << 20,
             waiting_bytes_soft: 4 << 20,
-            waiting_bytes_hurry: 12 << 20,
+            waiting_bytes_hurry: 16 << 20,
             waiting_bytes_max: 24 << 20,
         }
     }

@@ -207,6 +207,8 @@ pub fn meaning() -> Meaning {
 
 /// A till has little memory, and reads few old rows: its own carts, today's sales, one item at a time.
 const VIEWS_CACHE_BYTES: usize = 6 << 20;
+/// Nor does it sell so fast that what it sold must gather for long before it moves into the database.
+const WAITING_BYTES: usize = 4 << 20;
 
 fn node_config(data: &Path, config: &Config) -> NodeConfig {
     NodeConfig {
@@ -214,7 +216,12 @@ fn node_config(data: &Path, config: &Config) -> NodeConfig {
         hub: config.hub.clone(),
         peers: config.peers.clone(),
         mdns: config.mdns,
-        store: StoreConfig { views_cache_bytes: VIEWS_CACHE_BYTES, ..StoreConfig::default() },
+        store: StoreConfig {
+            views_cache_bytes: VIEWS_CACHE_BYTES,
+            waiting_bytes_hurry: WAITING_BYTES,
+            waiting_bytes_max: 2 * WAITING_BYTES,
+            ..StoreConfig::default()
+        },
         history: config.history,
         ..NodeConfig::new(data.to_owned(), Role::Terminal, config.listen)
     }
