@@ -133,6 +133,12 @@ pub enum CatalogueError {
         /// How many there may be.
         max: usize,
     },
+    /// An item behind one that it should stand before: a blob has them by sku.
+    #[error("the item {sku} stands behind one that comes after it")]
+    Order {
+        /// The item.
+        sku: String,
+    },
     /// Decimals other than 0 to 3.
     #[error("the item {sku} is sold by {decimals} decimals, 0 to 3 are possible")]
     Decimals {

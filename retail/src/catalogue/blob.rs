@@ -1,22 +1,30 @@
 //! A catalogue as a content-addressed blob: version byte, then postcard of [`CatalogueV1`].
+//!
+//! Invariants: it is read item by item into its final form, so that what a publisher claims takes no room, and what it wrote
+//! stands in memory once; items stand by sku, each once, as they are written.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use toko_crdt::codec::{self, CodecError};
 
-use super::{Catalogue, CatalogueError, CodeKind};
+use super::builder::Builder;
+use super::{CODES_PER_ITEM_MAX, Catalogue, CatalogueError, CodeKind, ITEMS_MAX, TAXES_MAX};
 use crate::code::{Code, CodeError};
 use crate::currency::{Currency, CurrencyError};
 use crate::item::Item;
 use crate::money::{MoneyError, Price};
-use crate::ops::CurrencyV1;
-use crate::tax::{TaxError, TaxGroup, TaxRate};
+use crate::ops::{CurrencyV1, list};
+use crate::tax::{RATES_MAX, TaxError, TaxGroup, TaxRate};
 
 /// The version byte of the blob.
 pub const CATALOGUE_VERSION: u8 = 1;
 /// Most bytes of a blob.
 pub const BLOB_BYTES_MAX: usize = 128 << 20;
 
-#[derive(Serialize, Deserialize)]
+/// Read by [`Read`], in this order.
+#[derive(Serialize)]
 struct CatalogueV1 {
     currency: CurrencyV1,
     taxes: Vec<TaxGroupV1>,
@@ -27,6 +35,7 @@ struct CatalogueV1 {
 struct TaxGroupV1 {
     code: String,
     included: bool,
+    #[serde(deserialize_with = "list::at_most::<RATES_MAX, _, _>")]
     rates: Vec<TaxRateV1>,
 }
 
@@ -42,6 +51,7 @@ struct TaxRateV1 {
 struct ItemV1 {
     sku: String,
     name: String,
+    #[serde(deserialize_with = "list::at_most::<CODES_PER_ITEM_MAX, _, _>")]
     codes: Vec<CodeV1>,
     price_micros: i64,
     tax: Option<String>,
@@ -114,11 +124,79 @@ pub(super) fn encode(catalogue: &Catalogue) -> Vec<u8> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Catalogue, BlobError> {
-    let stored: CatalogueV1 = codec::decode("catalogue", CATALOGUE_VERSION, bytes, BLOB_BYTES_MAX)?;
-    let currency = Currency::stored(stored.currency.code, stored.currency.exponent)?;
-    let taxes = stored.taxes.into_iter().map(live_group).collect::<Result<Vec<_>, _>>()?;
-    let items = stored.items.into_iter().map(|item| live_item(item, currency));
-    Ok(Catalogue::new(currency, taxes, items.collect::<Result<Vec<_>, _>>()?)?)
+    let Read(built) = codec::decode("catalogue", CATALOGUE_VERSION, bytes, BLOB_BYTES_MAX)?;
+    Ok(built?.finish()?)
+}
+
+/// A catalogue, read as far as it is right. What follows the first wrong item is only skipped: that the bytes are those of a
+/// catalogue is said first.
+struct Read(Result<Builder, BlobError>);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Read;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("currency, taxes and items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Read, A::Error> {
+                let cut = || A::Error::custom("a catalogue that is cut");
+                let currency = fields.next_element::<CurrencyV1>()?.ok_or_else(cut)?;
+                let Taxes(taxes) = fields.next_element()?.ok_or_else(cut)?;
+                let begun = Currency::stored(currency.code, currency.exponent)
+                    .map_err(BlobError::from)
+                    .and_then(|currency| Ok(Builder::new(currency, taxes?, 0)?));
+                fields.next_element_seed(Items(begun))?.ok_or_else(cut)
+            }
+        }
+        from.deserialize_tuple(3, Fields)
+    }
+}
+
+struct Taxes(Result<Vec<TaxGroup>, TaxError>);
+
+impl<'de> Deserialize<'de> for Taxes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let stored: Vec<TaxGroupV1> = list::at_most::<TAXES_MAX, _, _>(from)?;
+        Ok(Taxes(stored.into_iter().map(live_group).collect()))
+    }
+}
+
+/// Puts items into a catalogue as they are read.
+struct Items(Result<Builder, BlobError>);
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = Read;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Read, D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {ITEMS_MAX} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Read, A::Error> {
+        if items.size_hint().is_some_and(|claimed| claimed > ITEMS_MAX) {
+            return Err(A::Error::custom("more items than a catalogue holds"));
+        }
+        let Items(mut built) = self;
+        while let Some(item) = items.next_element::<ItemV1>()? {
+            built = built.and_then(|mut built| {
+                let item = live_item(item, built.currency())?;
+                built.add(item)?;
+                Ok(built)
+            });
+        }
+        Ok(Read(built))
+    }
 }
 
 fn stored_rate(rate: &TaxRate) -> TaxRateV1 {

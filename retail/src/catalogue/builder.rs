@@ -52,7 +52,16 @@ impl Builder {
         Ok(self)
     }
 
-    fn add(&mut self, item: Item) -> Result<(), CatalogueError> {
+    pub(super) fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// The next item by sku.
+    pub(super) fn add(&mut self, item: Item) -> Result<(), CatalogueError> {
+        at_most("items", self.items.len() + 1, ITEMS_MAX)?;
+        if self.items.last().is_some_and(|last| self.text(last.sku) > item.sku.as_str()) {
+            return Err(CatalogueError::Order { sku: item.sku });
+        }
         OwnCode::parse(&item.sku).map_err(CatalogueError::Sku)?;
         check_name("the name", &item.name, NAME_CHARS_MAX)?;
         check_name("the unit", &item.unit, 16)?;
@@ -122,6 +131,10 @@ impl Builder {
             codes,
             index,
         })
+    }
+
+    fn text(&self, span: Span) -> &str {
+        &self.texts[span.at as usize..span.at as usize + usize::from(span.bytes)]
     }
 
     fn keep(&mut self, text: &str) -> Result<Span, CatalogueError> {

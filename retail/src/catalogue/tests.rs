@@ -151,6 +151,19 @@ fn a_hundred_thousand_items_are_small_and_all_found() {
 }
 
 #[test]
+fn a_blob_has_its_items_by_sku() {
+    let item = |sku: u8| [1, sku, 1, b'X', 0, 0, 0, 0, 0, 0];
+    let blob = |skus: [u8; 2]| [&[1, b'G', b'B', b'P', 2, 0, 2][..], &skus.map(item).concat()].concat();
+    assert_eq!(Catalogue::decode(&blob([b'A', b'B'])).unwrap().len(), 2);
+    let order = CatalogueError::Order { sku: "A".into() };
+    assert_eq!(Catalogue::decode(&blob([b'B', b'A'])).unwrap_err(), BlobError::Catalogue(order));
+    assert!(matches!(
+        Catalogue::decode(&blob([b'A', b'A'])),
+        Err(BlobError::Catalogue(CatalogueError::CodeTwice { .. }))
+    ));
+}
+
+#[test]
 fn bytes_that_are_no_catalogue_are_refused() {
     let bytes = import(SHOP).unwrap().encode();
     assert!(Catalogue::decode(&[]).is_err());

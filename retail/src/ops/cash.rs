@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::CURRENCIES_MAX;
+use super::list;
 use super::sale::CurrencyV1;
 
 /// A business day was opened.
@@ -27,6 +29,7 @@ pub struct DayClosedV1 {
     /// Voids the author saw.
     pub voids: u64,
     /// Takings per currency.
+    #[serde(deserialize_with = "list::at_most::<CURRENCIES_MAX, _, _>")]
     pub takings: Vec<TakingsV1>,
     /// The earlier closing that this one amends.
     pub amends: Option<[u8; 32]>,
@@ -74,6 +77,7 @@ pub struct ShiftClosedV1 {
     /// Who counted: an opaque id.
     pub by: Option<String>,
     /// What was counted, per currency.
+    #[serde(deserialize_with = "list::at_most::<CURRENCIES_MAX, _, _>")]
     pub counted: Vec<CountedV1>,
     /// The earlier closing that this one amends.
     pub amends: Option<[u8; 32]>,

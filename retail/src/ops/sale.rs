@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{HEADS_MAX, LINES_MAX, PER_LINE_MAX, TAXES_MAX, TENDERS_MAX};
+use super::list;
 use super::print::PrintAskV1;
 
 /// What a [`SaleV1`] is.
@@ -62,10 +64,12 @@ pub struct SaleV1 {
     /// Currency of every amount below.
     pub currency: CurrencyV1,
     /// The lines, in the order of the receipt.
+    #[serde(deserialize_with = "list::at_most::<LINES_MAX, _, _>")]
     pub lines: Vec<SaleLineV1>,
     /// Whether tax was rounded per total (or per line).
     pub tax_per_total: bool,
     /// Taxes grouped by rate.
+    #[serde(deserialize_with = "list::at_most::<TAXES_MAX, _, _>")]
     pub taxes: Vec<TaxTotalV1>,
     /// Sum of the line values after discounts, before taxes that are added on top.
     pub subtotal_minor: i64,
@@ -74,6 +78,7 @@ pub struct SaleV1 {
     /// Added to the total so that it can be paid in coins; may be negative.
     pub rounding_minor: i64,
     /// What was given (or refunded, negative), in the order it was given.
+    #[serde(deserialize_with = "list::at_most::<TENDERS_MAX, _, _>")]
     pub tenders: Vec<TenderV1>,
     /// Cash handed back: tenders − change = total + rounding.
     pub change_minor: i64,
@@ -93,6 +98,7 @@ pub struct CartRefV1 {
     /// The turn of custody in which it was sold.
     pub turn: u64,
     /// The document's heads that the sale covers; what came later is not in it.
+    #[serde(deserialize_with = "list::at_most::<HEADS_MAX, _, _>")]
     pub heads: Vec<[u8; 32]>,
 }
 
@@ -122,8 +128,10 @@ pub struct SaleLineV1 {
     /// Quantity × price, rounded half up, before discounts.
     pub value_minor: i64,
     /// Discounts on this line, in the order they were applied.
+    #[serde(deserialize_with = "list::at_most::<PER_LINE_MAX, _, _>")]
     pub discounts: Vec<DiscountV1>,
     /// Taxes on this line.
+    #[serde(deserialize_with = "list::at_most::<PER_LINE_MAX, _, _>")]
     pub taxes: Vec<LineTaxV1>,
     /// The line of the original sale that comes back.
     pub return_of: Option<ReturnOfV1>,

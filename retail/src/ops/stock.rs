@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::LINES_MAX;
+use super::list;
+
 /// Why goods moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MoveReason {
@@ -27,6 +30,7 @@ pub struct StockMovedV1 {
     /// Who moved them: an opaque id.
     pub by: Option<String>,
     /// What moved.
+    #[serde(deserialize_with = "list::at_most::<LINES_MAX, _, _>")]
     pub lines: Vec<MovedLineV1>,
     /// Where to or from, for a transfer; the supplier, for a receipt.
     pub counterpart: String,
