@@ -460,10 +460,10 @@ impl Cashier {
         if counts {
             self.shop.ledger().asked(key, cart);
         }
-        let (began, sync) = (Instant::now(), host.sync());
+        let (began, sync) = (Instant::now(), host.sync_felt());
         let answer = counter.till.act(idem(key, format!("{command:?}").as_bytes()), command.clone()).await;
         let took = began.elapsed();
-        if answer.is_ok() && took > AT_ONCE + SYNCS_MAX * sync.max(host.sync()) {
+        if answer.is_ok() && took > AT_ONCE + SYNCS_MAX * sync.max(host.sync_felt()) {
             let wrong = format!("I3: {} waited {took:?} for {command:?}", self.at);
             self.shop.ledger().note(wrong);
         }

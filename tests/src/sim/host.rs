@@ -49,6 +49,8 @@ struct State {
     drawn: u64,
     clock: Clock,
     sync: Duration,
+    /// How long the sync before took, and until when one of those may still be under way.
+    lingers: (Duration, Duration),
     down: bool,
 }
 
@@ -103,7 +105,19 @@ impl Host {
 
     /// How long a group of appends takes from now on.
     pub fn set_sync(&self, sync: Duration) {
-        self.lock().sync = sync;
+        let now = self.inner.net.elapsed();
+        let mut state = self.lock();
+        state.lingers = (state.sync, now + state.sync);
+        state.sync = sync;
+    }
+
+    /// How long a group may take that somebody waits for now: one of a moment ago may still be under way.
+    #[must_use]
+    pub fn sync_felt(&self) -> Duration {
+        let now = self.inner.net.elapsed();
+        let state = self.lock();
+        let (before, until) = state.lingers;
+        if now < until { state.sync.max(before) } else { state.sync }
     }
 
     /// How long a group of appends takes.
