@@ -102,6 +102,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     life::ready();
 
     let why = tokio::select! {
+        biased;
         why = life::until_stopped(&stop) => why.map_err(|problem| Failure::new(exit::FAILED, problem))?,
         name = tasks.one_ends() => {
             error!(task = name, "a part of the hub ended early; stopping");
@@ -145,6 +146,7 @@ async fn pulse(node: Node, stop: CancellationToken) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }

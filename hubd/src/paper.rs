@@ -79,7 +79,7 @@ impl Paper {
     pub(crate) async fn run(mut self) {
         let mut changed = self.node.changed();
         while !self.stop.is_cancelled() {
-            changed.borrow_and_update();
+            changed.mark_unchanged();
             let pause = match self.work().await {
                 Ok(pause) => pause,
                 Err(err) => {

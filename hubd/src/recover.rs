@@ -197,6 +197,7 @@ async fn get_back(place: &Place, asked: &Recover, config: &Config) -> Result<(),
     let node = opened.map_err(crate::hub::not_opened)?;
     let stop = CancellationToken::new();
     let done = tokio::select! {
+        biased;
         done = until_whole(&node) => done,
         why = life::until_stopped(&stop) => {
             let why = why.map_err(|problem| Failure::new(exit::FAILED, problem))?;

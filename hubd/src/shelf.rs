@@ -96,7 +96,7 @@ pub async fn follow(node: Node, stop: CancellationToken) {
     let mut changed = node.changed();
     let mut told = None;
     while !stop.is_cancelled() {
-        changed.borrow_and_update();
+        changed.mark_unchanged();
         let pause = match next(&node).await {
             Ok(()) => Duration::from_secs(60),
             Err(err) => {

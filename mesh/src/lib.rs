@@ -1,6 +1,7 @@
 //! a node: keeps journals on disk, finds peers, trusts them, carries journals between them.
 
 // What a node keeps.
+pub mod bell;
 pub mod blobs;
 pub mod disk;
 pub mod identity;

@@ -26,6 +26,7 @@
 //!
 //! Absent on purpose: what entries mean, and any order between nodes.
 
+use crate::bell::Ear;
 use crate::blobs::{BlobError, Blobs};
 use crate::disk::Disk;
 use crate::endpoint::{CloseCode, Endpoint};
@@ -38,7 +39,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -132,14 +133,14 @@ impl Node {
 
     /// Moves with every commit of the store: views, durable entries, members.
     #[must_use]
-    pub fn changed(&self) -> watch::Receiver<u64> {
+    pub fn changed(&self) -> Ear {
         self.shared.store.reader().changed()
     }
 
     /// Moves with every change of links and of what peers hold.
     #[must_use]
-    pub fn links_changed(&self) -> watch::Receiver<u64> {
-        self.shared.net_changes.subscribe()
+    pub fn links_changed(&self) -> Ear {
+        self.shared.net_changes.listen()
     }
 
     /// What is here durably.

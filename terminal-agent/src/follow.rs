@@ -106,6 +106,7 @@ pub async fn tell(ledger: Ledger, shelf: Shelf, till: Till, stop: CancellationTo
     let mut told = String::new();
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
@@ -134,6 +135,7 @@ pub async fn feed(ledger: Ledger, stop: CancellationToken) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }

@@ -10,6 +10,7 @@ use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
 use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
+use toko_mesh::bell::Ear;
 use toko_mesh::machine::Machine;
 use toko_mesh::node::{Alert, LinkStatus, Node};
 use toko_mesh::store::{SaveError, Wait};
@@ -300,13 +301,13 @@ impl Ledger {
 
     /// Counts changes of views, frontier and members.
     #[must_use]
-    pub fn changed(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub fn changed(&self) -> Ear {
         self.node.changed()
     }
 
     /// Counts changes of links and of what others hold.
     #[must_use]
-    pub fn links_changed(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub fn links_changed(&self) -> Ear {
         self.node.links_changed()
     }
 }

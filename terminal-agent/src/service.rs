@@ -158,6 +158,7 @@ impl Agent {
     pub async fn until_stopped(&mut self) -> io::Result<bool> {
         let never = CancellationToken::new();
         tokio::select! {
+            biased;
             signal = life::until_stopped(&never) => {
                 info!(why = signal?, "stopping");
                 Ok(true)

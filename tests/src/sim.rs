@@ -20,9 +20,9 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::day::DaysError;
 
@@ -176,22 +176,22 @@ async fn trade(
     judge: &mut Judge,
     violations: &mut Vec<String>,
 ) -> BTreeMap<Kind, u64> {
-    let (doors, open) = watch::channel(true);
+    let closing = CancellationToken::new();
     let mut cashiers = JoinSet::new();
     for at in shop.tills() {
         let pace = (setting.gap, setting.customers);
-        let cashier = Cashier::new(Arc::clone(shop), at, setting.seed, pace, open.clone());
+        let cashier = Cashier::new(Arc::clone(shop), at, setting.seed, pace, closing.clone());
         cashiers.spawn(cashier.work());
     }
     let mut breaking = JoinSet::new();
-    breaking.spawn(Trouble::new(Arc::clone(shop), planned).work(open));
+    breaking.spawn(Trouble::new(Arc::clone(shop), planned).work(closing.clone()));
     let closes = Instant::now() + setting.open;
     while Instant::now() < closes && violations.is_empty() {
         sleep(LOOK_EVERY.min(closes - Instant::now())).await;
         violations.extend(judge.look(shop, false));
     }
     // Whoever is told finishes what is in hand.
-    doors.send_replace(false);
+    closing.cancel();
     let faults = breaking.join_next().await.and_then(Result::ok).unwrap_or_default();
     let finished = tokio::time::timeout(FINISH, async { while cashiers.join_next().await.is_some() {} });
     if finished.await.is_err() && violations.is_empty() {

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toko_tests::tree::{Package, Page, ROOMS, packages, page, pages, root, sources};
 
+#[path = "tidy/chance.rs"]
+mod chance;
 #[path = "tidy/faults.rs"]
 mod faults;
 #[path = "tidy/mutants.rs"]

@@ -64,6 +64,7 @@ pub async fn run(shout: Option<Announcement>, heard: mpsc::Sender<Sighting>, sto
             Err(err) => debug!(%err, "mDNS is not to be had"),
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(AGAIN) => info!("mDNS starts again"),
         }
@@ -100,6 +101,7 @@ impl Ears {
         let mut collect = tokio::time::interval(COLLECT);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 _ = collect.tick() => {}
             }

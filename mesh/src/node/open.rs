@@ -1,5 +1,6 @@
 //! How a node starts: directory, store, socket, tasks.
 
+use crate::bell::Bell;
 use crate::blobs::{BlobError, Blobs};
 use crate::disk::{Disk, read_whole, remove_if_there};
 use crate::endpoint::{BindError, Endpoint};
@@ -20,7 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -193,7 +194,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         started: Instant::now(),
         board: std::sync::Mutex::new(board),
         notes: std::sync::Mutex::new(notes),
-        net_changes: watch::Sender::new(0),
+        net_changes: Bell::default(),
         seals: std::sync::Mutex::default(),
         sealed_file: std::sync::Mutex::default(),
         store,

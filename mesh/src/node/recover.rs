@@ -163,6 +163,7 @@ pub async fn find_store(
     let mut listening = places.mdns;
     while listening || !search.asking.is_empty() {
         tokio::select! {
+            biased;
             Some(done) = search.asking.join_next() => if let Ok((addr, told)) = done { search.heard(addr, told) },
             sighting = sightings.recv(), if listening => match sighting {
                 Some(sighting) if sighting.store == tls::store_fingerprint(&store) => {

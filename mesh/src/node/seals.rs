@@ -158,7 +158,7 @@ impl SealKeeper {
         }
         self.rest = self.rest.saturating_sub(1);
         let takes = self.rest == 0 && shared.role != Role::Headquarters && lacks_pruned(shared);
-        let changes = *shared.store.reader().changed().borrow();
+        let changes = shared.store.reader().changed().count();
         let mut due = takes;
         if self.seen != Some(changes) {
             self.seen = Some(changes);

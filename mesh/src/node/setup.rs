@@ -224,6 +224,7 @@ async fn look_for_hub(code: &Code) -> Vec<SocketAddr> {
         Vec::new()
     };
     tokio::select! {
+        biased;
         () = mdns::run(None, heard, stop.clone()) => Vec::new(),
         found = timeout(LISTEN, first) => found.unwrap_or_default(),
     }

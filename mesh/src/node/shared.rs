@@ -1,5 +1,6 @@
 //! What all parts of a running node share, and the board on which links are written down.
 
+use crate::bell::Bell;
 use crate::blobs::Blobs;
 use crate::enrol::FrontDesk;
 use crate::find::{Ladder, Rung};
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::{Frontier, LINES_MAX};
@@ -56,7 +57,7 @@ pub(crate) struct Shared {
     pub(crate) board: Mutex<Board>,
     /// What of alerts outlives a start.
     pub(crate) notes: Mutex<Notes>,
-    pub(crate) net_changes: watch::Sender<u64>,
+    pub(crate) net_changes: Bell,
     /// What came of seals, here and at peers.
     pub(crate) seals: Mutex<SealBoard>,
     /// Held by whoever has the sealed views' file open: two that have it open destroy it.
@@ -199,7 +200,7 @@ impl Shared {
 
     /// Whoever watches links and holders looks again.
     pub(crate) fn note_net_change(&self) {
-        self.net_changes.send_modify(|count| *count += 1);
+        self.net_changes.ring();
     }
 
     /// The hub of the store as this node knows it.

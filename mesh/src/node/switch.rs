@@ -1,5 +1,6 @@
 //! The switchboard: one task that lets links in, dials, and ends them. It decides; links and dials run in its task set.
 
+use crate::bell::Ear;
 use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
 use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,7 @@ pub(super) struct Switch {
     /// Whether the ladder changed since it was written down.
     pub(super) unsaved: bool,
     ticks: u64,
-    changed: watch::Receiver<u64>,
+    changed: Ear,
     watermark: Watermark,
     seals: SealKeeper,
 }

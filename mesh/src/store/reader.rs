@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::sync::watch;
+use crate::bell::{Bell, Ear};
 use toko_crdt::{
     Body, EffectId, Entry, Fold, Hash, JournalId, KvError, KvRead, Scope, StoreId,
     body::Seal,
@@ -45,13 +45,13 @@ pub(super) struct Meaning {
 struct Shared {
     durable: RwLock<Frontier>,
     members: RwLock<Option<Arc<Members>>>,
-    changed: watch::Sender<u64>,
+    changed: Bell,
 }
 
 impl StoreReader {
     pub(super) fn new(store: StoreId, views: Views, log: LogReader, meaning: Meaning) -> Self {
         let shared =
-            Shared { durable: RwLock::default(), members: RwLock::default(), changed: watch::Sender::new(0) };
+            Shared { durable: RwLock::default(), members: RwLock::default(), changed: Bell::default() };
         Self { store, views, log, meaning, shared: Arc::new(shared) }
     }
 
@@ -113,8 +113,8 @@ impl StoreReader {
     }
 
     /// Counts changes: of views, of the durable frontier, of members.
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.shared.changed.subscribe()
+    pub fn changed(&self) -> Ear {
+        self.shared.changed.listen()
     }
 
     /// The digests of the views.
@@ -233,7 +233,7 @@ impl StoreReader {
     }
 
     pub(super) fn note_change(&self) {
-        self.shared.changed.send_modify(|count| *count += 1);
+        self.shared.changed.ring();
     }
 }
 

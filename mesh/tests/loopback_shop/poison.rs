@@ -51,7 +51,7 @@ async fn the_till_that_the_next_test_starts() {
     let own = Body::Op(b"sold by the till".to_vec());
     node.append(Lane::Books, own, None, Wait::Synced).await.unwrap();
     loop {
-        changed.borrow_and_update();
+        changed.mark_unchanged();
         let (sold, mut codes) = node.read(look).unwrap();
         codes.sort();
         println!("\ntill: {sold} sold, parked: {}", codes.join(" "));

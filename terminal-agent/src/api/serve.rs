@@ -113,6 +113,7 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken, as
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();

@@ -11,8 +11,8 @@ use std::time::Duration;
 use terminal_agent::till::{
     About, Answer, BackLine, CartSeen, Command, DaySeen, Kind, NewLine, Refusal, SaleSeen, idem,
 };
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use toko_crdt::EffectId;
 use toko_crdt::ids::CartId;
 use toko_mesh::node::AlertCode;
@@ -48,7 +48,7 @@ pub struct Cashier {
     customers: u64,
     /// Commands so far: each has a key of its own.
     commands: u64,
-    doors: watch::Receiver<bool>,
+    closing: CancellationToken,
 }
 
 /// What was answered, or that it was refused for good.
@@ -76,20 +76,20 @@ impl Cashier {
         at: usize,
         seed: u64,
         pace: (Duration, u64),
-        doors: watch::Receiver<bool>,
+        closing: CancellationToken,
     ) -> Self {
         let dice = Dice::new(seed ^ (at as u64) << 32 ^ 0xca_511e);
-        Self { shop, at, dice, gap: pace.0, customers: pace.1, commands: 0, doors }
+        Self { shop, at, dice, gap: pace.0, customers: pace.1, commands: 0, closing }
     }
 
     /// Serves until the doors close, then finishes what is in hand.
     pub async fn work(mut self) {
-        while self.customers > 0 && *self.doors.borrow() {
+        while self.customers > 0 && !self.closing.is_cancelled() {
             let gap_ms = u64::try_from(self.gap.as_millis()).unwrap_or(u64::MAX).max(1);
             let pause = Duration::from_millis(gap_ms / 10 + self.dice.below(gap_ms * 9 / 5 + 1));
             tokio::select! {
                 biased;
-                closed = self.doors.changed() => if closed.is_err() { return },
+                () = self.closing.cancelled() => {}
                 () = sleep(pause) => {
                     self.customers -= 1;
                     self.serve().await;

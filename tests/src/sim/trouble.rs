@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use toko_mesh::sim_disk::Faults;
 use toko_mesh::sim_net::Weather;
 use toko_mesh::store::SaveError;
@@ -50,7 +50,7 @@ impl Trouble {
     }
 
     /// Until the doors close. How often each kind happened.
-    pub async fn work(mut self, mut doors: watch::Receiver<bool>) -> BTreeMap<Kind, u64> {
+    pub async fn work(mut self, closing: CancellationToken) -> BTreeMap<Kind, u64> {
         let mut probe = Instant::now() + PROBE;
         loop {
             let now = Instant::now();
@@ -62,7 +62,7 @@ impl Trouble {
             let next = self.next().min(probe);
             tokio::select! {
                 biased;
-                _ = doors.changed() => break,
+                () = closing.cancelled() => break,
                 () = sleep_until(next) => {}
             }
         }
