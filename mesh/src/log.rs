@@ -9,8 +9,11 @@
 //! is written only after the one before it was closed and synced. A full disk is an answer, not a failure: nothing of that
 //! append will ever be read, and appending goes on when there is space.
 //!
+//! Damage below a sync stays an error here; whoever opens the log may [set it aside](SetAside).
+//!
 //! Absent on purpose: knowledge of what the records mean, compaction, threads.
 
+mod aside;
 mod format;
 mod reserve;
 mod scan;
@@ -19,6 +22,8 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aside::set_aside;
+pub use aside::{ASIDE_MAX, SetAside, all_set_aside};
 pub use format::Position;
 pub use scan::{Record, Records};
 pub use segments::{MadeSegment, SegmentJob};
@@ -105,16 +110,24 @@ pub enum OpenLogError {
     },
     /// Bytes that had been synced are no longer what was written: bit rot, or a disk that lied about a sync.
     #[error(
-        "{file} is damaged at offset {offset} ({why}); what was written there had been safe on disk, so the disk is at \
-         fault: keep a copy of this directory, then enrol this node anew or restore it; peers hold what it had sent"
+        "{} is damaged at offset {} ({why}); what was written there had been safe on disk, so the disk is at fault: keep a \
+         copy of this directory, then enrol this node anew or restore it; peers hold what it had sent",
+        segment_name(.at.segment),
+        .at.offset
     )]
     Damaged {
-        /// The file.
-        file: String,
-        /// Where in it.
-        offset: u64,
+        /// From where on nothing can be trusted.
+        at: Position,
         /// What was found.
         why: &'static str,
+    },
+    /// A file that held synced records is not there. A disk does not do that by itself.
+    #[error(
+        "{file} is gone or cut short, and the log cannot do without it; put it back, or enrol this node anew"
+    )]
+    Gone {
+        /// The file.
+        file: String,
     },
     /// A segment of another store.
     #[error("{file} belongs to store {other}, not to store {ours}; this directory mixes two stores")]

@@ -38,6 +38,8 @@ pub struct SeriesNote {
     pub series: u32,
     /// The run that began it.
     pub since: Run,
+    /// What the disk had spoilt last when it began; numbers that were used since may be among that.
+    pub spoilt: Option<u64>,
 }
 
 impl Desk {
@@ -90,9 +92,12 @@ impl Desk {
     pub fn series(&self) -> io::Result<Option<SeriesNote>> {
         let Some(text) = self.read(SERIES)? else { return Ok(None) };
         let read = || {
-            let (series, since) = text.split_once(' ')?;
-            let since = Run(u64::from_str_radix(since, 16).ok()?);
-            Some(SeriesNote { series: series.parse().ok()?, since })
+            let mut words = text.split(' ');
+            let hex = |word: &str| u64::from_str_radix(word, 16).ok();
+            let series = words.next()?.parse().ok()?;
+            let since = Run(hex(words.next()?)?);
+            let spoilt = words.next().map(|word| hex(word).ok_or(())).transpose().ok()?;
+            words.next().is_none().then_some(SeriesNote { series, since, spoilt })
         };
         let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("{SERIES} holds {text:?}"));
         read().map(Some).ok_or_else(wrong)
@@ -100,7 +105,8 @@ impl Desk {
 
     /// Notes a series before anything is numbered in it.
     pub fn set_series(&self, note: SeriesNote) -> io::Result<()> {
-        self.write(SERIES, &format!("{} {:016x}", note.series, note.since.0))
+        let spoilt = note.spoilt.map(|what| format!(" {what:016x}")).unwrap_or_default();
+        self.write(SERIES, &format!("{} {:016x}{spoilt}", note.series, note.since.0))
     }
 
     fn read(&self, name: &str) -> io::Result<Option<String>> {
@@ -159,7 +165,10 @@ mod tests {
         let desk = Desk::new(dir.path());
         assert_eq!((desk.address().unwrap(), desk.series().unwrap()), (None, None));
         desk.set_address("127.0.0.1:7480".parse().unwrap()).unwrap();
-        let note = SeriesNote { series: 7, since: Run(0xab) };
+        let note = SeriesNote { series: 7, since: Run(0xab), spoilt: None };
+        desk.set_series(note).unwrap();
+        assert_eq!(desk.series().unwrap(), Some(note));
+        let note = SeriesNote { spoilt: Some(0xcd), ..note };
         desk.set_series(note).unwrap();
         assert_eq!(desk.address().unwrap(), "127.0.0.1:7480".parse().ok());
         assert_eq!(desk.series().unwrap(), Some(note));

@@ -113,6 +113,13 @@ impl Ledger {
         self.node.machine()
     }
 
+    /// Names what the disk spoilt last of what this terminal had kept; `None` where it spoilt nothing.
+    pub fn spoilt(&self) -> std::io::Result<Option<u64>> {
+        let last = self.node.set_aside()?.pop();
+        let name = last.map(|part| Hash::of("toko/spoilt/1", &[part.file.as_bytes()]));
+        Ok(name.and_then(|hash| hash.0.first_chunk().copied()).map(u64::from_be_bytes))
+    }
+
     /// Who belongs to the store.
     #[must_use]
     pub fn members(&self) -> Arc<Members> {

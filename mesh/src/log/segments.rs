@@ -46,7 +46,7 @@ impl Log {
         let reader = LogReader { disk, store, config };
         let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
             if let Some(trusted) = trusted {
-                return Err(damaged(trusted, "the file is gone"));
+                return Err(gone(trusted.segment));
             }
             let first = config.first_segment;
             make_segment(&*reader.disk, &store, first, config.segment_bytes)
@@ -56,11 +56,11 @@ impl Log {
         // The process that made the newest file may have died before its name was synced.
         reader.disk.sync_dir().map_err(io_error("syncing the directory"))?;
         if let Some(hole) = (first..=last).find(|number| !numbers.contains(number)) {
-            return Err(damaged(Position::start_of(hole), "the file is gone"));
+            return Err(gone(hole));
         }
         let from = trusted.unwrap_or(Position::start_of(first)).max(Position::start_of(first));
         if from.segment > last {
-            return Err(damaged(from, "the file is gone"));
+            return Err(gone(from.segment));
         }
         let (active, end) = find_end(&reader, from, last)?;
         let spare = (active < last).then_some(active + 1);
@@ -277,7 +277,7 @@ fn find_end(reader: &LogReader, from: Position, last: u32) -> Result<(u32, u32),
         check_segment(reader, at.segment)?;
         let mut segment = Segment::open(reader, at.segment).map_err(failed())?;
         if u64::from(at.offset) > segment.bytes() {
-            return Err(damaged(at, "the file is shorter than what was synced"));
+            return Err(gone(at.segment));
         }
         match segment.walk(at.offset).map_err(failed())? {
             SegmentEnd::Closed(end) if at.segment < last => {
@@ -285,7 +285,7 @@ fn find_end(reader: &LogReader, from: Position, last: u32) -> Result<(u32, u32),
                 at = Position::start_of(at.segment + 1);
             }
             SegmentEnd::Closed(_) => {
-                return Err(damaged(Position::start_of(at.segment + 1), "the file is gone"));
+                return Err(gone(at.segment + 1));
             }
             SegmentEnd::Open(end) => {
                 cut_tail(&mut segment, at.segment, end)?;
@@ -331,29 +331,29 @@ fn check_unused(reader: &LogReader, end: Position, last: u32) -> Result<(), Open
 }
 
 fn check_segment(reader: &LogReader, number: u32) -> Result<(), OpenLogError> {
-    let file = segment_name(number);
+    let (file, start) = (segment_name(number), Position { segment: number, offset: 0 });
     let mut bytes = [0; HEADER_BYTES as usize];
     match reader.disk.read_at(&file, 0, &mut bytes) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(OpenLogError::Damaged { file, offset: 0, why: "the file has no header" });
+            return Err(damaged(start, "the file has no header"));
         }
         other => other.map_err(io_error("reading a segment's header"))?,
     }
     match check_header(&bytes, &reader.store, number) {
         Ok(()) => Ok(()),
-        Err(HeaderFault::Damaged) => {
-            Err(OpenLogError::Damaged { file, offset: 0, why: "the header is damaged" })
-        }
-        Err(HeaderFault::Segment(_)) => {
-            Err(OpenLogError::Damaged { file, offset: 0, why: "the header is another segment's" })
-        }
+        Err(HeaderFault::Damaged) => Err(damaged(start, "the header is damaged")),
+        Err(HeaderFault::Segment(_)) => Err(damaged(start, "the header is another segment's")),
         Err(HeaderFault::Version(found)) => Err(OpenLogError::Version { file, found, known: VERSION }),
         Err(HeaderFault::Store(other)) => Err(OpenLogError::Foreign { file, other, ours: reader.store }),
     }
 }
 
 fn damaged(at: Position, why: &'static str) -> OpenLogError {
-    OpenLogError::Damaged { file: segment_name(at.segment), offset: u64::from(at.offset), why }
+    OpenLogError::Damaged { at, why }
+}
+
+fn gone(segment: u32) -> OpenLogError {
+    OpenLogError::Gone { file: segment_name(segment) }
 }
 
 fn io_error(what: &'static str) -> impl Fn(io::Error) -> OpenLogError {

@@ -1,4 +1,7 @@
-use super::{format::HEADER_BYTES, *};
+use super::{
+    format::{FRAME_BYTES, HEADER_BYTES},
+    *,
+};
 use crate::sim_disk::{Faults, SimDisk};
 
 const STORE: StoreId = StoreId([0x11; 32]);
@@ -67,11 +70,8 @@ fn damage_below_a_sync_is_named_and_never_cut() {
     let places: Vec<Position> = (0..5).map(|n| put(&mut log, n, 100).unwrap()).collect();
     disk.flip_bit("log-00000001.seg", u64::from(places[2].offset) + 50, 3).unwrap();
     let error = open(&disk).unwrap_err();
-    assert!(
-        matches!(&error, OpenLogError::Damaged { file, offset, .. }
-            if file == "log-00000001.seg" && *offset == u64::from(places[2].offset)),
-        "{error}"
-    );
+    assert!(matches!(error, OpenLogError::Damaged { at, .. } if at == places[2]), "{error}");
+    assert!(error.to_string().starts_with("log-00000001.seg is damaged at offset "), "{error}");
 }
 
 #[test]
@@ -100,12 +100,81 @@ fn damage_in_an_older_segment_and_a_missing_segment_are_named() {
     let gone = disk.process_killed();
     gone.remove("log-00000002.seg").unwrap();
     let error = open(&gone).unwrap_err();
-    assert!(matches!(&error, OpenLogError::Damaged { file, .. } if file == "log-00000002.seg"), "{error}");
+    assert!(matches!(&error, OpenLogError::Gone { file } if file == "log-00000002.seg"), "{error}");
     let rotten = gone.process_killed();
     drop(gone);
     rotten.create("log-00000002.seg", 4096).unwrap();
     let error = open(&rotten).unwrap_err();
-    assert!(matches!(&error, OpenLogError::Damaged { file, .. } if file == "log-00000002.seg"), "{error}");
+    assert!(matches!(error, OpenLogError::Damaged { at, .. } if at.segment == 2), "{error}");
+}
+
+/// Five records of which the third is spoilt, and the offset of it.
+fn spoilt() -> (SimDisk, Position) {
+    let disk = SimDisk::new();
+    let mut log = open(&disk).unwrap();
+    let places: Vec<Position> = (0..5).map(|n| put(&mut log, n, 100).unwrap()).collect();
+    disk.flip_bit("log-00000001.seg", u64::from(places[2].offset) + 50, 3).unwrap();
+    (disk, places[2])
+}
+
+#[test]
+fn what_a_disk_spoilt_is_set_aside_and_the_log_goes_on_before_it() {
+    let (disk, at) = spoilt();
+    let was = disk.size("log-00000001.seg").unwrap();
+    let parts = set_aside(&disk, &STORE, at, &[]).unwrap();
+    let file = format!("damaged-0001-log-00000001.seg-from-{}", at.offset);
+    assert_eq!(parts, [SetAside { number: 1, file: file.clone(), bytes: was - u64::from(at.offset) }]);
+    let mut kept = vec![0; 5];
+    disk.read_at(&file, 2 * u64::from(FRAME_BYTES + 100) + u64::from(FRAME_BYTES), &mut kept).unwrap();
+    assert_eq!(kept, [4; 5], "the last record is still to be had there");
+    let mut log = open(&disk).unwrap();
+    assert_eq!(payloads(&log), [vec![0; 100], vec![1; 100]]);
+    put(&mut log, 9, 100).unwrap();
+    assert_eq!(payloads(&open(&disk.process_killed()).unwrap()), [vec![0; 100], vec![1; 100], vec![9; 100]]);
+}
+
+#[test]
+fn a_power_cut_while_damage_is_set_aside_leaves_all_of_it_or_none() {
+    let steps = {
+        let (disk, at) = spoilt();
+        let before = disk.ops();
+        set_aside(&disk, &STORE, at, &[]).unwrap();
+        disk.ops() - before
+    };
+    assert!(steps > 4);
+    for (cut, seed) in (0..steps).flat_map(|cut| (0..4).map(move |seed| (cut, seed))) {
+        let (disk, at) = spoilt();
+        disk.set_faults(Faults { die_at_op: Some(cut), ..Faults::default() });
+        let _ = set_aside(&disk, &STORE, at, &[]);
+        let disk = disk.power_cut(seed);
+        match open(&disk) {
+            Ok(log) => {
+                assert_eq!(payloads(&log).len(), 2, "cut at step {cut}");
+                assert!(!all_set_aside(&disk).unwrap().is_empty(), "cut at step {cut}");
+            }
+            Err(OpenLogError::Damaged { at: again, .. }) => {
+                assert_eq!(again, at, "cut at step {cut}");
+                set_aside(&disk, &STORE, again, &[]).unwrap();
+                assert_eq!(payloads(&open(&disk).unwrap()).len(), 2, "cut at step {cut}");
+            }
+            Err(other) => panic!("cut at step {cut}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_log_without_a_whole_beginning_is_left_as_it_is_and_so_is_one_on_a_hopeless_disk() {
+    let disk = SimDisk::new();
+    put(&mut open(&disk).unwrap(), 1, 100).unwrap();
+    let names = disk.list().unwrap();
+    assert_eq!(set_aside(&disk, &STORE, Position::start_of(1), &[]).unwrap(), []);
+    assert_eq!(disk.list().unwrap(), names);
+    let (disk, at) = spoilt();
+    for _ in 0..ASIDE_MAX {
+        set_aside(&disk, &STORE, at, &[]).unwrap();
+    }
+    let error = set_aside(&disk, &STORE, at, &[]).unwrap_err();
+    assert!(error.to_string().contains("cannot be trusted with more"), "{error}");
 }
 
 #[test]

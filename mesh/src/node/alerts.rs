@@ -18,7 +18,7 @@ use toko_crdt::frontier::Frontier;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
 use toko_crdt::{Hash, KvError, KvRead, NodeId};
-use tracing::error;
+use tracing::{error, warn};
 
 mod copies;
 mod notes;
@@ -42,6 +42,8 @@ pub enum AlertCode {
     Fork,
     /// The store saves nothing any more.
     DiskBroken,
+    /// The disk spoilt what it had kept; the node went on from what stands before.
+    DiskSpoilt,
     /// A peer does not let this node in.
     RefusedByPeer,
     /// Somebody else answers where the hub or headquarters should be.
@@ -71,6 +73,7 @@ impl AlertCode {
             Self::RestoreSeen => "restore-seen",
             Self::Fork => "fork",
             Self::DiskBroken => "disk-broken",
+            Self::DiskSpoilt => "disk-spoilt",
             Self::RefusedByPeer => "refused-by-peer",
             Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
@@ -97,6 +100,9 @@ impl AlertCode {
                 "nothing is lost: both branches count; find out whether a machine was copied while it ran, then hubctl alerts settle"
             }
             Self::DiskBroken => "check the disk of this machine, then start it again",
+            Self::DiskSpoilt => {
+                "its peers give back what they hold, and receipts go on in a new series: replace the disk; if sales of its last minutes before are missing on the hub, only these files have them; then settle this alert, and remove them"
+            }
             Self::RefusedByPeer => {
                 "see on the hub whether this node was revoked; otherwise wait until the peer has caught up"
             }
@@ -165,7 +171,11 @@ impl Alert {
     fn may_settle(&self) -> bool {
         matches!(
             self.code,
-            AlertCode::CloneSeen | AlertCode::RestoreSeen | AlertCode::Fork | AlertCode::AfterRevocation
+            AlertCode::CloneSeen
+                | AlertCode::RestoreSeen
+                | AlertCode::Fork
+                | AlertCode::AfterRevocation
+                | AlertCode::DiskSpoilt
         )
     }
 }
@@ -187,6 +197,7 @@ pub(super) fn alerts(
         refused.extend(board.refused_by.iter().map(|(node, why)| (*node, why.clone())));
         strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
     }
+    out.extend(spoilt(shared));
     for (node, why) in refused {
         out.push(Alert::new(AlertCode::RefusedByPeer, Some(node), why));
     }
@@ -231,6 +242,22 @@ fn after_revocation(members: &Members, frontier: &Frontier) -> Vec<Alert> {
         Alert::of(AlertCode::AfterRevocation, Some(node), what, evidence.as_bytes())
     };
     found.into_iter().map(alert).collect()
+}
+
+/// What this machine's disk spoilt, one alert for each time.
+fn spoilt(shared: &Shared) -> Vec<Alert> {
+    let parts = shared.store.reader().set_aside().unwrap_or_else(|err| {
+        warn!(%err, "whether the disk spoilt anything is not to be had");
+        Vec::new()
+    });
+    let each = parts.chunk_by(|one, other| one.number == other.number).map(|parts| {
+        let files: Vec<&str> = parts.iter().map(|part| part.file.as_str()).collect();
+        let files = files.join(", ");
+        let what =
+            format!("the disk of this machine spoilt what it had kept; set aside in its journal as {files}");
+        Alert::of(AlertCode::DiskSpoilt, Some(shared.node), what, files.as_bytes())
+    });
+    each.collect()
 }
 
 /// What is wrong with this machine and its place among hubs.

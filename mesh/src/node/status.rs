@@ -2,8 +2,10 @@
 
 use crate::find::{Rung, Tried};
 use crate::identity::Role;
+use crate::log::SetAside;
 use crate::node::alerts::{Alert, alerts};
 use crate::node::{Node, shared::Shared};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -135,6 +137,11 @@ impl Node {
 }
 
 impl Node {
+    /// What the disk spoilt of what it had kept, and was set aside.
+    pub fn set_aside(&self) -> io::Result<Vec<SetAside>> {
+        self.shared.store.reader().set_aside()
+    }
+
     /// What a person should know, with what was settled.
     pub async fn alerts(&self) -> Result<Vec<Alert>, KvError> {
         let alive = self.probe().await;

@@ -21,24 +21,24 @@ use super::{
     tables::{self, MadeFrom, RECORD_OWN, RECORD_RECEIVED, RECORD_STATEMENT},
 };
 use crate::{
-    log::{Log, Position, ReadLogError, Record, Records},
-    views::{FlushError, Views},
+    log::{self, Log, OpenLogError, Position, ReadLogError, Record, Records},
+    views::{FlushError, VIEWS_FILE, Views},
 };
 
 impl Store {
     /// Opens the store on a disk, or begins it on an empty one.
     ///
     /// Views that cannot be trusted, or that another fold made, are thrown away and made anew from the log. What a dead
-    /// process left in the log is synced before it counts. Whoever calls this has made sure, by the sentinel, that this
-    /// *is* the directory of the store.
+    /// process left in the log is synced before it counts. What the disk spoilt is set aside ([`StoreReader::set_aside`]), and
+    /// the store goes on from what stands before. Whoever calls this has made sure, by the sentinel, that this *is* the
+    /// directory of the store.
     ///
     /// Errors: see [`OpenStoreError`]; nothing that was synced is lost by trying.
     pub fn open(setup: StoreSetup) -> Result<Self, OpenStoreError> {
         let mut members = Members::new(setup.root);
         let store = *members.store();
-        let (views, made) = open_views(&setup, store)?;
+        let (views, made, log) = open_whole(&setup, store)?;
         let position = made.map(|made| made.position);
-        let log = Log::open(Arc::clone(&setup.disk), store, setup.config.log, position)?;
         let reader = {
             let meaning = Meaning { fold: Arc::clone(&setup.fold), scope: Arc::clone(&setup.scope) };
             StoreReader::new(store, views.clone(), log.reader(), meaning)
@@ -170,6 +170,34 @@ impl Kept {
                     .collect::<Result<_, _>>()?,
             })
         })
+    }
+}
+
+/// Views and log, without what the disk spoilt.
+fn open_whole(setup: &StoreSetup, store: StoreId) -> Result<(Views, Option<MadeFrom>, Log), OpenStoreError> {
+    loop {
+        let (views, made) = open_views(setup, store)?;
+        let position = made.map(|made| made.position);
+        let opened = Log::open(Arc::clone(&setup.disk), store, setup.config.log, position);
+        let (at, error) = match opened {
+            Err(error @ OpenLogError::Damaged { at, .. }) => (at, error),
+            opened => return Ok((views, made, opened?)),
+        };
+        // Views of what is not in the log any more are of no use, and are kept with it.
+        let is_lost = at.offset > 0 && position.is_some_and(|position| position > at);
+        let also: &[&str] = if is_lost { &[VIEWS_FILE] } else { &[] };
+        drop(views);
+        match log::set_aside(&*setup.disk, &store, at, also) {
+            Ok(parts) if parts.is_empty() => return Err(error.into()),
+            Ok(parts) => {
+                let files: Vec<String> = parts.into_iter().map(|part| part.file).collect();
+                tracing::error!(%error, files = files.join(", "), "what the disk spoilt was set aside");
+            }
+            Err(failed) => {
+                tracing::error!(err = %failed, "what the disk spoilt could not be set aside");
+                return Err(error.into());
+            }
+        }
     }
 }
 

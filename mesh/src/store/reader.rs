@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -21,7 +21,7 @@ use toko_crdt::{
 use super::{ReadStoreError, tables};
 use crate::{
     disk::Disk,
-    log::{LogConfig, LogReader, Position},
+    log::{LogConfig, LogReader, Position, SetAside, all_set_aside},
     views::{Snapshot, Views},
 };
 
@@ -84,6 +84,11 @@ impl StoreReader {
 
     pub(super) fn disk(&self) -> Arc<dyn Disk> {
         self.log.disk()
+    }
+
+    /// What this disk spoilt of what it had kept, and was set aside at a start. Peers give back what they hold of it.
+    pub fn set_aside(&self) -> io::Result<Vec<SetAside>> {
+        all_set_aside(&*self.disk())
     }
 
     /// All views as they are now.

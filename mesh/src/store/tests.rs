@@ -11,6 +11,7 @@ use crate::sim_disk::{Faults, SimDisk};
 
 mod forks;
 mod retry;
+mod spoilt;
 mod upgrade;
 
 /// Counts: op `+k` adds one to row `k`, and `$k` too, which only the hub may. `!` panics, `?` cannot be read, `#` cuts the

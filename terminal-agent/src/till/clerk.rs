@@ -70,6 +70,7 @@ pub struct Clerk {
     known: UnixMicros,
     run: Option<Run>,
     series: SeriesNote,
+    spoilt: Option<u64>,
     series_seen: Option<Instant>,
     answered: Answered,
     /// Writes that were answered from memory and are on their way.
@@ -89,6 +90,7 @@ impl Clerk {
         let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
         let noted = setup.desk.series().map_err(unreadable)?;
         let known = setup.ledger.last_written()?;
+        let spoilt = setup.ledger.spoilt().map_err(unreadable)?;
         let draw = Draw::on(setup.ledger.machine());
         let mut clerk = Self {
             ledger: setup.ledger,
@@ -104,7 +106,8 @@ impl Clerk {
             clock: Clock::default(),
             known,
             run: None,
-            series: noted.unwrap_or(SeriesNote { series: series::FIRST, since: Run(0) }),
+            series: noted.unwrap_or(SeriesNote { series: series::FIRST, since: Run(0), spoilt: None }),
+            spoilt,
             series_seen: None,
             answered: Answered::default(),
             pending: JoinSet::new(),
@@ -362,13 +365,14 @@ impl Clerk {
             Ok([rows::continuations(kv, &me, Lane::Books)?, rows::continuations(kv, &me, Lane::Floor)?])
         })?;
         let noted = Some(self.series).filter(|note| note.series != series::FIRST);
-        let decided =
-            series::decide(&floor, self.run, noted).or_else(|| series::decide(&books, self.run, noted));
+        let decided = series::after_damage(self.spoilt, self.run, self.series)
+            .or_else(|| series::decide(&floor, self.run, noted))
+            .or_else(|| series::decide(&books, self.run, noted));
         if let Some(note) = decided {
             self.desk.set_series(note).map_err(|error| Refusal::NotSaved(error.to_string()))?;
             warn!(
                 series = note.series,
-                "this directory was copied or restored; receipts go on in a series of their own"
+                "this directory was copied, restored or spoilt; receipts go on in a series of their own"
             );
             self.series = note;
         }

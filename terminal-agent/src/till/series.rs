@@ -3,7 +3,8 @@
 //! Every process run of a node says in its first entry where the one before it ended. As long as these make one chain, there
 //! is one directory. Two runs that continue the same one are two directories of one node: a clone, or a restored backup
 //! beside what came after it. Then each opens a series of its own, named after its run. The tag on each receipt tells two
-//! receipts apart whose number was printed twice before anybody could know.
+//! receipts apart whose number was printed twice before anybody could know. A disk that spoilt what it had kept may have
+//! spoilt the last numbers, so a series of its own begins there as well, at once.
 
 use std::collections::BTreeMap;
 use toko_crdt::Run;
@@ -45,7 +46,15 @@ pub(super) fn decide(runs: &Runs, now: Option<Run>, noted: Option<SeriesNote>) -
     if (rooted && !branched) || toko_crdt::mutant!("number-as-the-copy-does") {
         return None;
     }
-    Some(SeriesNote { series: own(now), since: now })
+    Some(SeriesNote { series: own(now), since: now, spoilt: noted.and_then(|note| note.spoilt) })
+}
+
+/// The note of a series that begins because of what the disk spoilt, unless one did already.
+#[must_use]
+pub(super) fn after_damage(spoilt: Option<u64>, now: Option<Run>, noted: SeriesNote) -> Option<SeriesNote> {
+    let what = spoilt.filter(|_| spoilt != noted.spoilt)?;
+    let now = now.unwrap_or(Run(what));
+    Some(SeriesNote { series: own(now), since: now, spoilt })
 }
 
 /// The runs from `now` back to `since`, or to the beginning.
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_copy_of_a_copy_opens_another_one() {
-        let note = SeriesNote { series: 4_711, since: Run(3) };
+        let note = SeriesNote { series: 4_711, since: Run(3), spoilt: None };
         let runs = [
             run(5, None),
             run(3, Some((5, 9))),
@@ -120,7 +129,23 @@ mod tests {
     #[test]
     fn a_note_of_another_directory_is_not_believed() {
         let runs = [run(5, None), run(3, Some((5, 9)))];
-        assert!(decide(&runs, Some(Run(3)), Some(SeriesNote { series: 9, since: Run(77) })).is_some());
+        assert!(
+            decide(&runs, Some(Run(3)), Some(SeriesNote { series: 9, since: Run(77), spoilt: None }))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn what_the_disk_spoilt_opens_one_series_each_time() {
+        let first = SeriesNote { series: FIRST, since: Run(0), spoilt: None };
+        assert_eq!(after_damage(None, Some(Run(8)), first), None);
+        let note = after_damage(Some(5), Some(Run(8)), first).unwrap();
+        assert!(note.series >= OWN_FROM);
+        assert_eq!(after_damage(Some(5), Some(Run(9)), note), None, "the next start goes on in it");
+        assert_eq!(after_damage(None, Some(Run(9)), note), None, "somebody removed the files");
+        assert!(after_damage(Some(6), Some(Run(9)), note).is_some());
+        let runs = [run(7, None), run(8, Some((7, 4)))];
+        assert_eq!(decide(&runs, Some(Run(8)), Some(note)), None);
     }
 
     #[test]

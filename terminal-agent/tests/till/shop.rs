@@ -109,11 +109,15 @@ async fn a_cart_parked_at_one_till_is_finished_at_another_while_the_hub_is_dark(
     let path = format!("/v1/carts/{cart}");
     one.post(&format!("{path}/lines"), "l", json!({ "code": "71053", "qty": "2" })).await;
     one.post(&format!("{path}/tenders"), "m", json!({ "kind": "cash", "amount": "1.00" })).await;
+    // As long as a cashier fills it, nobody takes it.
+    two.until(&path, "its line and money", |cart| cart["total"] == "6.78" && cart["tendered"] == "1.00")
+        .await;
+    let (status, refused) =
+        two.door.call(hyper::Method::POST, &format!("{path}/take"), Some("soon"), None).await.unwrap();
+    assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("cart-not-here")));
     one.post(&format!("{path}/park"), "p", json!({ "note": "the lady with the dog" })).await;
 
     two.until("/v1/carts?state=parked", "the parked cart", |list| list["carts"][0]["cart"] == cart.as_str())
-        .await;
-    two.until(&path, "its line and money", |cart| cart["total"] == "6.78" && cart["tendered"] == "1.00")
         .await;
     let taken = two.post(&format!("{path}/take"), "t", json!({})).await;
     assert_eq!((taken["holder"]["here"].as_bool(), taken["turn"].as_u64()), (Some(true), Some(3)));

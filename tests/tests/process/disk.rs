@@ -79,6 +79,31 @@ mod run_alone {
         shop.agrees(2, 2 * LANTERN);
     }
 
+    /// F02, F06.
+    #[test]
+    fn what_a_disk_spoilt_is_set_aside_and_its_peers_give_it_back() {
+        let mut shop = Shop::open(2);
+        (0..6).for_each(|at| drop(shop.tills[0].sell(&format!("a{at}"))));
+        let before = shop.agrees(6, 6 * LANTERN);
+        shop.tills[0].kill();
+        spoil_the_tail(&shop.tills[0].data);
+        shop.tills[0].start();
+        let number = shop.tills[0].sell("b")["number"].as_str().unwrap().to_owned();
+        let series: u32 = number.split('-').nth(1).unwrap().parse().unwrap();
+        assert!(series >= 1_000, "{number}: what it had numbered may be spoilt");
+        let after = shop.agrees(7, 7 * LANTERN);
+        assert_ne!(after.digests[0], before.digests[0]);
+        shop.tills[0].alerts("disk-spoilt");
+        shop.hub.kill();
+        spoil_the_tail(&shop.hub.data);
+        shop.hub.start();
+        assert_eq!(shop.agrees(7, 7 * LANTERN).digests[0], after.digests[0]);
+        shop.hub.alerts("disk-spoilt");
+        let next = shop.tills[0].sell("c");
+        assert_eq!(next["number"], format!("1-{series}-000002"), "one series for one damage");
+        shop.agrees(8, 8 * LANTERN);
+    }
+
     /// F07.
     #[test]
     fn views_that_are_gone_are_made_again_from_the_log() {
@@ -271,6 +296,17 @@ fn files(dir: &Path) -> Vec<PathBuf> {
         .collect();
     all.sort();
     all
+}
+
+/// Flips one bit a fifth before the end of what a node has written last.
+fn spoil_the_tail(data: &Path) {
+    let is_log =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("log-"));
+    let file = files(&data.join("journal")).into_iter().rfind(is_log).unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end / 5 * 4] ^= 4;
+    fs::write(&file, bytes).unwrap();
 }
 
 /// Every file below a directory, with its length.
