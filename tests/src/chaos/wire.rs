@@ -118,12 +118,17 @@ impl Wire {
         self.rules_in(name, &[&format!("ip saddr {} drop", address(last))])
     }
 
-    /// Sends UDP for an address to another port of the network's own namespace, where a relay waits.
+    /// Sends UDP for an address to another port of the network's own namespace, where a relay waits; what the relay sends
+    /// back seems to come from that address. Packet by packet, with no memory: which side spoke first does not matter.
     pub fn divert(&self, name: &str, to: (Ipv4Addr, u16), relay: u16) -> Result<(), Failure> {
-        let rule = format!("ip daddr {} udp dport {} dnat ip to {}:{relay}", to.0, to.1, address(254));
-        self.nft(name, "add table inet detour")?;
-        self.nft(name, "add chain inet detour output { type nat hook output priority -100; }")?;
-        self.nft(name, &format!("add rule inet detour output {rule}"))
+        let (bridge, (to, port)) = (address(254), to);
+        self.nft(name, "add table ip detour")?;
+        self.nft(name, "add chain ip detour away { type route hook output priority mangle; }")?;
+        self.nft(name, "add chain ip detour back { type filter hook prerouting priority raw; }")?;
+        let away = format!("ip daddr {to} udp dport {port} ip daddr set {bridge} udp dport set {relay}");
+        let back = format!("ip saddr {bridge} udp sport {relay} ip saddr set {to} udp sport set {port}");
+        self.nft(name, &format!("add rule ip detour away {away}"))?;
+        self.nft(name, &format!("add rule ip detour back {back}"))
     }
 
     /// The bridge's own door, for relays.

@@ -7,7 +7,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "answer-a-reused-key",
         "terminal-agent/src/till/replay.rs",
         "a front end that reuses a key takes an old sale for its new one",
-        &["terminal-agent/till refusals::"],
+        &["terminal-agent/till selling::"],
     ),
     mutant(
         "number-as-the-copy-does",
@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "take-a-cart-in-use",
         "terminal-agent/src/till/floor.rs",
         "a cart is taken out of the hands of the cashier who fills it",
-        &["terminal-agent/till refusals::"],
+        &["terminal-agent/till shop::"],
     ),
     mutant(
         "give-up-a-paid-cart",
@@ -37,7 +37,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "count-money-given-back",
         "terminal-agent/src/till/floor.rs",
         "money that went back to the customer pays the sale",
-        &["terminal-agent/till refusals::"],
+        &["terminal-agent/till selling::"],
     ),
     mutant(
         "write-before-the-run-is-known",
@@ -55,7 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "reopen-a-closed-day",
         "terminal-agent/src/till/days.rs",
         "business goes on under a day that was closed and counted",
-        &["terminal-agent/till refusals::"],
+        &["terminal-agent/till selling::"],
     ),
     mutant(
         "believe-any-clock",
