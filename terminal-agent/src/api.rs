@@ -1,6 +1,6 @@
 //! The local API: HTTP and JSON on loopback, for the till screen and any other front end.
 //!
-//! A request passes: the guard (who may ask), a bound on how many are worked on, a bound on time, the body's limit; then it is
+//! A request passes: the guard (who may ask), a bound on time, the body's limits, a bound on how many are worked on; then it is
 //! read into a [`crate::till::Command`] or a question, which the till answers. Every answer is JSON, every refusal has one shape
 //! ([`ApiError`]). Invariants: the router is made from [`ROUTES`] alone; whoever gives up waiting has not undone anything,
 //! and learns what came of it by repeating the key.
@@ -10,6 +10,7 @@
 mod body;
 mod error;
 mod guard;
+mod json;
 mod look;
 mod read;
 mod routes;
@@ -23,6 +24,7 @@ pub use serve::{bind, serve};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
@@ -34,7 +36,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toko_retail::currency::Currency;
 
 use crate::config::Receipt;
@@ -42,12 +44,14 @@ use crate::ledger::Ledger;
 use crate::shelf::Shelf;
 use crate::till::{Command, Till, idem};
 use crate::wall::Wall;
-use body::{Object, PROGRAM};
+use body::{Object, PROGRAM, too_large};
 
 /// The description of this API, also served by it.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 /// The largest body of a request.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bodies above this are worked on one at a time, so that many at once take the memory of one.
+const SMALL_BODY_BYTES: usize = 16 << 10;
 /// The longest idempotency key.
 pub const KEY_CHARS_MAX: usize = 128;
 
@@ -74,11 +78,15 @@ pub struct ApiSetup {
     pub receipt: Receipt,
 }
 
+/// What stands in the path for the names in braces.
+type PathParams = Result<RawPathParams, RawPathParamsRejection>;
+
 /// Shared by all requests.
 #[derive(Debug, Clone)]
 struct Api {
     setup: Arc<ApiSetup>,
     room: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// A request that has passed the door.
@@ -94,12 +102,14 @@ struct Asked<'a> {
 /// The router of the API.
 pub fn router(setup: ApiSetup) -> Router {
     let room = Arc::new(Semaphore::new(setup.at_once));
-    let api = Api { setup: Arc::new(setup), room };
+    let api = Api { setup: Arc::new(setup), room, large: Arc::new(Semaphore::new(1)) };
     let mut router = Router::new();
     for Route { method, path, operation } in ROUTES {
-        let handler = move |State(api): State<Api>, params: RawPathParams, request: Request| async move {
-            let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            api.answer(operation, params, request).await
+        let handler = move |State(api): State<Api>, params: PathParams, request: Request| async move {
+            match read_params(params) {
+                Ok(params) => api.answer(operation, params, request).await,
+                Err(refused) => refused.into_response(),
+            }
         };
         router = router.route(path, on(filter(&method), handler));
     }
@@ -108,6 +118,12 @@ pub fn router(setup: ApiSetup) -> Router {
         .fallback(no_path)
         .layer(middleware::from_fn_with_state(api.clone(), door))
         .with_state(api)
+}
+
+fn read_params(params: PathParams) -> Result<BTreeMap<String, String>, ApiError> {
+    let params = params
+        .map_err(|_| ApiError::field("bad-path", PROGRAM, "path", "the path is not percent-encoded UTF-8"))?;
+    Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 fn filter(method: &Method) -> MethodFilter {
@@ -135,12 +151,7 @@ async fn door(State(api): State<Api>, request: Request, next: Next) -> Response 
         tracing::debug!(err = %refused, "a request was turned away");
         return refused.into_response();
     }
-    let work = async {
-        // The semaphore is never closed.
-        let _room = api.room.acquire().await.ok();
-        next.run(request).await
-    };
-    match tokio::time::timeout(api.setup.patience, work).await {
+    match tokio::time::timeout(api.setup.patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             let log = format!(
@@ -162,7 +173,9 @@ impl Api {
     ) -> Response {
         let answered = async {
             let (parts, body) = request.into_parts();
-            let bytes = read_body(&parts.headers, body).await?;
+            let (bytes, _alone) = self.read_body(&parts.headers, body).await?;
+            // Only now: who sends slowly takes nobody's place. The semaphore is never closed.
+            let _room = self.room.acquire().await.ok();
             let line = format!("{} {}", parts.method, parts.uri.path());
             let query = read_query(parts.uri.query().unwrap_or_default())?;
             let asked = Asked { params, query, headers: &parts.headers, line, bytes };
@@ -192,6 +205,33 @@ impl Api {
         Ok((status, self.shown().answer(&answer)))
     }
 
+    /// Reads the body. What comes with it is held for as long as a large body is worked on.
+    async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+        let mut body = Limited::new(body, BODY_BYTES_MAX);
+        let (mut bytes, mut alone) = (Vec::new(), None);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| body_cut(&*error))?;
+            let Ok(piece) = frame.into_data() else { continue };
+            if alone.is_none() && bytes.len() + piece.len() > SMALL_BODY_BYTES {
+                // The semaphore is never closed.
+                alone = Arc::clone(&self.large).acquire_owned().await.ok();
+                bytes.reserve_exact(BODY_BYTES_MAX - bytes.len());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !bytes.is_empty() && !kind.eq_ignore_ascii_case("application/json") {
+            let log = "Content-Type must be application/json";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", PROGRAM, log));
+        }
+        Ok((bytes.into(), alone))
+    }
+
     fn shown(&self) -> show::Shown<'_> {
         show::Shown { ledger: &self.setup.ledger }
     }
@@ -214,26 +254,12 @@ pub fn understand(
     Ok((command, canonical))
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let log = format!("the body has more than {BODY_BYTES_MAX} bytes");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Make it two.", log)
-    };
-    let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
-        Err(error) => {
-            let log = format!("the body did not arrive: {error}");
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, "body-cut", PROGRAM, log));
-        }
-    };
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !bytes.is_empty() && !kind.eq_ignore_ascii_case("application/json") {
-        let log = "Content-Type must be application/json";
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", PROGRAM, log));
+fn body_cut(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ApiError {
+    if error.is::<http_body_util::LengthLimitError>() {
+        return too_large(format!("the body has more than {BODY_BYTES_MAX} bytes"));
     }
-    Ok(bytes)
+    let log = format!("the body did not arrive: {error}");
+    ApiError::new(StatusCode::BAD_REQUEST, "body-cut", PROGRAM, log)
 }
 
 fn read_key(headers: &HeaderMap) -> Result<&str, ApiError> {

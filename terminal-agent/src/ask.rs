@@ -1,8 +1,9 @@
 //! Asking a running terminal through its own API: for `terminal-agent status`, and for tests.
 
 use http_body_util::{BodyExt, Full, Limited};
+pub use hyper::Method;
 use hyper::body::Bytes;
-use hyper::{Method, Request, header};
+use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::fmt::Display;

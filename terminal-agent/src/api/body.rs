@@ -2,6 +2,7 @@
 //!
 //! Unknown fields are refused. Money and quantities are strings: a JSON number would pass through somebody's floats.
 
+use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use toko_retail::currency::Currency;
 use toko_retail::day::Day;
@@ -11,6 +12,7 @@ use toko_retail::qty::Qty;
 use toko_retail::text;
 
 use super::error::ApiError;
+use super::json::{self, Problem};
 
 /// What the person can do about a program that sends nonsense.
 pub(super) const PROGRAM: &str = "The program that asked is wrong. Call for help.";
@@ -30,8 +32,11 @@ impl Object {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { path: String::new(), fields: Map::new() });
         }
-        let value: Value = serde_json::from_slice(bytes).map_err(|problem| {
-            ApiError::field("bad-json", PROGRAM, "", format!("the body is not JSON: {problem}"))
+        let value = json::read(bytes).map_err(|problem| match problem {
+            Problem::Json(problem) => {
+                ApiError::field("bad-json", PROGRAM, "", format!("the body is not JSON: {problem}"))
+            }
+            Problem::TooMuch => too_large("the body has too many values"),
         })?;
         Self::of(String::new(), value)
     }
@@ -45,8 +50,13 @@ impl Object {
 
     /// The whole object in one form, whatever spaces and order it came in.
     #[must_use]
-    pub(super) fn canonical(&self) -> String {
-        Value::Object(self.fields.clone()).to_string()
+    pub(super) fn canonical(&mut self) -> String {
+        let whole = Value::Object(std::mem::take(&mut self.fields));
+        let text = whole.to_string();
+        if let Value::Object(fields) = whole {
+            self.fields = fields;
+        }
+        text
     }
 
     /// The place of a field of this object.
@@ -221,6 +231,11 @@ impl Object {
             }
         }
     }
+}
+
+/// More than one request may be.
+pub(super) fn too_large(log: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Make it two.", log)
 }
 
 /// Checks a code as it was scanned: something is there, short, printable.

@@ -20,6 +20,8 @@ use tracing::{debug, warn};
 const CONNECTIONS_MAX: usize = 128;
 /// How long a connection may take to send its request's headers, and to stay idle between requests.
 const HEADERS_WITHIN: Duration = Duration::from_secs(60);
+/// What is kept of a connection that has sent no whole request, and so the longest headers: 2 MiB for all connections.
+const BUFFER_BYTES_MAX: usize = 16 << 10;
 /// How long to wait after the system refused a connection, such as when file handles ran out, and before looking for room again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -109,7 +111,7 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken, as
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(64 * 1024)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use terminal_agent::ask::Door;
+use terminal_agent::ask::{Door, Method};
 use terminal_agent::config::{Config, File};
 use terminal_agent::desk::Desk;
 use terminal_agent::service::Agent;
@@ -117,13 +117,13 @@ impl Shop {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.door.call(hyper::Method::GET, path, None, None).await.unwrap();
+        let (status, body) = self.door.call(Method::GET, path, None, None).await.unwrap();
         assert_eq!(status, 200, "GET {path}: {body}");
         body
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
-        let method = hyper::Method::from_bytes(method.as_bytes()).unwrap();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
         let body = if body.is_null() { None } else { Some(body) };
         self.door.call(method, path, Some(key), body.as_ref()).await.unwrap()
     }

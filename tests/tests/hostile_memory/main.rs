@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use peak_alloc::PeakAlloc;
 
 mod decoders;
+mod requests;
 mod sessions;
 mod strangers;
 
