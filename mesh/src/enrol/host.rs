@@ -1,7 +1,7 @@
 //! The side with the desk: a hub for terminals, headquarters for stores.
 
 use super::guest::kind_byte;
-use super::wire::{self, FrameV1, TalkError, receive, receive_statements, send, send_statements};
+use super::wire::{self, FrameV1, TalkError, receive_of_stranger, receive_statements, send, send_statements};
 use super::{CodeKind, FrontDesk, Refusal, TALK};
 use crate::endpoint::Arrival;
 use quinn::{RecvStream, SendStream};
@@ -87,7 +87,7 @@ where
     let by_root: Vec<&Statement> = now.statements().filter(|s| s.issuer() == now.root()).collect();
     send(to, &FrameV1::Here { root: now.root().0, statements: wire::count(by_root.len()) }).await?;
     send_statements(to, by_root.into_iter()).await?;
-    let FrameV1::Ask { secret, name } = receive(from).await? else {
+    let FrameV1::Ask { secret, name } = receive_of_stranger(from).await? else {
         return Err(TalkError::Unexpected.into());
     };
     let node = NodeId::of(&arrival.key);
@@ -142,7 +142,7 @@ where
     R: FnOnce(Joining) -> F,
     F: Future<Output = Result<(), String>>,
 {
-    let FrameV1::Join { root, secret, statements } = receive(from).await? else {
+    let FrameV1::Join { root, secret, statements } = receive_of_stranger(from).await? else {
         return Err(TalkError::Unexpected.into());
     };
     let granted = desk.show(&secret).map_err(|error| HostError::Refused(error.into()))?;
@@ -182,7 +182,7 @@ async fn tell_store(
 pub(super) async fn accept(arrival: &Arrival, kind: CodeKind) -> Result<(SendStream, RecvStream), HostError> {
     let streams = arrival.connection.accept_bi().await;
     let (mut to, mut from) = streams.map_err(|error| TalkError::Broken(error.to_string()))?;
-    match receive(&mut from).await? {
+    match receive_of_stranger(&mut from).await? {
         FrameV1::Knock { kind: byte } if byte == kind_byte(kind) => Ok((to, from)),
         FrameV1::Knock { .. } => say_no(&mut to, Err(HostError::Refused(Refusal::Kind))).await,
         _ => Err(TalkError::Unexpected.into()),

@@ -14,6 +14,8 @@ use toko_crdt::member::{STATEMENT_BYTES_MAX, STATEMENTS_MAX, Statement};
 
 /// The largest frame.
 pub(super) const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// The largest frame of somebody who is not known yet, but for statements: a knock, or a secret with a name.
+const STRANGER_BYTES_MAX: usize = 1_024;
 /// How many addresses an answer may name.
 const ADDRESSES_MAX: usize = 16;
 
@@ -66,12 +68,23 @@ pub(super) async fn send(to: &mut SendStream, frame: &FrameV1) -> Result<(), Tal
     to.write_all(&bytes).await.map_err(|error| TalkError::Broken(error.to_string()))
 }
 
+/// The next frame of somebody whom we came to.
 pub(super) async fn receive(from: &mut RecvStream) -> Result<FrameV1, TalkError> {
+    receive_within(from, FRAME_BYTES_MAX).await
+}
+
+/// The next frame of somebody who comes to us: nothing that such a one says is long, and a long list of little things would
+/// take many times its size.
+pub(super) async fn receive_of_stranger(from: &mut RecvStream) -> Result<FrameV1, TalkError> {
+    receive_within(from, STRANGER_BYTES_MAX).await
+}
+
+async fn receive_within(from: &mut RecvStream, bytes_max: usize) -> Result<FrameV1, TalkError> {
     let mut length = [0; 4];
     from.read_exact(&mut length).await.map_err(broken)?;
     let bytes = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if bytes > FRAME_BYTES_MAX {
-        return Err(CodecError::TooLong { bytes, bytes_max: FRAME_BYTES_MAX }.into());
+    if bytes > bytes_max {
+        return Err(CodecError::TooLong { bytes, bytes_max }.into());
     }
     let mut body = Vec::new();
     // Whoever is not known yet gets memory for what it sent, not for what it announced.
@@ -81,7 +94,7 @@ pub(super) async fn receive(from: &mut RecvStream) -> Result<FrameV1, TalkError>
         let Some(chunk) = chunk else { return Err(TalkError::Broken("the other side hung up".into())) };
         body.extend_from_slice(&chunk.bytes);
     }
-    Ok(codec::decode("enrolment frame", 1, &body, FRAME_BYTES_MAX)?)
+    Ok(codec::decode("enrolment frame", 1, &body, bytes_max)?)
 }
 
 pub(super) async fn send_statements<'a>(
