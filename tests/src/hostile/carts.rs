@@ -21,6 +21,8 @@ pub(super) fn carts(bytes: &[u8]) {
         changes.push(if raw { content.to_vec() } else { sealed(content) });
     }
     let actor = Actor::of(&shop().key(1).node(), Run(1_000));
+    // The book lets no change in that names another writer than its entry's, so nobody writes as this run.
+    changes.retain(|change| !change_head(change).is_ok_and(|head| head.actor == actor));
     let open = |changes: &[Vec<u8>]| Cart::open(CartId([2; 16]), actor, changes).expect("a few changes open");
     let here = open(&changes);
     changes.reverse();
