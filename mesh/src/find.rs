@@ -4,8 +4,9 @@
 //! answers proves itself by its key. The ladder is pure: time and jitter come in as values, so that a simulated shop climbs
 //! the same rungs. It says which rung worked, and for `doctor` why another did not.
 //!
-//! Invariants: bounded (nodes, addresses of a node, and what is kept); an address that worked comes first; a wait grows with
-//! each failure up to a cap and falls back to nothing with a success.
+//! Invariants: bounded (nodes, addresses of a node, and what is kept); the address that worked last comes first; no address is
+//! left out for good because others fail before it; a wait grows with each failure up to a cap and falls back to nothing with
+//! a success.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -87,6 +88,8 @@ struct Address {
     worked: Option<bool>,
     /// Counts successes of the whole ladder: the highest worked last.
     worked_at: u64,
+    /// Counts failures of the whole ladder: 0 where it did not fail since it worked.
+    failed_at: u64,
     error: Option<String>,
 }
 
@@ -101,6 +104,7 @@ struct Known {
 pub struct Ladder {
     nodes: BTreeMap<NodeId, Known>,
     successes: u64,
+    failures: u64,
 }
 
 impl Ladder {
@@ -120,15 +124,20 @@ impl Ladder {
         if known.addresses.len() >= ADDRESSES_MAX && !known.make_room(rung) {
             return;
         }
-        known.addresses.insert(addr, Address { rung, worked: None, worked_at: 0, error: None });
+        known.addresses.insert(addr, Address { rung, worked: None, worked_at: 0, failed_at: 0, error: None });
     }
 
-    /// What to dial for a node, best first: what worked last, then by rung.
+    /// What to dial for a node, best first: what worked last, then what did not fail, by rung, then whatever failed longest ago,
+    /// so that all have their turn.
     #[must_use]
     pub fn candidates(&self, node: &NodeId) -> Vec<Candidate> {
         let Some(known) = self.nodes.get(node) else { return Vec::new() };
         let mut list: Vec<_> = known.addresses.iter().collect();
-        list.sort_by_key(|(addr, address)| (std::cmp::Reverse(address.worked_at), address.rung, **addr));
+        let last = list.iter().map(|(_, address)| address.worked_at).max().filter(|at| *at > 0);
+        list.sort_by_key(|(addr, address)| {
+            let Address { failed_at, worked_at, rung, .. } = address;
+            (Some(*worked_at) != last, *failed_at, std::cmp::Reverse(*worked_at), *rung, **addr)
+        });
         let candidates =
             list.into_iter().map(|(addr, address)| Candidate { addr: *addr, rung: address.rung });
         candidates.take(CANDIDATES_MAX).collect()
@@ -143,6 +152,7 @@ impl Ladder {
             if let Some(address) = known.addresses.get_mut(&addr) {
                 address.worked = Some(true);
                 address.worked_at = self.successes;
+                address.failed_at = 0;
                 address.error = None;
             }
         }
@@ -151,6 +161,8 @@ impl Ladder {
     /// A dial of one address failed.
     pub fn failed(&mut self, node: NodeId, addr: SocketAddr, why: &str) {
         if let Some(address) = self.nodes.get_mut(&node).and_then(|known| known.addresses.get_mut(&addr)) {
+            self.failures += 1;
+            address.failed_at = self.failures;
             address.worked = Some(false);
             address.error = Some(why.chars().take(200).collect());
         }
@@ -286,6 +298,26 @@ mod tests {
         assert_eq!(ports(&ladder), [4, 2, 3]);
         ladder.worked(NODE, addr(3), Rung::Mdns);
         assert_eq!(ports(&ladder), [3, 4, 2]);
+    }
+
+    #[test]
+    fn an_address_that_somebody_tells_has_its_turn_however_many_fail_before_it() {
+        let mut ladder = Ladder::default();
+        for port in 1..=5 {
+            ladder.hint(NODE, addr(port), Rung::Configured);
+        }
+        ladder.hint(NODE, addr(9), Rung::Told);
+        let mut tried = std::collections::BTreeSet::new();
+        for _ in 0..2 {
+            for port in ports(&ladder) {
+                tried.insert(port);
+                ladder.failed(NODE, addr(port), "somebody else answers");
+            }
+        }
+        assert_eq!(tried.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 9], "two climbs try all of them");
+        ladder.worked(NODE, addr(9), Rung::Told);
+        ladder.failed(NODE, addr(9), "nothing answers");
+        assert_eq!(ports(&ladder)[0], 9, "what worked last is tried each time");
     }
 
     #[test]
