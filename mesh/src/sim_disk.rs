@@ -57,12 +57,21 @@ struct State {
     ops: u64,
     syncs: u64,
     bytes_written: u64,
+    /// Its syncs lie, whatever else is set, and after every power cut too.
+    liar: bool,
 }
 
 impl SimDisk {
     /// An empty disk without faults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk that says that it has synced and never has: no node can keep its word on it, and an oracle that does not
+    /// notice is none.
+    #[must_use]
+    pub fn that_lies() -> Self {
+        Self { state: Arc::new(Mutex::new(State { liar: true, ..State::default() })) }
     }
 
     /// From now on, this goes wrong.
@@ -84,8 +93,8 @@ impl SimDisk {
             change.apply(&mut names);
         }
         let files = old.files.iter().map(|(id, file)| (*id, file.after_power_cut(&mut dice))).collect();
-        let next_file = old.next_file;
-        let state = State { files, next_file, durable_names: names.clone(), names, ..State::default() };
+        let (next_file, liar) = (old.next_file, old.liar);
+        let state = State { files, next_file, durable_names: names.clone(), names, liar, ..State::default() };
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -274,7 +283,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         state.tick_sync()?;
         let fails = count_down(&mut state.faults.fail_sync);
-        let lies = state.faults.lying_syncs;
+        let lies = state.faults.lying_syncs || state.liar;
         let file = state.file(name)?;
         if fails {
             file.unsynced.clear();
@@ -311,7 +320,7 @@ impl Disk for SimDisk {
         if count_down(&mut state.faults.fail_sync) {
             return Err(io::Error::other("simulated sync error"));
         }
-        if !state.faults.lying_syncs {
+        if !state.faults.lying_syncs && !state.liar {
             state.unsynced_names.clear();
             state.durable_names = state.names.clone();
             let named: Vec<u64> = state.names.values().copied().collect();

@@ -72,6 +72,8 @@ pub struct Setting {
     pub only: Option<Vec<usize>>,
     /// Whether sessions and stores run alone, without QUIC and tills.
     pub bare: bool,
+    /// Whether every disk says that it has synced and never has: the oracle's own test.
+    pub lying_disks: bool,
 }
 
 /// What came of a run.
@@ -148,7 +150,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         healed_in: None,
         looks: 0,
     };
-    let shop = match Shop::open(setting.seed, setting.tills, goods, &mut posts).await {
+    let shop = match Shop::open(setting, goods, &mut posts).await {
         Ok(shop) => Arc::new(shop),
         Err(closed) => {
             outcome.violations.push(format!("the shop did not open: {closed}"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toko_tests::sim::cli::tills_of;
 use toko_tests::sim::goods::Goods;
 use toko_tests::sim::plan::Kind;
-use toko_tests::sim::shrink::replay;
+use toko_tests::sim::shrink::{replay, shrink};
 use toko_tests::sim::{Outcome, Setting, goods, play};
 
 fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
@@ -22,6 +22,7 @@ fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
         kinds: kinds.to_vec(),
         only: None,
         bare: false,
+        lying_disks: false,
     }
 }
 
@@ -66,6 +67,65 @@ fn f01_to_f28_bad_days_end_well() {
     let goods = goods().unwrap();
     for seed in 100..108 {
         good(&setting(seed, tills_of(seed).min(3), &Kind::ALL), &goods);
+    }
+}
+
+#[test]
+fn f02_a_disk_that_lies_is_noticed_and_the_failure_is_made_small() {
+    let goods = goods().unwrap();
+    let kinds = [Kind::Loss, Kind::Delay, Kind::Partition, Kind::Power, Kind::Kill];
+    let day = |seed| Setting {
+        bare: true,
+        lying_disks: true,
+        open: Duration::from_secs(300),
+        ..setting(seed, 2, &kinds)
+    };
+    let lost = |outcome: &Outcome| outcome.violations.first().is_some_and(|words| words.starts_with("I1"));
+    let caught = (1..=20).find_map(|seed| {
+        let outcome = play(&day(seed), &goods).unwrap();
+        lost(&outcome).then_some((day(seed), outcome))
+    });
+    let (failing, outcome) =
+        caught.expect("what was acknowledged and never synced is missed after a power cut");
+    let planned = outcome.planned.len();
+    let (small, outcome) = shrink(&failing, outcome, &goods).unwrap();
+    assert!(lost(&outcome), "{:?}", outcome.violations);
+    assert_eq!(
+        outcome.planned.len(),
+        1,
+        "of {planned} faults one power cut is needed: {:?}",
+        outcome.planned
+    );
+    assert_eq!(outcome.planned[0].kind, Kind::Power);
+    assert!(small.customers < 10, "{}", small.customers);
+    let again = play(&small, &goods).unwrap();
+    assert_eq!((again.trace, again.violations), (outcome.trace, outcome.violations), "{}", replay(&small));
+}
+
+#[cfg(feature = "mutants")]
+mod mutants {
+    use std::process::Command;
+    use toko_crdt::mutant::VARIABLE;
+
+    /// Each breaks something that the shop promises; within a dozen short days the oracle must say so, and name the promise.
+    const NOTICED: [(&str, &[&str]); 3] = [
+        ("skip-sync", &["I1", "I4", "I11"]),
+        ("sell-before-durable", &["I1"]),
+        ("return-takes-stock-out", &["I6"]),
+    ];
+
+    #[test]
+    fn the_oracle_notices_what_is_broken_on_purpose() {
+        for (mutant, promises) in NOTICED {
+            let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
+            sim.args(["--seeds", "12", "--terminals", "2", "--hours", "0.05", "--gap", "6"]);
+            sim.args(["--faults", "power,kill,partition", "--until-failure", "--no-shrink"]);
+            let played = sim.env(VARIABLE, mutant).output().unwrap();
+            let said = String::from_utf8_lossy(&played.stdout);
+            assert_eq!(played.status.code(), Some(1), "{mutant} went unnoticed:\n{said}");
+            let named = promises.iter().any(|promise| said.contains(&format!("    {promise}: ")));
+            assert!(named, "{mutant} was noticed as something else:\n{said}");
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Bare {
         let currency = Currency::parse(CURRENCY).map_err(|problem| problem.to_string())?;
         let catalogue = Catalogue::import(goods.csv.as_bytes(), currency, &[]);
         let catalogue = catalogue.map_err(|problem| problem.to_string())?;
-        let nodes = node::found(setting.seed, setting.tills)?;
+        let nodes = node::found(setting)?;
         let gap = micros(setting.gap).max(1);
         let mut bare = Self {
             links: Links::new(setting.seed, nodes),

@@ -467,6 +467,9 @@ impl Cashier {
             let wrong = format!("I3: {} waited {took:?} for {command:?}", self.at);
             self.shop.ledger().note(wrong);
         }
+        if answer.is_ok() && counts && host.answered() {
+            self.shop.drop_dead(self.at).await;
+        }
         match answer {
             Ok(answer) => {
                 self.shop.net.note(&[self.at as u64, fingerprint(&answer)]);

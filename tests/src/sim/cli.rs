@@ -45,6 +45,12 @@ struct Args {
     /// Sessions and stores only, without QUIC and tills: much faster.
     #[arg(long)]
     bare: bool,
+    /// Every disk says that it has synced and never has, which must not go unnoticed: a test of the oracle
+    #[arg(long)]
+    lying_disks: bool,
+    /// End at the first seed that fails.
+    #[arg(long)]
+    until_failure: bool,
     /// Report a failure as it is, without making it small.
     #[arg(long)]
     no_shrink: bool,
@@ -98,6 +104,7 @@ fn work(args: &Args) -> Result<bool, String> {
             kinds: kinds.clone(),
             only: only.clone(),
             bare: args.bare,
+            lying_disks: args.lying_disks,
         };
         let one = Instant::now();
         let outcome = play(&setting, &goods).map_err(|problem| problem.to_string())?;
@@ -110,6 +117,9 @@ fn work(args: &Args) -> Result<bool, String> {
                 shrink(&setting, outcome, &goods).map_err(|problem| problem.to_string())?
             };
             say_failure(args.json, &smallest.0, &smallest.1);
+            if args.until_failure {
+                break;
+            }
         }
     }
     say_sums(args.json, &sums, began.elapsed());

@@ -52,6 +52,8 @@ struct State {
     /// How long the sync before took, and until when one of those may still be under way.
     lingers: (Duration, Duration),
     down: bool,
+    /// The power goes at the next answer that counts, and this decides what is left.
+    aimed: Option<u64>,
 }
 
 /// What is wrong with a clock.
@@ -72,6 +74,13 @@ impl Host {
         let state = State { sync: SYNC, ..State::default() };
         let inner = Inner { net: net.clone(), ip: address(0, nth), seed, state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The same box before anything was written, with a disk for log and views that never keeps what it says.
+    #[must_use]
+    pub fn on_a_disk_that_lies(self) -> Self {
+        self.lock().journal = SimDisk::that_lies();
+        self
     }
 
     /// The machine that a node on it sees.
@@ -134,6 +143,20 @@ impl Host {
         state.own = state.own.power_cut(seed);
         state.journal = state.journal.power_cut(seed ^ 1);
         state.blobs = state.blobs.power_cut(seed ^ 2);
+    }
+
+    /// The power is to go at the moment of the next answer that counts: nothing later can make up for a sync that was skipped.
+    pub fn aim(&self, seed: Option<u64>) {
+        self.lock().aimed = seed;
+    }
+
+    /// Somebody was answered something that counts. Whether the power went at that.
+    pub fn answered(&self) -> bool {
+        let aimed = self.lock().aimed.take();
+        if let Some(seed) = aimed {
+            self.cut_power(seed);
+        }
+        aimed.is_some()
     }
 
     /// The process goes, the machine stays: everything written is still there.

@@ -29,6 +29,7 @@ use toko_mesh::sim_net::SimNet;
 use toko_mesh::store::StoreConfig;
 use toko_retail::currency::Currency;
 
+use super::Setting;
 use super::goods::Goods;
 use super::host::Host;
 use super::ledger::Ledger;
@@ -105,16 +106,15 @@ pub struct Closed(pub String);
 
 impl Shop {
     /// Founds a store with so many terminals, lets headquarters join and the catalogue arrive everywhere.
-    pub async fn open(
-        seed: u64,
-        tills: usize,
-        goods: Arc<Goods>,
-        posts: &mut JoinSet<()>,
-    ) -> Result<Self, Closed> {
+    pub async fn open(setting: &Setting, goods: Arc<Goods>, posts: &mut JoinSet<()>) -> Result<Self, Closed> {
+        let (seed, tills) = (setting.seed, setting.tills);
         let net = SimNet::new(seed);
         posts.spawn(net.clone().deliver());
         let station = |nth: usize, part| Station {
-            host: Host::new(&net, seed, u8::try_from(nth).unwrap_or(u8::MAX)),
+            host: {
+                let host = Host::new(&net, seed, u8::try_from(nth).unwrap_or(u8::MAX));
+                if setting.lying_disks { host.on_a_disk_that_lies() } else { host }
+            },
             part,
             slot: Mutex::default(),
         };

@@ -1,4 +1,4 @@
-//! Makes a failure small: the fewest faults, the shortest day and the fewest customers that still break the same thing.
+//! Makes a failure small: the fewest faults and the fewest customers that still break the same thing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,12 +50,13 @@ pub fn shrink(
         + found.tally.moved
         + found.tally.voided
         + 1;
-    let mut customers = most.min(best.customers);
-    while customers > 0 {
-        let candidate = Setting { customers: customers / 2, ..best.clone() };
+    let (mut enough, mut too_few) = (most.min(best.customers), None);
+    while enough > 0 && too_few != Some(enough - 1) {
+        let customers = too_few.map_or(0, |few: u64| few + (enough - few) / 2);
+        let candidate = Setting { customers, ..best.clone() };
         match fails(&candidate)? {
-            Some(outcome) => (best, found, customers) = (candidate, outcome, customers / 2),
-            None => break,
+            Some(outcome) => (best, found, enough) = (candidate, outcome, customers),
+            None => too_few = Some(customers),
         }
     }
     Ok((best, found))
@@ -78,6 +79,9 @@ pub fn replay(setting: &Setting) -> String {
     );
     if setting.bare {
         words += " --bare";
+    }
+    if setting.lying_disks {
+        words += " --lying-disks";
     }
     if setting.customers != u64::MAX {
         words += &format!(" --steps {}", setting.customers);

@@ -112,6 +112,9 @@ impl Trouble {
         let down_for = fault.lasts;
         match fault.kind {
             Kind::Power | Kind::Kill if self.to_start.contains_key(&fault.host) => {}
+            Kind::Power if fault.much % 2 == 1 && self.shop.counter(fault.host).is_some() => {
+                host.aim(Some(fault.much));
+            }
             Kind::Power => {
                 host.cut_power(fault.much);
                 self.shop.drop_dead(fault.host).await;
@@ -153,6 +156,7 @@ impl Trouble {
         match fault.kind {
             Kind::Full | Kind::Eio => host.set_faults(Faults::default()),
             Kind::Stall => host.set_sync(SYNC),
+            Kind::Power => host.aim(None),
             Kind::Drift | Kind::Jump | Kind::Epoch => host.set_right(),
             Kind::Move => self.shop.net.move_host(host.ip(), host.ip()),
             _ => {}
@@ -203,10 +207,14 @@ impl Trouble {
         }
     }
 
-    /// A node that saves nothing any more is started again: on a disk that syncs it sells again.
+    /// A node that saves nothing any more is started again: on a disk that syncs it sells again. So is a box whose power went
+    /// at an answer.
     async fn look_after(&mut self) {
         for nth in 0..self.shop.stations.len() {
-            let Some(node) = self.shop.running(nth) else { continue };
+            let Some(node) = self.shop.running(nth) else {
+                self.to_start.entry(nth).or_insert_with(|| Instant::now() + RESTART);
+                continue;
+            };
             let broken = matches!(node.probe().await, Err(SaveError::Broken { .. } | SaveError::Stopped));
             drop(node);
             if broken {

@@ -28,6 +28,7 @@ use toko_retail::scope::ShopScope;
 use toko_retail::tender::Tender;
 use toko_retail::views::{self, ShopFold};
 
+use super::super::Setting;
 use super::super::goods::{Goods, Piece};
 use super::super::host::OPENING;
 use super::super::ledger::{Effect, Ledger, Sums, What};
@@ -72,7 +73,8 @@ impl Sold {
 }
 
 /// Hub, terminals, headquarters. The hub knows all members; each other knows the hub and itself, and hears of the rest.
-pub(super) fn found(seed: u64, tills: usize) -> Result<Vec<Node>, String> {
+pub(super) fn found(setting: &Setting) -> Result<Vec<Node>, String> {
+    let (seed, tills) = (setting.seed, setting.tills);
     let drawn = |nth: u64| Hash::of("toko/sim/bare-key/1", &[&seed.to_be_bytes(), &nth.to_be_bytes()]).0;
     let root = SecretKey::from_seed(drawn(u64::MAX));
     let store = StoreId::of(&root.public());
@@ -93,7 +95,7 @@ pub(super) fn found(seed: u64, tills: usize) -> Result<Vec<Node>, String> {
             key: key.clone(),
             root: root.clone(),
             number: u16::try_from(nth).unwrap_or(u16::MAX),
-            disk: SimDisk::new(),
+            disk: if setting.lying_disks { SimDisk::that_lies() } else { SimDisk::new() },
             store: None,
             dice: Dice::new(seed ^ (nth as u64) << 20),
             headquarters: nth == last,
