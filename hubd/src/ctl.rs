@@ -41,6 +41,9 @@ struct Args {
 enum Command {
     /// How the hub is: links, books, catalogue, printer, alerts.
     Status,
+    /// Why a node is not linked, and whatever else can be mended: each finding with what to do.
+    #[command(after_help = "Examples:\n  hubctl doctor\n  hubctl doctor --json")]
+    Doctor,
     /// What a person should know, and what to do about it.
     Alerts(alerts::Alerts),
     /// The store's recovery code: what it is for, and whether a copy on paper is right.
@@ -183,6 +186,7 @@ type Show = fn(&Value) -> String;
 fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
     Ok(match command {
         Command::Status => (ask.get("/status")?, show::status),
+        Command::Doctor => (ask.get("/doctor")?, show::doctor),
         Command::Alerts(alerts) => alerts.ask(ask)?,
         Command::RecoveryCode(check) => check.ask(ask)?,
         Command::Terminals => (ask.get("/terminals")?, show::terminals),

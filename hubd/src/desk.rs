@@ -8,7 +8,7 @@ use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use crate::slip::{self, Slot};
-use crate::{answers, care};
+use crate::{answers, care, doctor};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
@@ -116,6 +116,7 @@ impl From<QueryRejection> for Refusal {
 pub(crate) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/status", get(status))
+        .route("/doctor", get(doctor::look))
         .route("/alerts", get(care::alerts))
         .route("/recovery-code", get(care::recovery_code))
         .route("/alerts/settle", post(care::settle))

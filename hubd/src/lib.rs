@@ -19,6 +19,7 @@ mod care;
 pub mod config;
 pub mod ctl;
 mod desk;
+mod doctor;
 mod hub;
 mod paper;
 mod quarantine;

@@ -41,6 +41,27 @@ pub(super) fn status(answer: &Value) -> String {
     out
 }
 
+pub(super) fn doctor(answer: &Value) -> String {
+    let mut out = String::new();
+    for finding in list(answer, "/findings") {
+        let text = |at: &str| cell(finding.pointer(at));
+        let _ = writeln!(out, "! {}: {}\n  {}", text("/about"), text("/what"), text("/advice"));
+    }
+    if out.is_empty() {
+        out.push_str("nothing to mend\n");
+    }
+    let columns = [
+        ("NODE", "/name"),
+        ("ADDRESS", "/address"),
+        ("FOUND BY", "/rung"),
+        ("WORKED", "/worked"),
+        ("ERROR", "/error"),
+    ];
+    out.push('\n');
+    out.push_str(&table(list(answer, "/places"), &columns));
+    out
+}
+
 pub(super) fn terminals(answer: &Value) -> String {
     let columns = [
         ("NO", "/number"),

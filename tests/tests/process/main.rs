@@ -10,6 +10,7 @@ mod copies;
 mod crash;
 mod dark;
 mod disk;
+mod doctor;
 mod door;
 mod enrol;
 mod hostile;
