@@ -108,7 +108,7 @@ impl Server {
     pub async fn open(home: Home, config: Config) -> Result<Self, RunError> {
         let fresh = headquarters::random().map_err(RunError::Open)?;
         let key = home.port_key(&fresh).map_err(|problem| RunError::Open(with_causes(&problem)))?;
-        let bound = Endpoint::bind_again(config.listen, &key);
+        let bound = Endpoint::bind_again(config.listen, &key).map(Endpoint::far);
         let endpoint = bound.map_err(|problem| RunError::Bind(with_causes(&problem)))?;
         let listen = endpoint.local_addr()?;
         let (name, data) = (home.name().to_owned(), home.dir().display().to_string());

@@ -25,6 +25,7 @@ use toko_crdt::sign::{PublicKey, SecretKey};
 use toko_crdt::{Hash, NodeId};
 use tracing::debug;
 
+mod window;
 mod words;
 
 pub use words::{BindError, CloseCode, DialError, close, explain, is_refusal};
@@ -125,6 +126,15 @@ impl Endpoint {
         let quic = quinn::Endpoint::new_with_abstract_socket(config, Some(base.clone()), socket, runtime)
             .map_err(|source| BindError::Listen { addr, source })?;
         Ok(Self { quic, tenants, base: Arc::new(base) })
+    }
+
+    /// Whoever arrives here comes over the internet, as at headquarters.
+    #[must_use]
+    pub fn far(self) -> Self {
+        let mut base = (*self.base).clone();
+        base.transport_config(Arc::new(unproven(Distance::Far)));
+        self.quic.set_server_config(Some(base.clone()));
+        Self { base: Arc::new(base), ..self }
     }
 
     /// Where it listens.
@@ -266,14 +276,19 @@ impl Dial {
 fn base_config(tenants: &Arc<Tenants>) -> Result<quinn::ServerConfig, TlsError> {
     let crypto = tls::server(Arc::new(Door::new(Arc::clone(tenants))))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    let mut unproven = transport(Distance::Near);
-    unproven.receive_window(VarInt::from_u32(NEWCOMER_WINDOW_BYTES));
-    config.transport_config(Arc::new(unproven));
+    config.transport_config(Arc::new(unproven(Distance::Near)));
     config.max_incoming(2 * HANDSHAKES_MAX);
     config.incoming_buffer_size(16 * 1024);
     config.incoming_buffer_size_total(512 * 1024);
     config.retry_token_lifetime(Duration::from_secs(5));
     Ok(config)
+}
+
+/// For whoever arrives, and is not known to be a member yet.
+fn unproven(distance: Distance) -> TransportConfig {
+    let mut config = transport(distance);
+    config.receive_window(VarInt::from_u32(NEWCOMER_WINDOW_BYTES));
+    config
 }
 
 fn transport(distance: Distance) -> TransportConfig {
@@ -294,6 +309,9 @@ fn transport(distance: Distance) -> TransportConfig {
         .send_window(u64::from(WINDOW_BYTES))
         .datagram_receive_buffer_size(None)
         .enable_segmentation_offload(false);
+    if distance == Distance::Near {
+        config.congestion_controller_factory(Arc::new(window::WithFloor::default()));
+    }
     config
 }
 

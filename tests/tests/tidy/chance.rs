@@ -44,9 +44,10 @@ fn left_to_chance(code: &str) -> Vec<&'static str> {
     found
 }
 
-/// The one place that measures what a real machine took: how fast a simulation was played.
+/// One place measures what a real machine took: how fast a simulation was played. The other names the type because a trait of
+/// QUIC does, and is told every moment.
 fn may_measure(page: &Page) -> bool {
-    page.path == "tests/src/sim/cli.rs"
+    ["tests/src/sim/cli.rs", "mesh/src/endpoint/window.rs"].contains(&page.path.as_str())
 }
 
 #[test]
