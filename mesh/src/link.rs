@@ -150,6 +150,9 @@ impl Quiet {
     fn ends(&self, heard_at: Instant) -> (Instant, Instant) {
         let since = |at: Option<Instant>| at.filter(|at| *at > heard_at);
         let moved_at = since(self.moved_at).unwrap_or(heard_at);
+        if toko_crdt::mutant!("wait-for-the-silent") {
+            return (heard_at + 100 * STALLED, heard_at + 100 * STALLED);
+        }
         let silent_at = (moved_at + SILENCE).min(heard_at + STALLED);
         let looked_at = since(self.looked.map(|(at, _)| at));
         let look_at = looked_at.map_or(heard_at + LOOK_AFTER, |at| at + LOOK_EVERY);

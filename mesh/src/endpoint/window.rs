@@ -48,7 +48,8 @@ impl Controller for Window {
     }
 
     fn window(&self) -> u64 {
-        self.0.window().max(FLOOR_BYTES)
+        let floor = if toko_crdt::mutant!("give-way-to-every-loss") { 0 } else { FLOOR_BYTES };
+        self.0.window().max(floor)
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {

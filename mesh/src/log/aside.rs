@@ -73,7 +73,9 @@ pub(crate) fn set_aside(
     }
     let (file, is_header) = (segment_name(at.segment), at.offset < HEADER_BYTES);
     // A copy, since what stands before the damage stays.
-    keep_from(disk, at, &name(&format!("{file}-from-{}", at.offset)))?;
+    if !toko_crdt::mutant!("throw-away-what-was-spoilt") {
+        keep_from(disk, at, &name(&format!("{file}-from-{}", at.offset)))?;
+    }
     for also in also.iter().filter(|also| names.iter().any(|name| name == *also)) {
         disk.rename(also, &name(also))?;
     }

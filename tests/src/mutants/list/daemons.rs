@@ -22,6 +22,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["terminal-agent/till restart::"],
     ),
     mutant(
+        "number-on-after-damage",
+        "terminal-agent/src/till/series.rs",
+        "a till whose disk lost its last receipts prints their numbers again",
+        &["terminal-agent/lib till::series::"],
+    ),
+    mutant(
         "take-a-cart-in-use",
         "terminal-agent/src/till/floor.rs",
         "a cart is taken out of the hands of the cashier who fills it",

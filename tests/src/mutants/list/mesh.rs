@@ -16,6 +16,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/lib log::", "mesh/lib store::"],
     ),
     mutant(
+        "throw-away-what-was-spoilt",
+        "mesh/src/log/aside.rs",
+        "what a disk spoilt, and might still be read by somebody, is gone",
+        &["mesh/lib log::"],
+    ),
+    mutant(
+        "wait-for-the-silent",
+        "mesh/src/link.rs",
+        "a hub that hangs is taken for alive, and everybody waits for it",
+        &["mesh/lib link::"],
+    ),
+    mutant(
+        "give-way-to-every-loss",
+        "mesh/src/endpoint/window.rs",
+        "a shop on bad radio exchanges two packets at a time",
+        &["mesh/lib endpoint::"],
+    ),
+    mutant(
         "skip-the-checksum",
         "mesh/src/log/format.rs",
         "what rotted on the disk is read as if it had been written",
