@@ -43,11 +43,17 @@ pub(super) fn carts(bytes: &[u8]) {
     }
     assert_eq!(here.lines(), late.lines(), "one by one gave another cart");
     assert_eq!(here.headers().collect::<Vec<_>>(), late.headers().collect::<Vec<_>>());
-    // Whatever came, this till can go on with the cart.
-    let added =
-        late.add_line(LineId([7; 16]), Hlc { micros: 9, tick: 0 }, b"a tin", StepId([8; 16]), Milli(1_000));
+    // Whatever came, this till can go on with the cart. Its ids are drawn, so nobody has written them before.
+    let drawn = digest::digest(&digest::SHA256, bytes);
+    let [line, step] = [0, 16].map(|at| {
+        let mut id = [0; 16];
+        id.copy_from_slice(&drawn.as_ref()[at..at + 16]);
+        id
+    });
+    let (line, step) = (LineId(line), StepId(step));
+    let added = late.add_line(line, Hlc { micros: 9, tick: 0 }, b"a tin", step, Milli(1_000));
     let change = added.expect("a line is added").expect("the line is new");
-    assert!(late.lines().iter().any(|line| line.line == LineId([7; 16])));
+    assert!(late.lines().iter().any(|known| known.line == line));
     changes.push(change);
     assert_eq!(open(&changes).lines(), late.lines(), "what this till wrote is read by others");
 }
