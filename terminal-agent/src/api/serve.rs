@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -60,13 +60,23 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     while guests.tasks.join_next().await.is_some() {}
 }
 
-/// The connections. *Full*: the oldest that asks nothing goes, so that a program which opens connections and says nothing
-/// cannot keep the till screen out; where all are being answered, the next one waits in the kernel's queue.
+/// The connections. *Full*: the oldest that never asked anything goes, then the one that has asked nothing for longest, so that
+/// a program which opens connections and says nothing cannot keep the till screen out, nor break the connection that the screen
+/// keeps; where all are being answered, the next one waits in the kernel's queue.
 #[derive(Default)]
 struct Guests {
     tasks: JoinSet<()>,
-    /// In the order of their arrival, with how many requests of each are in hand.
-    present: VecDeque<(AbortHandle, Arc<AtomicUsize>)>,
+    /// In the order of their arrival.
+    present: VecDeque<(AbortHandle, Arc<Asked>)>,
+    requests: Arc<AtomicU64>,
+}
+
+/// What a connection has asked.
+#[derive(Default)]
+struct Asked {
+    in_hand: AtomicUsize,
+    /// Which of all requests its last one was, from 1.
+    last: AtomicU64,
 }
 
 impl Guests {
@@ -76,16 +86,19 @@ impl Guests {
         if self.present.len() < CONNECTIONS_MAX {
             return true;
         }
-        let idle = self.present.iter().position(|(_, asked)| asked.load(Ordering::Relaxed) == 0);
-        let Some((task, _)) = idle.and_then(|at| self.present.remove(at)) else { return false };
+        let idle = self.present.iter().enumerate();
+        let idle = idle.filter(|(_, (_, asked))| asked.in_hand.load(Ordering::Relaxed) == 0);
+        let longest = idle.min_by_key(|(_, (_, asked))| asked.last.load(Ordering::Relaxed)).map(|(at, _)| at);
+        let Some((task, _)) = longest.and_then(|at| self.present.remove(at)) else { return false };
         debug!("a connection to the API that asked nothing made room");
         task.abort();
         true
     }
 
     fn welcome(&mut self, stream: TcpStream, router: &Router, stop: &CancellationToken) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let task = self.tasks.spawn(converse(stream, router.clone(), stop.clone(), Arc::clone(&asked)));
+        let (asked, requests) = (Arc::new(Asked::default()), Arc::clone(&self.requests));
+        let task = converse(stream, router.clone(), stop.clone(), Arc::clone(&asked), requests);
+        let task = self.tasks.spawn(task);
         self.present.push_back((task, asked));
     }
 }
@@ -96,15 +109,22 @@ async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken, asked: Arc<AtomicUsize>) {
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    stop: CancellationToken,
+    asked: Arc<Asked>,
+    requests: Arc<AtomicU64>,
+) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request| {
         let asked = Arc::clone(&asked);
-        asked.fetch_add(1, Ordering::Relaxed);
+        asked.in_hand.fetch_add(1, Ordering::Relaxed);
+        asked.last.store(requests.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         let answer = router.call(request);
         async move {
             let answer = answer.await;
-            asked.fetch_sub(1, Ordering::Relaxed);
+            asked.in_hand.fetch_sub(1, Ordering::Relaxed);
             answer
         }
     });
