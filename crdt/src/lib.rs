@@ -37,6 +37,7 @@ pub mod frontier;
 pub mod hash;
 pub mod ids;
 pub mod journal;
+pub mod list;
 pub mod member;
 pub mod mutant;
 pub mod overlay;

@@ -17,7 +17,6 @@ use toko_crdt::entry::BODY_BYTES_MAX;
 mod bundle;
 mod cash;
 mod floor;
-pub(crate) mod list;
 mod print;
 mod sale;
 mod shape;

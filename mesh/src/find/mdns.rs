@@ -20,7 +20,9 @@ const HUB: &str = "_toko-hub._udp.local.";
 const TERMINAL: &str = "_toko-term._udp.local.";
 /// How often what was heard is collected. Hints are in no hurry; the first dial uses other rungs.
 const COLLECT: Duration = Duration::from_millis(250);
+/// How long to wait before the daemon is made anew: on a machine without network it fails at once, each time.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long the daemon has to send that we go. It says nothing when it has, so this is waited out.
 const GOODBYE: Duration = Duration::from_millis(250);
 /// Interfaces of containers and virtual machines, where no till is.
 const VIRTUAL: [&str; 5] = ["docker", "veth", "virbr", "br-", "tun"];

@@ -39,6 +39,10 @@ pub struct SetAside {
 pub fn all_set_aside(disk: &dyn Disk) -> io::Result<Vec<SetAside>> {
     let mut out = Vec::new();
     for file in disk.list()? {
+        // One whose copying was cut short is no part yet; the next try makes it anew.
+        if file.ends_with(".new") {
+            continue;
+        }
         let number = file.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse().ok());
         if let Some(number) = number {
             out.push(SetAside { number, bytes: disk.size(&file)?, file });

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use toko_crdt::codec::{self, CodecError};
+use toko_crdt::list;
 
 use super::builder::Builder;
 use super::{CODES_PER_ITEM_MAX, Catalogue, CatalogueError, CodeKind, ITEMS_MAX, TAXES_MAX};
@@ -15,7 +16,7 @@ use crate::code::{Code, CodeError};
 use crate::currency::{Currency, CurrencyError};
 use crate::item::Item;
 use crate::money::{MoneyError, Price};
-use crate::ops::{CurrencyV1, list};
+use crate::ops::CurrencyV1;
 use crate::tax::{RATES_MAX, TaxError, TaxGroup, TaxRate};
 
 /// The version byte of the blob.

@@ -1,9 +1,9 @@
 //! Days, shifts and what is in a drawer.
 
 use serde::{Deserialize, Serialize};
+use toko_crdt::list;
 
 use super::limits::CURRENCIES_MAX;
-use super::list;
 use super::sale::CurrencyV1;
 
 /// A business day was opened.

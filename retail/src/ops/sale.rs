@@ -3,9 +3,9 @@
 //! Signs: a return and a void have negative quantities, values and tenders, so that every sum over sales is a plain sum.
 
 use serde::{Deserialize, Serialize};
+use toko_crdt::list;
 
 use super::limits::{HEADS_MAX, LINES_MAX, PER_LINE_MAX, TAXES_MAX, TENDERS_MAX};
-use super::list;
 use super::print::PrintAskV1;
 
 /// What a [`SaleV1`] is.

@@ -1,9 +1,9 @@
 //! Goods that move without a sale.
 
 use serde::{Deserialize, Serialize};
+use toko_crdt::list;
 
 use super::limits::LINES_MAX;
-use super::list;
 
 /// Why goods moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,9 +4,10 @@ use crate::common::{Shop, enrol, text};
 use serde_json::json;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use terminal_agent::ask::Door;
 use terminal_agent::desk::Desk;
+use tokio::net::UnixDatagram;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_terminal-agent");
 const SOON: Duration = Duration::from_secs(20);
@@ -37,22 +38,28 @@ impl Running {
         drop(std::fs::remove_file(data.join("api-addr")));
         let settings = ["run", "--set", "api.listen=127.0.0.1:0", "--set", "till.currency=GBP"];
         let links = ["--set", "links.listen=127.0.0.1:0", "--set", "links.mdns=false"];
-        let mut child = program(&[&settings[..], &links[..]].concat(), data).spawn().unwrap();
-        let started = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                let output = child.wait_with_output().unwrap();
-                panic!("it ended ({status}): {}", String::from_utf8_lossy(&output.stderr));
-            }
-            if let Some(address) = desk.address().unwrap() {
-                let door = Door { address, token: desk.token().unwrap() };
-                if door.call(hyper::Method::GET, "/v1/status", None, None).await.is_ok() {
-                    return Self { child, door };
+        // It says when it is ready, as to systemd.
+        let ear = data.with_extension("ready");
+        drop(std::fs::remove_file(&ear));
+        let listening = UnixDatagram::bind(&ear).unwrap();
+        let mut command = program(&[&settings[..], &links[..]].concat(), data);
+        let mut child = command.env("NOTIFY_SOCKET", &ear).spawn().unwrap();
+        let ready = async {
+            let mut said = [0; 512];
+            loop {
+                let count = listening.recv(&mut said).await.unwrap();
+                if said[..count].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                    return;
                 }
             }
-            assert!(started.elapsed() < SOON, "the till did not come up");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        if tokio::time::timeout(SOON, ready).await.is_err() {
+            drop(child.kill());
+            let output = child.wait_with_output().unwrap();
+            panic!("the till did not come up: {}", String::from_utf8_lossy(&output.stderr));
         }
+        let (address, token) = (desk.address().unwrap().unwrap(), desk.token().unwrap());
+        Self { child, door: Door { address, token } }
     }
 
     async fn call(&self, method: &str, path: &str, key: &str, body: serde_json::Value) -> serde_json::Value {

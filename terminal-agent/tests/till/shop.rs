@@ -71,7 +71,8 @@ impl Till {
         answer
     }
 
-    /// Asks until the answer is as wanted, at most for [`SOON`].
+    /// Asks until the answer is as wanted, at most for [`SOON`]. It asks as a till screen does, which hears of nothing by itself:
+    /// the API pushes no events, so it is asked again after a moment.
     async fn until(&self, path: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
@@ -227,7 +228,8 @@ async fn sell(till: &Till, key: &str) -> String {
     text(&sale["number"])
 }
 
-/// Sells until the number is of a series of the till's own; what is known of copies may be a second old.
+/// Sells until the number is of a series of the till's own; what is known of copies may be a second old, by the real clock, and
+/// whether it is shows only in a number.
 async fn sell_in_its_own(till: &Till, key: &str) -> String {
     let begin = Instant::now();
     for at in 0.. {

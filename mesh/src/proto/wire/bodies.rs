@@ -2,13 +2,13 @@
 
 use crate::proto::frame::{ADDRS_MAX, ITEMS_MAX, LINES_MAX, PEERS_MAX, PeerAddrs};
 use core::net::{IpAddr, SocketAddr};
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use toko_crdt::JournalId;
 use toko_crdt::frontier::Head;
+use toko_crdt::list::at_most;
 
 /// Bytes as bytes: the same form as a list of bytes, without a call for each.
 pub(super) struct RawV1(pub(super) Arc<[u8]>);
@@ -201,29 +201,4 @@ impl<'de> Deserialize<'de> for RawV1 {
         }
         from.deserialize_byte_buf(Bytes)
     }
-}
-
-/// A list whose count is checked before its first item is read, and that takes memory only for items that came: a count of
-/// sixty thousand empty items fits into a frame, and is a megabyte of them.
-fn at_most<'de, const MAX: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    struct List<const MAX: usize, T>(PhantomData<T>);
-    impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for List<MAX, T> {
-        type Value = Vec<T>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {MAX} items")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-            if items.size_hint().is_some_and(|count| count > MAX) {
-                return Err(A::Error::custom("too many items"));
-            }
-            let mut out = Vec::new();
-            while let Some(item) = items.next_element()? {
-                out.push(item);
-            }
-            Ok(out)
-        }
-    }
-    from.deserialize_seq(List::<MAX, T>(PhantomData))
 }

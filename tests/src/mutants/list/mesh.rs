@@ -23,7 +23,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "wait-for-the-silent",
-        "mesh/src/link.rs",
+        "mesh/src/link/quiet.rs",
         "a hub that hangs is taken for alive, and everybody waits for it",
         &["mesh/lib link::"],
     ),

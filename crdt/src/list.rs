@@ -1,4 +1,4 @@
-//! Lists as they are stored: how many there are is judged before room is made for them.
+//! Lists as they are stored and sent: how many there are is judged before room is made for them.
 //!
 //! The form is postcard's own; only the reading differs. Room grows with what was read, never past what was claimed, so a
 //! list that claims too much costs nothing, and one that holds what it claims has no slack.
@@ -12,7 +12,9 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 const FIRST: usize = 4;
 
 /// For `#[serde(deserialize_with)]`: a list of at most `MAX`.
-pub(crate) fn at_most<'de, const MAX: usize, T, D>(from: D) -> Result<Vec<T>, D::Error>
+///
+/// Errors: a list that claims or holds more; nothing was made for what it claimed.
+pub fn at_most<'de, const MAX: usize, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -53,8 +55,8 @@ impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for AtMost<MAX, T>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
     use serde::Serialize;
-    use toko_crdt::codec;
 
     #[derive(Debug, PartialEq, Serialize)]
     #[serde(transparent)]
