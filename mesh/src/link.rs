@@ -269,10 +269,6 @@ impl Link {
         if let Err(violation) = self.session.handle(self.shared.micros(), input) {
             warn!(peer = %self.peer.short(), err = %violation, "the peer broke a rule of the wire");
         }
-        if self.session.is_settled() && !self.settled {
-            self.settled = true;
-            self.tell(Event::Settled);
-        }
     }
 
     /// The node drains its events faster than links make them; one that does not fit is lost only while it is stopping.
@@ -363,6 +359,11 @@ impl Link {
                     self.over.get_or_insert(Over { with: close_code(code), why, refused });
                 }
             }
+        }
+        // After the outputs: one read may bring the greeting and the root, and the node has to hear them in this order.
+        if self.session.is_settled() && !self.settled {
+            self.settled = true;
+            self.tell(Event::Settled);
         }
         if self.outlet.is_too_long() {
             let why = "the peer does not read".into();

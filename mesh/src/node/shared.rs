@@ -10,21 +10,25 @@ use crate::node::NodeConfig;
 use crate::node::alerts::Notes;
 use crate::node::news::Newsroom;
 use crate::proto::Claims;
-use crate::proto::frame::PeerAddrs;
+use crate::proto::frame::{ADDRS_MAX, PeerAddrs};
 use crate::store::{Checked, StoreHandle};
 use crate::tls::{LiveMembers, TlsKey};
 use quinn::Connection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::{Frontier, LINES_MAX};
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Hash, NodeId, StoreId};
+
+/// Tellings of addresses that a peer may leave unconfirmed. *Full*: it is told no more on this link.
+const TELLINGS_MAX: usize = 32;
+/// Addresses of one node that a peer is remembered to know.
+const TOLD_OF_ONE_MAX: usize = 4 * ADDRS_MAX;
 
 /// Numbers a node's links, in the order in which they began.
 pub(crate) type LinkId = u64;
@@ -73,7 +77,7 @@ pub(crate) struct Board {
     /// What each node said that it holds durably. It outlives the link: what was durable stays so.
     pub(crate) holds: BTreeMap<NodeId, Frontier>,
     pub(crate) ladder: Ladder,
-    /// What each peer's process was told of where others are, so that it is not told again.
+    /// What each peer's process knows of where others are, so that it is not told again.
     pub(crate) told: BTreeMap<NodeId, Told>,
     /// Nodes of which two lived at one time.
     pub(crate) clones: BTreeSet<NodeId>,
@@ -102,11 +106,10 @@ pub(crate) struct SealBoard {
     pub(crate) problem: Option<String>,
 }
 
-/// What a peer's process was told of where others are.
+/// What a peer's process has confirmed that it was told of where others are.
 #[derive(Debug)]
 pub(crate) struct Told {
     incarnation: u64,
-    at: Instant,
     addrs: BTreeMap<NodeId, BTreeSet<SocketAddr>>,
 }
 
@@ -134,6 +137,8 @@ pub(crate) struct Line {
     pub(crate) settled: bool,
     /// Whether the peer said where it listens.
     pub(crate) told: bool,
+    /// What it was told of where others are and has not confirmed yet, oldest first.
+    pub(crate) telling: VecDeque<Vec<PeerAddrs>>,
     pub(crate) frames: Arc<FrameBytes>,
 }
 
@@ -222,28 +227,41 @@ impl Line {
 }
 
 impl Board {
-    /// What of this a peer's process was not told yet. From now on it counts as told.
-    pub(crate) fn untold(&mut self, peer: NodeId, incarnation: u64, known: Vec<PeerAddrs>) -> Vec<PeerAddrs> {
-        let nothing = || Told { incarnation, at: Instant::now(), addrs: BTreeMap::new() };
+    /// Tells the peer of a link what of this its process was not told yet. A node is told whole where one address is new.
+    pub(crate) fn tell(&mut self, id: LinkId, known: Vec<PeerAddrs>) {
+        let Some(line) = self.links.get_mut(&id) else { return };
+        let told = self.told.get(&line.peer).filter(|told| told.incarnation == line.incarnation());
+        let knows = |node: NodeId, addr: &SocketAddr| {
+            told.is_some_and(|told| told.addrs.get(&node).is_some_and(|addrs| addrs.contains(addr)))
+                || line.telling.iter().flatten().any(|of| of.node == node && of.addrs.contains(addr))
+        };
+        let news = |of: &PeerAddrs| of.addrs.iter().any(|addr| !knows(of.node, addr));
+        let untold: Vec<PeerAddrs> = known.into_iter().filter(news).collect();
+        if untold.is_empty() || line.telling.len() >= TELLINGS_MAX {
+            return;
+        }
+        if line.commands.try_send(Command::Tell(untold.clone())).is_ok() {
+            line.telling.push_back(untold);
+        }
+    }
+
+    /// The peer of a link confirms the oldest telling that it did not confirm yet.
+    pub(crate) fn confirmed(&mut self, id: LinkId) {
+        let Some(line) = self.links.get_mut(&id) else { return };
+        let Some(telling) = line.telling.pop_front() else { return };
+        let (peer, incarnation) = (line.peer, line.incarnation());
+        let nothing = || Told { incarnation, addrs: BTreeMap::new() };
         let told = self.told.entry(peer).or_insert_with(nothing);
         if told.incarnation != incarnation {
             *told = nothing();
         }
-        let news = |of: &PeerAddrs| {
-            let addrs: BTreeSet<SocketAddr> = of.addrs.iter().copied().collect();
-            told.addrs.insert(of.node, addrs.clone()) != Some(addrs)
-        };
-        let untold: Vec<PeerAddrs> = known.into_iter().filter(news).collect();
-        if !untold.is_empty() {
-            told.at = Instant::now();
-        }
-        untold
-    }
-
-    /// A link with this peer ended. What it was told just before may not have reached it.
-    pub(crate) fn forget_told(&mut self, peer: &NodeId, within: Duration) {
-        if self.told.get(peer).is_some_and(|told| told.at.elapsed() < within) {
-            self.told.remove(peer);
+        for of in telling {
+            let addrs = told.addrs.entry(of.node).or_default();
+            // A node that moves about leaves more addresses behind than anybody keeps.
+            if addrs.len() + of.addrs.len() > TOLD_OF_ONE_MAX {
+                addrs.clear();
+            }
+            addrs.extend(of.addrs);
         }
     }
 

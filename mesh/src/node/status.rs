@@ -75,6 +75,8 @@ pub struct LinkStatus {
     pub frame_bytes_out: u64,
     /// Bytes of frames received.
     pub frame_bytes_in: u64,
+    /// Tellings of where others are that it has not confirmed yet.
+    pub telling: usize,
     /// Entries that are durable here and not, as far as it said, there.
     pub it_lacks: u64,
     /// Entries that it holds and this node does not.
@@ -179,6 +181,7 @@ fn links(shared: &Shared, members: &Members, frontier: &Frontier) -> Vec<LinkSta
             bytes_in: stats.udp_rx.bytes,
             frame_bytes_out: line.frames.out.load(Relaxed),
             frame_bytes_in: line.frames.into.load(Relaxed),
+            telling: line.telling.len(),
             it_lacks: entries_beyond(&theirs, &ours),
             we_lack: entries_beyond(&ours, &theirs),
         }

@@ -10,6 +10,7 @@ use crate::link::{self, Command, Event};
 use crate::proto::frame::{ADDRS_MAX, Lanes, PEERS_MAX, PeerAddrs};
 use crate::proto::{Code, Config};
 use quinn::Connection;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -57,6 +58,7 @@ impl Switch {
             greeted: None,
             settled: false,
             told: false,
+            telling: VecDeque::new(),
             frames: Arc::clone(&frames),
         };
         shared.board().links.insert(id, line);
@@ -137,7 +139,7 @@ impl Switch {
         let mut board = self.shared.board();
         let Some(line) = board.links.get_mut(&id) else { return };
         line.settled = true;
-        let (peer, addr, incarnation) = (line.peer, line.addr, line.incarnation());
+        let (peer, addr) = (line.peer, line.addr);
         let silent_about_itself = !line.told && !line.we_dialled;
         if silent_about_itself {
             // One socket dials and listens, so where it came from is where it is, unless it says otherwise.
@@ -153,22 +155,22 @@ impl Switch {
         });
         let known: Vec<PeerAddrs> = known.take(PEERS_MAX).collect();
         // A process that was told before still knows: a link that comes back without news says next to nothing.
-        let untold = board.untold(peer, incarnation, known);
-        if let Some(line) = board.links.get(&id)
-            && !untold.is_empty()
-        {
-            let _ = line.commands.try_send(Command::Tell(untold));
-        }
+        board.tell(id, known);
         drop(board);
         self.unsaved = true;
         self.look_for_hub();
         self.shared.note_net_change();
     }
 
-    /// A peer told addresses: hints, and worth telling on when they are its own.
+    /// A peer told addresses: hints, and worth telling on when they are its own. None at all: it has heard ours.
     fn told(&mut self, id: LinkId, peers: Vec<PeerAddrs>) {
         let members = self.shared.members.now();
         let mut board = self.shared.board();
+        if peers.is_empty() {
+            board.confirmed(id);
+            drop(board);
+            return self.shared.note_net_change();
+        }
         let Some(teller) = board.links.get(&id).map(|line| line.peer) else { return };
         let mut hinted = Vec::new();
         for told in peers.iter().filter(|told| members.is_member(&told.node)) {
@@ -186,15 +188,9 @@ impl Switch {
                 line.told = true;
             }
             let settled = board.links.iter().filter(|(other, line)| **other != id && line.settled);
-            let others: Vec<_> = settled
-                .filter(|(_, line)| line.peer != teller)
-                .map(|(_, line)| (line.peer, line.incarnation(), line.commands.clone()))
-                .collect();
-            for (peer, incarnation, commands) in others {
-                let untold = board.untold(peer, incarnation, own.clone());
-                if !untold.is_empty() {
-                    let _ = commands.try_send(Command::Tell(untold));
-                }
+            let others = settled.filter(|(_, line)| line.peer != teller).map(|(other, _)| *other);
+            for other in others.collect::<Vec<LinkId>>() {
+                board.tell(other, own.clone());
             }
         }
         drop(board);
@@ -214,7 +210,6 @@ impl Switch {
         let Some(line) = board.links.remove(&end.id) else { return };
         let peer = line.peer;
         let still_linked = board.is_linked(&peer);
-        board.forget_told(&peer, link::SILENCE + link::SILENCE);
         if !end.greeted && line.we_dialled {
             board.ladder.failed(peer, line.addr, &end.why);
         }

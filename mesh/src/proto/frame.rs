@@ -240,7 +240,7 @@ pub enum Frame {
         /// Which blob.
         hash: Hash,
     },
-    /// Where others may be found.
+    /// Where others may be found. An empty one says that one with something in it has come.
     Peers(Vec<PeerAddrs>),
     /// The last seal that the sender went over, and whether the same came out there.
     Sealed {

@@ -82,6 +82,7 @@ pub struct Session {
     ticks: u32,
     /// Frames with addresses since the last tick.
     hints: u32,
+    hints_dropped: bool,
     telling: Telling,
     roll: Roll,
     puller: Puller,
@@ -123,6 +124,7 @@ impl Session {
             pushing: false,
             ticks: 0,
             hints: 0,
+            hints_dropped: false,
             telling: Telling::new(&Frontier::default(), config.lanes),
             roll: Roll::new(Arc::default()),
             puller: Puller::new(&config, id),

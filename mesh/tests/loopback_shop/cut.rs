@@ -4,7 +4,7 @@ use super::relay::Relay;
 use super::*;
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::enrol_terminal;
-use toko_mesh::node::{Node, NodeConfig};
+use toko_mesh::node::{LinkStatus, Node, NodeConfig};
 
 /// A node at the end of a cable.
 struct Cabled {
@@ -26,6 +26,18 @@ fn cut(one: &Cabled, others: &[&Cabled], cut: bool) {
     for other in others {
         other.relay.block(one.node.listen_addr(), cut);
     }
+}
+
+/// Waits until a node's process has heard all that another has to say of where the others are.
+async fn until_told(by: &Node, peer: &Node) {
+    let wait = async {
+        let mut links = by.links_changed();
+        let told = |link: &LinkStatus| link.peer == peer.id() && link.settled && link.telling == 0;
+        while !status(by).await.links.iter().any(told) {
+            links.changed().await.unwrap();
+        }
+    };
+    assert!(timeout(SOON, wait).await.is_ok(), "not told: {:#?}", status(by).await);
 }
 
 #[tokio::test]
@@ -90,8 +102,11 @@ async fn a_link_that_comes_back_without_news_says_next_to_nothing() {
     }
     let sale = sell(&one.node, "tea").await;
     until_seen(&hub.node, &sale).await;
+    until(&one.node, "both hold the same", |node| node.frontier().root() == hub.node.frontier().root()).await;
     // Once cut off and back, everybody has said to everybody where the others are.
     for _ in 0..2 {
+        until_told(&one.node, &hub.node).await;
+        until_told(&hub.node, &one.node).await;
         cut(one, &all, true);
         until_unlinked(&one.node, hub.node.id()).await;
         until_unlinked(&hub.node, one.node.id()).await;

@@ -57,15 +57,25 @@ impl Session {
             Frame::WantSnapshot { seal } => self.snapshot_wanted(seal),
             Frame::Snapshot { seal, manifest } => self.out.push_back(Output::SnapshotAt { seal, manifest }),
             Frame::Peers(peers) => {
-                // Hints: beyond what a shop has to tell in a second, they are dropped.
-                self.hints += 1;
-                if self.hints <= HINTS_MAX {
-                    self.out.push_back(Output::PeerAddrs(peers));
-                }
+                self.hinted(peers);
             }
             Frame::Hello(_) => {}
         }
         Ok(())
+    }
+
+    /// Hints. Beyond what a shop has to tell in a second they are dropped, and then nothing is confirmed any more: an empty
+    /// telling confirms the oldest that is not confirmed yet.
+    fn hinted(&mut self, peers: Vec<PeerAddrs>) {
+        self.hints += 1;
+        if self.hints > HINTS_MAX {
+            self.hints_dropped = true;
+            return;
+        }
+        if !peers.is_empty() && !self.hints_dropped {
+            self.send(Frame::Peers(Vec::new()));
+        }
+        self.out.push_back(Output::PeerAddrs(peers));
     }
 
     fn hello(&mut self, frame: Frame) -> Result<(), Violation> {
