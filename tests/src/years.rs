@@ -18,7 +18,7 @@ use toko_crdt::body::Seal;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::member::{Claim, Statement};
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{Body, CartId, EffectId, Hash, Lane, NodeId, Run, StoreId};
+use toko_crdt::{Body, CartId, EffectId, Hash, KvRead, Lane, NodeId, Run, StoreId};
 use toko_mesh::disk::RealDisk;
 use toko_mesh::log::LogConfig;
 use toko_mesh::store::{
@@ -59,6 +59,9 @@ struct Args {
     /// Days that the log is kept as it was written.
     #[arg(long, default_value_t = 7)]
     floor_days: u32,
+    /// Shows at the end what the hub's views are made of: rows and bytes by the first byte of their keys.
+    #[arg(long)]
+    rows: bool,
     /// Where to work [default: a temporary directory]. Nothing is left there.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -131,6 +134,9 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
             )?;
             out.flush()?;
         }
+    }
+    if args.rows {
+        hub.print_rows(out)?;
     }
     Ok(())
 }
@@ -251,6 +257,25 @@ impl Desk {
             archive.drop_below(below)?;
         }
         self.store.checkpoint().map_err(Trouble::product(failed))
+    }
+
+    /// What the views are made of.
+    fn print_rows(&self, out: &mut dyn Write) -> Result<(), Trouble> {
+        let views = self.store.reader().snapshot();
+        writeln!(out, "{:>5} {:>9} {:>11} {:>9}", "table", "rows", "bytes", "each")?;
+        for table in 0..=u8::MAX {
+            let (mut rows, mut bytes) = (0_u64, 0_u64);
+            let scanned = views.scan(&[table], &mut |key, value| {
+                rows += 1;
+                bytes += (key.len() + value.len()) as u64;
+                true
+            });
+            scanned.map_err(Trouble::product("reading views"))?;
+            if rows > 0 {
+                writeln!(out, "{table:>5x} {rows:>9} {bytes:>11} {:>9}", bytes / rows)?;
+            }
+        }
+        Ok(())
     }
 
     /// MiB of the log, its archive, the views, and the views at the last seal.
