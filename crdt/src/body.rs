@@ -3,6 +3,7 @@
 //! *Shape*: the first byte is the family, the second its version, the rest postcard. A family or version that this build
 //! does not know is kept as [`Body::Unknown`]: stored, forwarded, parked whole, and folded after the upgrade.
 
+use crate::Entry;
 use crate::codec::{self, CodecError};
 use crate::entry::{BODY_BYTES_MAX, ENTRY_BYTES_MAX};
 use crate::frontier::{Frontier, Head};
@@ -10,7 +11,7 @@ use crate::hash::Hash;
 use crate::ids::{CartId, EffectId, Run, StoreId};
 use crate::journal::ForkProof;
 use crate::member::Statement;
-use crate::{Entry, digest::Digests};
+use crate::seal::Seal;
 use serde::{Deserialize, Serialize};
 
 /// First byte of each family.
@@ -73,17 +74,6 @@ pub struct Continued {
     pub head: Head,
 }
 
-/// A checkpoint: two nodes with equal fold version and equal frontier have equal digests.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Seal {
-    /// Version of the fold that made the views.
-    pub fold_version: u32,
-    /// What was folded.
-    pub frontier: Frontier,
-    /// What came out.
-    pub digests: Digests,
-}
-
 /// A hub's word that an op counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Admission {
@@ -129,15 +119,11 @@ impl Body {
             Self::Fork(proof) => with_family(family::FORK, &(proof.one.encode(), proof.other.encode())),
             Self::Member(statement) => with_family(family::MEMBER, &statement.encode()),
             Self::Watermark(frontier) => with_family(family::WATERMARK, &frontier.encode()),
-            Self::Seal(seal) => with_family(
-                family::SEAL,
-                &SealV1 {
-                    fold_version: seal.fold_version,
-                    frontier: seal.frontier.encode(),
-                    books: seal.digests.books.0,
-                    floor: seal.digests.floor.0,
-                },
-            ),
+            Self::Seal(seal) => {
+                let mut out = vec![family::SEAL, seal.version()];
+                seal.append_to(&mut out);
+                out
+            }
             Self::Admitted(admission) => with_family(
                 family::ADMITTED,
                 &AdmissionV1 { effect: admission.effect.0, why: admission.why.clone() },
@@ -163,6 +149,7 @@ impl Body {
         match bytes {
             [] => "nothing",
             [family::OP, ..] => "op",
+            [family::SEAL, 2, ..] => "seal",
             [_, version, ..] if *version != 1 => "a body of another version",
             [family::CONTINUES, ..] => "run",
             [family::CARRIED, ..] => "carried entry",
@@ -186,6 +173,10 @@ impl Body {
             [kind, version, rest @ ..] => (*kind, *version, rest),
             _ => return Err(CodecError::Malformed { what: "body" }),
         };
+        if kind == family::SEAL {
+            let seal = Seal::read(version, rest)?;
+            return Ok(seal.map_or_else(|| Self::Unknown(bytes.to_vec()), Self::Seal));
+        }
         if version != 1 {
             return Ok(Self::Unknown(bytes.to_vec()));
         }
@@ -211,14 +202,6 @@ impl Body {
             family::WATERMARK => {
                 let frontier: Vec<u8> = codec::decode_plain("watermark", rest)?;
                 Self::Watermark(Frontier::decode(&frontier)?)
-            }
-            family::SEAL => {
-                let seal: SealV1 = codec::decode_plain("seal", rest)?;
-                Self::Seal(Seal {
-                    fold_version: seal.fold_version,
-                    frontier: Frontier::decode(&seal.frontier)?,
-                    digests: Digests { books: Hash(seal.books).into(), floor: Hash(seal.floor).into() },
-                })
             }
             family::ADMITTED => {
                 let AdmissionV1 { effect, why } = codec::decode_plain("admission", rest)?;
@@ -260,14 +243,6 @@ impl From<ContinuedV1> for Continued {
     fn from(v1: ContinuedV1) -> Self {
         Self { run: Run(v1.run), head: Head { seq: v1.seq, hash: Hash(v1.hash) } }
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct SealV1 {
-    fold_version: u32,
-    frontier: Vec<u8>,
-    books: [u8; 32],
-    floor: [u8; 32],
 }
 
 #[derive(Serialize, Deserialize)]

@@ -39,7 +39,7 @@ pub use code::Code;
 
 /// Changes with every change of the rows that the book itself makes of the same entries. A shop's [`Fold::version`] has it in
 /// it, so that views and seals of different books are never taken for comparable.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What became of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many journals a frontier may name: runs that ended leave it at the next checkpoint.
-pub const LINES_MAX: usize = 16_384;
+/// How many journals a frontier may name: what a blank node is told of a large shop that starts anew each day for three years.
+/// Others speak of what moved since a seal only.
+pub const LINES_MAX: usize = 65_536;
 
 /// The last entry of a journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +68,12 @@ impl Frontier {
     #[must_use]
     pub fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// How many entries.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.lines.values().fold(0, |sum, head| sum.saturating_add(head.seq))
     }
 
     /// Whether no journal is held.

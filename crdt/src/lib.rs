@@ -41,6 +41,7 @@ pub mod list;
 pub mod member;
 pub mod mutant;
 pub mod overlay;
+pub mod seal;
 pub mod sign;
 pub mod stock;
 

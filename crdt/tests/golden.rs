@@ -5,7 +5,7 @@
 //! Only what was never shipped may be replaced here. A round trip cannot see any of this.
 
 use toko_crdt::Entry;
-use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem, Seal};
+use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem};
 use toko_crdt::cart::{Actor, Cart, change_hash, change_head};
 use toko_crdt::clock::Hlc;
 use toko_crdt::digest::{Digest, Digests};
@@ -15,6 +15,7 @@ use toko_crdt::hash::{Hash, hex};
 use toko_crdt::ids::*;
 use toko_crdt::journal::ForkProof;
 use toko_crdt::member::{Claim, Members, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock::Milli;
 
@@ -231,12 +232,24 @@ fn bodies_are_as_ever() {
     );
     same(
         "a seal",
-        Body::Seal(Seal { fold_version: 300, frontier: frontier(), digests: digests() }).encode(),
+        Body::Seal(Seal::whole(300, frontier(), digests())).encode(),
         "0601ac0299010102485b8504ad0d06952c6b29a71282742aec67521ad63504296c49d1bf5f680aa7888e98a8c0e08081\
          0101ac02aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa485b8504ad0d06952c6b29a7\
          1282742aec67521ad63504296c49d1bf5f680aa7888e98a8c0e08081010201bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\
          bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb77b6100204bdae417cfa3aaec71e77aea385f2efe20740b89d3a1154b9746e952c\
          4ae67590322b4fac7be4690877b374afebed51e118067cc203f744a79d36a3",
+    );
+    same(
+        "a seal over another",
+        Body::Seal(Seal::whole(300, frontier(), digests()).over(Hash([0xcc; 32]), &Frontier::default()))
+            .encode(),
+        "0602ac02cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc99010102485b8504ad0d0695\
+         2c6b29a71282742aec67521ad63504296c49d1bf5f680aa7888e98a8c0e080810101ac02aaaaaaaaaaaaaaaaaaaaaaaa\
+         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa485b8504ad0d06952c6b29a71282742aec67521ad63504296c49d1bf\
+         5f680aa7888e98a8c0e08081010201bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbad\
+         02978752f6a0d3f54adbc8a2313f11a3cee50c6a08b2f15ee6755cdace7becde422c1f98e13b8b5bb06a12ba73977c22\
+         3e1cc2e704b9beadef4b269cd7b73e5ebe77b6100204bdae417cfa3aaec71e77aea385f2efe20740b89d3a1154b9746e\
+         952c4ae67590322b4fac7be4690877b374afebed51e118067cc203f744a79d36a3",
     );
     same(
         "an admission",

@@ -164,7 +164,7 @@ impl Link {
         let (to, from) =
             if setup.we_dialled { connection.open_bi().await? } else { connection.accept_bi().await? };
         let (news, now) = setup.shared.newsroom.join();
-        let Now { frontier, roster, hub_alive, sealed } = now;
+        let Now { frontier, roster, hub_alive, sealed, bases } = now;
         let mut link = Self {
             id: setup.id,
             peer: setup.peer,
@@ -190,7 +190,7 @@ impl Link {
             over: None,
             shared: setup.shared,
         };
-        link.feed(Input::Opened { frontier, roster, hub_alive });
+        link.feed(Input::Opened { frontier, roster, hub_alive, bases });
         if let Some((seal, equal)) = sealed {
             link.feed(Input::Sealed { seal, equal });
         }
@@ -288,7 +288,7 @@ impl Link {
                 self.serving = None;
                 self.feed(Input::Tick);
             }
-            Bulletin::Anew(Now { frontier, roster, hub_alive, sealed }) => {
+            Bulletin::Anew(Now { frontier, roster, hub_alive, sealed, .. }) => {
                 if let Some((seal, equal)) = sealed {
                     self.feed(Input::Sealed { seal, equal });
                 }
@@ -335,6 +335,7 @@ impl Link {
                 Output::Load { journal, from, to, bytes_max } => self.load(journal, from, to, bytes_max),
                 Output::Ingest { ticket, journal, entries } => self.ingest(ticket, journal, entries),
                 Output::Statements(statements) => self.take_statements(statements),
+                Output::PeerStandsOn(base) => self.shared.peer_stands_on(self.id, self.peer, base),
                 Output::PeerHolds(lines) => self.shared.peer_holds(self.id, self.peer, &lines),
                 Output::PeerAddrs(peers) => self.tell(Event::Addresses(peers)),
                 Output::LoadBlob { hash, offset, bytes_max } => self.load_blob(hash, offset, bytes_max).await,

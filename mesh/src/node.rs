@@ -45,7 +45,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::book::rows;
 use toko_crdt::entry::Saw;
-use toko_crdt::frontier::Frontier;
+use toko_crdt::frontier::{Frontier, Head};
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
 use toko_crdt::{Body, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
@@ -53,6 +53,7 @@ use tracing::{info, warn};
 
 mod admin;
 mod alerts;
+mod bases;
 mod blob;
 mod config;
 mod late;
@@ -154,14 +155,20 @@ impl Node {
     ///
     /// Shape: sorted, each once; empty while nobody holds it durably.
     pub fn holders(&self, place: &EntryRef) -> Result<Vec<NodeId>, KvError> {
-        let holds =
-            |frontier: &Frontier| frontier.head(&place.journal).is_some_and(|head| head.seq >= place.seq);
+        let reaches = |head: Option<&Head>| head.is_some_and(|head| head.seq >= place.seq);
+        let holds = |frontier: &Frontier| reaches(frontier.head(&place.journal));
         let mut out = Vec::new();
         if self.shared.store.reader().with_frontier(holds) {
             out.push(self.shared.node);
         }
         let board = self.shared.board();
-        out.extend(board.holds.iter().filter(|(_, frontier)| holds(frontier)).map(|(node, _)| *node));
+        out.extend(
+            board
+                .holds
+                .iter()
+                .filter(|(_, holds)| reaches(holds.head(&place.journal)))
+                .map(|(node, _)| *node),
+        );
         drop(board);
         if place.journal.lane == Lane::Books && holds(&self.read(rows::watermark_union)?) {
             out.extend(self.members().headquarters());

@@ -86,6 +86,8 @@ fn goldens() -> Vec<(Frame, &'static str)> {
             Frame::Peers(vec![PeerAddrs { node: NodeId([0x71; 32]), addrs: addrs() }]),
             "40000000010e01(71*32)0200c0a80714fbfc1c01fd(00*14)20fbbb01",
         ),
+        (Frame::Peers(vec![]), "03000000010e00"),
+        (Frame::Bases(vec![Hash([0x81; 32]), Hash([0x83; 32])]), "43000000011402(81*32)(83*32)"),
         (Frame::Bye { code: Code::NoMember, reason: "revoked".into() }, "0b000000010f02077265766f6b6564"),
     ]
 }

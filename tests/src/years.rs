@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use toko_crdt::body::Seal;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::member::{Claim, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Body, CartId, EffectId, Hash, KvRead, Lane, NodeId, Run, StoreId};
 use toko_mesh::disk::RealDisk;
@@ -231,14 +231,14 @@ impl Desk {
         let failed = "letting go of history";
         let reader = self.store.reader();
         let mut views = SealedViews::open(&reader).map_err(Trouble::product(failed))?;
-        let checked = views.check(entry, seal, false).map_err(Trouble::product(failed))?;
+        let checked = views.check(entry, seal, &seal.lines, false).map_err(Trouble::product(failed))?;
         if checked.verdict != Verdict::Equal {
             return Err(Trouble::product(failed)("the seal came out otherwise"));
         }
         drop(views);
         let before = |days: u32| UnixMicros(now.0 - i64::from(days) * DAY_MICROS);
         let cut = Cut {
-            sealed: seal.frontier.clone(),
+            sealed: seal.lines.clone(),
             headquarters: None,
             log_before: before(args.floor_days),
             books_before: before(args.books_days),
@@ -271,8 +271,8 @@ impl Desk {
                 true
             });
             scanned.map_err(Trouble::product("reading views"))?;
-            if rows > 0 {
-                writeln!(out, "{table:>5x} {rows:>9} {bytes:>11} {:>9}", bytes / rows)?;
+            if let Some(each) = bytes.checked_div(rows) {
+                writeln!(out, "{table:>5x} {rows:>9} {bytes:>11} {each:>9}")?;
             }
         }
         Ok(())

@@ -2,15 +2,15 @@
 
 use super::Code;
 use crate::Entry;
-use crate::body::{Admission, CartChange, Continued, Idem, Seal};
-use crate::codec;
-use crate::digest::Digests;
+use crate::body::{Admission, CartChange, Continued, Idem};
 use crate::fold::{Kv, KvError, KvRead};
 use crate::frontier::{Frontier, Head};
 use crate::hash::Hash;
 use crate::ids::{CartId, EffectId, EntryRef, JournalId, Lane, NodeId, Run};
 use crate::journal::ForkProof;
 use crate::member::Statement;
+use crate::seal::Seal;
+use std::collections::BTreeMap;
 
 const CONTINUES_BOOKS: u8 = 0x01;
 const MEMBER: u8 = 0x02;
@@ -265,10 +265,8 @@ pub fn watermark_union(kv: &dyn KvRead) -> Result<Frontier, KvError> {
 
 /// The entry's hash is in the key: of a forked hub every seal stands.
 pub(super) fn seal(kv: &mut dyn Kv, entry: &Entry, seal: &Seal) -> Result<(), KvError> {
-    let value = codec::encode(
-        1,
-        &(seal.fold_version, seal.digests.books.0, seal.digests.floor.0, seal.frontier.encode()),
-    );
+    let mut value = vec![seal.version()];
+    seal.append_to(&mut value);
     kv.put(&key(SEAL, &[&entry.place().to_bytes(), &entry.hash().0]), &value)
 }
 
@@ -290,6 +288,22 @@ pub fn seal_entries(kv: &dyn KvRead) -> Result<Vec<(EntryRef, Hash)>, KvError> {
 pub fn seal_of(kv: &dyn KvRead, place: &EntryRef, entry: &Hash) -> Result<Option<Seal>, KvError> {
     let Some(value) = kv.get(&key(SEAL, &[&place.to_bytes(), &entry.0]))? else { return Ok(None) };
     read_seal(&value).map(Some).ok_or_else(|| corrupt("seals"))
+}
+
+/// The whole frontier of a checkpoint, of all lanes or of the books, made from the rows of those below it. *Shape*: `standing`
+/// saves the way down where it is a frontier of one of these; `None` where one is not known here.
+pub fn sealed_frontier(
+    kv: &dyn KvRead,
+    seal: &Seal,
+    lanes: &[Lane],
+    standing: &Frontier,
+) -> Result<Option<Frontier>, KvError> {
+    let places: BTreeMap<Hash, EntryRef> =
+        seal_entries(kv)?.into_iter().map(|(place, entry)| (entry, place)).collect();
+    seal.frontier(lanes, standing, |entry| match places.get(entry) {
+        Some(place) => seal_of(kv, place, entry),
+        None => Ok(None),
+    })
 }
 
 /// All checkpoints with the entries that say them, in the order of their places.
@@ -324,11 +338,8 @@ fn admitted_table(lane: Lane) -> u8 {
 }
 
 fn read_seal(value: &[u8]) -> Option<Seal> {
-    type Stored = (u32, [u8; 32], [u8; 32], Vec<u8>);
-    let (fold_version, books, floor, frontier) =
-        codec::decode::<Stored>("seal", 1, value, value.len()).ok()?;
-    let digests = Digests { books: Hash(books).into(), floor: Hash(floor).into() };
-    Some(Seal { fold_version, frontier: Frontier::decode(&frontier).ok()?, digests })
+    let (version, rest) = value.split_first()?;
+    Seal::read(*version, rest).ok().flatten()
 }
 
 pub(super) fn cart_change(kv: &mut dyn Kv, change: &CartChange, hash: &Hash) -> Result<(), KvError> {

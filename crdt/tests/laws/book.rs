@@ -3,7 +3,7 @@
 use crate::replica::Replica;
 use crate::world::World;
 use toko_crdt::Entry;
-use toko_crdt::body::{Admission, Body, CARRIED_DEPTH_MAX, CartChange, Continued, Seal};
+use toko_crdt::body::{Admission, Body, CARRIED_DEPTH_MAX, CartChange, Continued};
 use toko_crdt::book::{Applied, Code, rows};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::Hlc;
@@ -15,6 +15,7 @@ use toko_crdt::hash::Hash;
 use toko_crdt::ids::*;
 use toko_crdt::journal::ForkProof;
 use toko_crdt::member::{Claim, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock;
 
@@ -228,7 +229,7 @@ fn nobodys_word_lets_in_what_rests_on_signatures_roles_or_bytes() {
     let (world, mut replica) = shop();
     let claim = Claim::Terminal { term: 1, key: key(50).public(), number: 9, name: "Nine".into() };
     let enrols = Body::Member(Statement::sign(&world.store, &key(HUB), claim));
-    let seal = Seal { fold_version: 1, frontier: Frontier::default(), digests: Digests::default() };
+    let seal = Seal::whole(1, Frontier::default(), Digests::default());
     let price = Body::Op(vec![b'H', 1, 0, 0, 0, 1]);
     for (n, (node, body, code)) in [
         (TILL, Body::Watermark(Frontier::default()), Code::OutOfScope),
@@ -322,10 +323,7 @@ fn both_ways_of_a_fork_leave_their_rows_in_every_order() {
     let (world, _) = shop();
     let head = |seq| Head { seq, hash: Hash([7; 32]) };
     let begins = |seq| Body::Continues(Some(Continued { run: Run(5), head: head(seq) }));
-    let seals = |fold_version| {
-        let (frontier, digests) = (Frontier::default(), Digests::default());
-        Body::Seal(Seal { fold_version, frontier, digests })
-    };
+    let seals = |fold_version| Body::Seal(Seal::whole(fold_version, Frontier::default(), Digests::default()));
     let mut entries = vec![];
     for (seq, bodies) in [(1, [begins(1), begins(2)]), (2, [seals(1), seals(2)])] {
         let ways = bodies.map(|body| write(&world, HUB, Lane::Books, seq, &body));

@@ -3,7 +3,7 @@
 use crate::dice::config;
 use proptest::prelude::*;
 use toko_crdt::Entry;
-use toko_crdt::body::{Body, CartChange, Continued, Seal};
+use toko_crdt::body::{Body, CartChange, Continued};
 use toko_crdt::cart::{Actor, Cart, Took, change_hash, change_head};
 use toko_crdt::clock::Hlc;
 use toko_crdt::digest::Digests;
@@ -13,6 +13,7 @@ use toko_crdt::hash::Hash;
 use toko_crdt::ids::*;
 use toko_crdt::journal::ForkProof;
 use toko_crdt::member::{Claim, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock::Milli;
 
@@ -54,7 +55,7 @@ fn bodies() -> Vec<Body> {
     let head = Head { seq: 4, hash: Hash([4; 32]) };
     let claim = Claim::Revoked { term: 1, node: NodeId([5; 32]), cut: frontier() };
     let fork = ForkProof::new(entry(1, &Body::first()), entry(1, &Body::Op(vec![1]))).unwrap();
-    let seal = Seal { fold_version: 1, frontier: frontier(), digests: Digests::default() };
+    let seal = Seal::whole(1, frontier(), Digests::default());
     let change = CartChange { cart: CART, change: changes().remove(0), idem: None };
     vec![
         Body::Continues(Some(Continued { run: Run(3), head })),
@@ -62,6 +63,7 @@ fn bodies() -> Vec<Body> {
         Body::Fork(Box::new(fork)),
         Body::Member(Statement::sign(&STORE, &key(), claim)),
         Body::Watermark(frontier()),
+        Body::Seal(seal.countersign(Hash([6; 32]), Digests::default())),
         Body::Seal(seal),
         Body::Cart(change),
         Body::Op(vec![1, 2, 3]),

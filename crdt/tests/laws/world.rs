@@ -1,7 +1,7 @@
 //! A shop that writes journals: sales, carts, forks, carriers, and what nobody can read.
 
 use std::collections::BTreeMap;
-use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem, Seal};
+use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::{Clock, UnixMicros};
 use toko_crdt::digest::Digests;
@@ -11,6 +11,7 @@ use toko_crdt::hash::Hash;
 use toko_crdt::ids::*;
 use toko_crdt::journal::ForkProof;
 use toko_crdt::member::{Claim, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock::Milli;
 
@@ -342,11 +343,15 @@ impl World {
             What::Strays => Body::Op(vec![b'X']),
             What::HubOnly { sku } => op(b'H', sku, 1),
             What::Watermark { seq } => Body::Watermark(frontier(self.journal(2, Lane::Books), seq)),
-            What::Seal { version } => Body::Seal(Seal {
-                fold_version: version.into(),
-                frontier: frontier(self.journal(0, Lane::Books), version),
-                digests: Digests::default(),
-            }),
+            What::Seal { version } => {
+                let lines = frontier(self.journal(0, Lane::Books), version);
+                let seal = Seal::whole(version.into(), lines, Digests::default());
+                Body::Seal(if version == 0 {
+                    seal
+                } else {
+                    seal.over(Hash([version; 32]), &Frontier::default())
+                })
+            }
             What::Enrols { number } => {
                 let key = SecretKey::from_seed([number | 0x80; 32]).public();
                 let claim = Claim::Terminal { term: 1, key, number: 90, name: "New".into() };

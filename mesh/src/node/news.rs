@@ -3,7 +3,7 @@
 //! Invariants: a link that joins gets a state and every change after it, never one before; a link that cannot keep up gets
 //! the state anew instead of a gap. New entries are read and encoded once for all links that push them.
 
-use crate::proto::session::{Fresh, Roster};
+use crate::proto::session::{Base, Fresh, Roster};
 use crate::store::StoreReader;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
@@ -41,6 +41,8 @@ pub(crate) struct Now {
     pub(crate) roster: Arc<Roster>,
     pub(crate) hub_alive: bool,
     pub(crate) sealed: Option<(Hash, bool)>,
+    /// What a link that begins now may leave unsaid where the peer has it too.
+    pub(crate) bases: Vec<Base>,
 }
 
 /// Where links hear what changed.
@@ -61,9 +63,9 @@ pub(crate) struct News {
 }
 
 impl Newsroom {
-    pub(crate) fn new(frontier: Frontier, members: &Members, hub_alive: bool) -> Self {
+    pub(crate) fn new(frontier: Frontier, members: &Members, hub_alive: bool, bases: Vec<Base>) -> Self {
         let (frontier, roster) = (Arc::new(frontier), Arc::new(Roster::of(members)));
-        let now = Mutex::new(Now { frontier, roster, hub_alive, sealed: None });
+        let now = Mutex::new(Now { frontier, roster, hub_alive, sealed: None, bases });
         Self(Arc::new(Inner { now, wire: broadcast::Sender::new(BACKLOG) }))
     }
 
@@ -120,6 +122,16 @@ impl Newsroom {
         if now.sealed.replace((seal, equal)) != Some((seal, equal)) {
             self.publish(Bulletin::Sealed(seal, equal));
         }
+    }
+
+    /// The seals that links which begin now may stand on, newest first.
+    pub(crate) fn bases(&self) -> Vec<Base> {
+        self.now().bases.clone()
+    }
+
+    /// What this node went over lately. Links that are there go on as they began.
+    pub(crate) fn stands_on(&self, bases: Vec<Base>) {
+        self.now().bases = bases;
     }
 
     pub(crate) fn tick(&self) {

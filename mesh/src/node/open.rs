@@ -9,6 +9,7 @@ use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{DataDir, OpenDirError, Role};
 use crate::machine::Machine;
 use crate::node::alerts::Notes;
+use crate::node::bases;
 use crate::node::news::Newsroom;
 use crate::node::setup::Meaning;
 use crate::node::shared::{Board, Shared};
@@ -176,6 +177,10 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
     };
     let notes = dir.own_disk().map(|disk| Notes::load(&*disk)).unwrap_or_default();
     let board = Board { ladder: load_ladder(&dir), ..Board::default() };
+    let bases = bases::at_start(store.reader(), &members, config.role).unwrap_or_else(|err| {
+        warn!(%err, "what earlier seals cover could not be read: links say everything anew");
+        Vec::new()
+    });
     Ok(Arc::new(Shared {
         role: config.role,
         node,
@@ -183,7 +188,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         incarnation: u64::from_le_bytes(config.machine.random()?),
         tls: TlsKey::new(dir.key())?,
         blobs,
-        newsroom: Newsroom::new(frontier, &members, is_hub),
+        newsroom: Newsroom::new(frontier, &members, is_hub, bases),
         members: Arc::new(LiveMembers::new((*members).clone())),
         claims: Claims::default(),
         listen,

@@ -304,7 +304,7 @@ impl Node {
             let since = board.links.values().filter(settled).map(|line| line.since.elapsed()).max();
             // What was said on a link that is being begun anew still holds.
             let holds = board.holds.get(&node);
-            holds.into_iter().for_each(|holds| all.join(holds));
+            holds.into_iter().for_each(|holds| all.join(&holds.all()));
             match (since, holds) {
                 (Some(_), Some(_)) => told.push(node),
                 (Some(since), None) if since >= NOTHING_TOLD => told.push(node),

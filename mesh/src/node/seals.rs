@@ -5,14 +5,12 @@
 
 use crate::identity::Role;
 use crate::node::shared::Shared;
-use crate::node::{Node, pruning, snapshots};
+use crate::node::{Node, bases, pruning, snapshots};
 use crate::store::{
     Append, Appended, Checked, SaveError, SealError, SealedViews, StoreReader, Verdict, Wait,
 };
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use thiserror::Error;
-use toko_crdt::body::Seal;
 use toko_crdt::book::rows;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::digest::Digests;
@@ -20,6 +18,7 @@ use toko_crdt::entry::Saw;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
+use toko_crdt::seal::Seal;
 use toko_crdt::{Body, Hash, KvError, KvRead, Lane, NodeId};
 use tracing::{debug, error, info, warn};
 
@@ -75,7 +74,8 @@ impl Node {
             return Err(SealNowError::NotTheHub);
         }
         let seal = shared.store.reader().cut()?;
-        let entries: u64 = seal.frontier.lines().map(|(_, head)| head.seq).sum();
+        let entries = seal.entries;
+        let seal = bases::over_the_newest(seal, shared.store.reader(), &shared.newsroom, &self.members())?;
         let append = Append { lane: Lane::Books, body: Body::Seal(seal), saw: None, wait: Wait::Synced };
         let written = shared.store.append(append).await?;
         info!(seal = %written.hash.short(), entries, "sealed");
@@ -115,8 +115,7 @@ fn shown(
     seal: &Seal,
     countersigns: &[Seal],
 ) -> SealStatus {
-    let books = seal.frontier.of_lanes(&[Lane::Books]);
-    let countersign = countersigns.iter().find(|theirs| theirs.frontier == books);
+    let countersign = countersigns.iter().find(|theirs| theirs.countersigns(entry));
     let board = shared.seals();
     let who = |equal| {
         let peers = board.peers.iter().filter(move |(_, told)| **told == (entry, equal));
@@ -127,8 +126,8 @@ fn shown(
         place,
         at: reader.entry(place).ok().flatten().map(|entry| entry.at().wall()),
         fold_version: seal.fold_version,
-        entries: seal.frontier.lines().map(|(_, head)| head.seq).sum(),
-        root: seal.frontier.root(),
+        entries: seal.entries,
+        root: seal.root,
         digests: seal.digests,
         verdict: board.checked.get(&entry).map(|checked| checked.verdict),
         countersigned: countersign.map(|theirs| theirs.digests.books == seal.digests.books),
@@ -228,8 +227,8 @@ async fn work(shared: &Arc<Shared>) {
     let on_thread = Arc::clone(shared);
     let result = shared.config.machine.aside(move || go_over(&on_thread)).await;
     let problem = match result {
-        Ok(Ok(Some((checked, seal)))) => {
-            note(shared, checked);
+        Ok(Ok(Some((checked, seal, frontier)))) => {
+            note(shared, checked, frontier);
             if shared.role == Role::Headquarters {
                 countersign(shared, checked, &seal).await;
             }
@@ -246,7 +245,7 @@ async fn work(shared: &Arc<Shared>) {
 }
 
 /// Goes over the newest seal that this node holds all of.
-fn go_over(shared: &Shared) -> Result<Option<(Checked, Seal)>, SealError> {
+fn go_over(shared: &Shared) -> Result<Option<(Checked, Seal, Frontier)>, SealError> {
     let reader = shared.store.reader();
     let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
     let mut views = open_views(reader)?;
@@ -256,28 +255,30 @@ fn go_over(shared: &Shared) -> Result<Option<(Checked, Seal)>, SealError> {
             board.checked.insert(checked.seal, checked);
         }
     }
-    tell_newest(shared)?;
     let books_only = shared.role == Role::Headquarters;
+    let lanes = bases::lanes(shared.role);
+    tell_newest(shared)?;
     let held = reader.frontier();
     let mut due = Vec::new();
     reader.read(|kv| {
         for (place, entry) in unchecked(shared, kv)? {
-            let Some(mut seal) = rows::seal_of(kv, &place, &entry)? else { continue };
-            if books_only {
-                seal.frontier = seal.frontier.of_lanes(&[Lane::Books]);
+            let Some(seal) = rows::seal_of(kv, &place, &entry)? else { continue };
+            if !held.covers(&seal.lines.of_lanes(lanes)) {
+                continue;
             }
-            if held.covers(&seal.frontier) {
-                due.push((seal.frontier.lines().map(|(_, head)| head.seq).sum::<u64>(), entry, seal));
+            match rows::sealed_frontier(kv, &seal, lanes, views.frontier())? {
+                Some(frontier) if held.covers(&frontier) => due.push((seal.entries, entry, seal, frontier)),
+                _ => {}
             }
         }
         Ok(())
     })?;
-    due.sort_by_key(|(entries, entry, _)| (*entries, *entry));
+    due.sort_by_key(|(entries, entry, ..)| (*entries, *entry));
     let mut result = Ok(None);
-    while let Some((_, entry, seal)) = due.pop() {
-        match views.check(entry, &seal, books_only) {
+    while let Some((_, entry, seal, frontier)) = due.pop() {
+        match views.check(entry, &seal, &frontier, books_only) {
             Ok(checked) => {
-                result = Ok(Some((checked, seal)));
+                result = Ok(Some((checked, seal, frontier)));
                 break;
             }
             Err(SealError::Past) => {
@@ -292,7 +293,7 @@ fn go_over(shared: &Shared) -> Result<Option<(Checked, Seal)>, SealError> {
         }
     }
     // Older ones will never be gone over: this place is beyond them.
-    shared.seals().passed.extend(due.into_iter().map(|(_, entry, _)| entry));
+    shared.seals().passed.extend(due.into_iter().map(|(_, entry, ..)| entry));
     result
 }
 
@@ -316,27 +317,17 @@ fn tell_newest(shared: &Shared) -> Result<(), KvError> {
     if told {
         return Ok(());
     }
-    let kept: BTreeSet<Hash> = checked.iter().map(|checked| checked.seal).collect();
-    let newest = shared.store.reader().read(|kv| {
-        let mut newest = None;
-        for (place, entry) in rows::seal_entries(kv)?.into_iter().filter(|(_, entry)| kept.contains(entry)) {
-            let Some(seal) = rows::seal_of(kv, &place, &entry)? else { continue };
-            newest = newest.max(Some((entries_in(&seal.frontier), entry)));
-        }
-        Ok(newest)
-    })?;
-    if let Some(found) = newest.and_then(|(_, entry)| checked.iter().find(|checked| checked.seal == entry)) {
-        shared.seals().newest = Some(*found);
+    let members = shared.members.now();
+    let sealed = shared.store.reader().read(|kv| bases::newest_first(kv, &members))?;
+    let kept = |(entry, _): &(Hash, Seal)| checked.iter().find(|checked| checked.seal == *entry).copied();
+    if let Some(found) = sealed.iter().find_map(kept) {
+        shared.seals().newest = Some(found);
         shared.newsroom.sealed(found.seal, found.verdict == Verdict::Equal);
     }
     Ok(())
 }
 
-fn entries_in(frontier: &Frontier) -> u64 {
-    frontier.lines().map(|(_, head)| head.seq).sum()
-}
-
-fn note(shared: &Shared, checked: Checked) {
+fn note(shared: &Shared, checked: Checked, frontier: Frontier) {
     match checked.verdict {
         Verdict::Equal => info!(seal = %checked.seal.short(), "went over a seal: the same came out here"),
         Verdict::Differs => error!(
@@ -352,6 +343,9 @@ fn note(shared: &Shared, checked: Checked) {
         board.checked.insert(checked.seal, checked);
         board.newest = Some(checked);
     }
+    if checked.verdict == Verdict::Equal {
+        bases::add(&shared.newsroom, checked.seal, frontier);
+    }
     // It stood at an earlier seal.
     snapshots::forget_made(shared);
     if checked.verdict != Verdict::OtherBuild {
@@ -365,11 +359,8 @@ async fn countersign(shared: &Shared, checked: Checked, seal: &Seal) {
     if checked.verdict == Verdict::OtherBuild || !shared.members.admits(&shared.node) {
         return;
     }
-    let own = Seal {
-        fold_version: seal.fold_version,
-        frontier: seal.frontier.clone(),
-        digests: Digests { books: checked.digests.books, floor: Digests::default().floor },
-    };
+    let digests = Digests { books: checked.digests.books, floor: Digests::default().floor };
+    let own = seal.countersign(checked.seal, digests);
     let said = shared.store.reader().read(|kv| {
         let all = rows::seals(kv)?;
         Ok(all.iter().any(|(place, theirs)| place.journal.node == shared.node && *theirs == own))
@@ -409,10 +400,9 @@ pub(super) fn differences(
             continue;
         }
         let Some(seal) = rows::seal_of(kv, &place, &entry)? else { continue };
-        let books = seal.frontier.of_lanes(&[Lane::Books]);
         for (place, theirs) in rows::seals(kv)? {
             let node = place.journal.node;
-            let is_countersign = members.roles_of(&node).headquarters && theirs.frontier == books;
+            let is_countersign = members.roles_of(&node).headquarters && theirs.countersigns(entry);
             if is_countersign && theirs.digests.books != seal.digests.books {
                 out.push((node, at(newest.seal)));
             }

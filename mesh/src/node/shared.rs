@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::frontier::{Frontier, LINES_MAX};
+use toko_crdt::frontier::{Frontier, Head, LINES_MAX};
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{Hash, NodeId, StoreId};
+use toko_crdt::{Hash, JournalId, NodeId, StoreId};
 
 /// Tellings of addresses that a peer may leave unconfirmed. *Full*: it is told no more on this link.
 const TELLINGS_MAX: usize = 32;
@@ -75,7 +75,7 @@ pub(crate) struct Shared {
 pub(crate) struct Board {
     pub(crate) links: BTreeMap<LinkId, Line>,
     /// What each node said that it holds durably. It outlives the link: what was durable stays so.
-    pub(crate) holds: BTreeMap<NodeId, Frontier>,
+    pub(crate) holds: BTreeMap<NodeId, Holds>,
     pub(crate) ladder: Ladder,
     /// What each peer's process knows of where others are, so that it is not told again.
     pub(crate) told: BTreeMap<NodeId, Told>,
@@ -85,6 +85,46 @@ pub(crate) struct Board {
     pub(crate) refused_by: BTreeMap<NodeId, String>,
     /// Where the hub or headquarters should be and somebody else answers.
     pub(crate) strangers: BTreeMap<NodeId, SocketAddr>,
+}
+
+/// What a node said that it holds durably.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    /// The frontier of a seal that it went over, as many links share it.
+    base: Arc<Frontier>,
+    /// Lines that it said beside.
+    beyond: Frontier,
+}
+
+impl Holds {
+    /// The last entry of a journal that it holds.
+    pub(crate) fn head(&self, journal: &JournalId) -> Option<&Head> {
+        self.beyond.head(journal).or_else(|| self.base.head(journal))
+    }
+
+    /// All of it.
+    pub(crate) fn all(&self) -> Frontier {
+        let mut all = Frontier::clone(&self.base);
+        all.join(&self.beyond);
+        all
+    }
+
+    /// *Shape*: what is told goes on for as long as the peer is a member; what it makes up must not.
+    fn set(&mut self, lines: &Frontier) {
+        for (journal, head) in lines.lines() {
+            if self.beyond.len() < LINES_MAX || self.beyond.head(journal).is_some() {
+                self.beyond.set(*journal, *head);
+            }
+        }
+    }
+
+    fn stand_on(&mut self, base: Arc<Frontier>) {
+        let news = |(journal, head): &(&JournalId, &Head)| {
+            base.head(journal).is_none_or(|known| known.seq < head.seq)
+        };
+        self.beyond = self.beyond.lines().filter(news).map(|(journal, head)| (*journal, *head)).collect();
+        self.base = base;
+    }
 }
 
 /// What came of seals.
@@ -191,15 +231,17 @@ impl Shared {
     pub(crate) fn peer_holds(&self, link: LinkId, peer: NodeId, lines: &Frontier) {
         let mut board = self.board();
         if board.links.contains_key(&link) {
-            let holds = board.holds.entry(peer).or_default();
-            for (journal, head) in lines.lines() {
-                // What is told goes on for as long as the peer is a member; what it makes up must not.
-                if holds.len() < LINES_MAX || holds.head(journal).is_some() {
-                    holds.set(*journal, *head);
-                }
-            }
+            board.holds.entry(peer).or_default().set(lines);
             drop(board);
             self.note_net_change();
+        }
+    }
+
+    /// A peer went over a seal that we went over: it holds all below.
+    pub(crate) fn peer_stands_on(&self, link: LinkId, peer: NodeId, base: Arc<Frontier>) {
+        let mut board = self.board();
+        if board.links.contains_key(&link) {
+            board.holds.entry(peer).or_default().stand_on(base);
         }
     }
 

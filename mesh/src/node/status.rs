@@ -3,8 +3,9 @@
 use crate::find::{Rung, Tried};
 use crate::identity::Role;
 use crate::log::SetAside;
+use crate::node::Node;
 use crate::node::alerts::{Alert, alerts};
-use crate::node::{Node, shared::Shared};
+use crate::node::shared::{Holds, Shared};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -168,7 +169,7 @@ fn links(shared: &Shared, members: &Members, frontier: &Frontier) -> Vec<LinkSta
             &Lane::ALL
         };
         let ours = frontier.of_lanes(lanes);
-        let theirs = board.holds.get(&line.peer).cloned().unwrap_or_default();
+        let theirs = board.holds.get(&line.peer).map(Holds::all).unwrap_or_default();
         LinkStatus {
             peer: line.peer,
             name: name_of(members, &line.peer),
@@ -209,9 +210,9 @@ fn headquarters(
 ) -> Option<HeadquartersStatus> {
     let node = *members.headquarters().first()?;
     let board = shared.board();
-    let told = board.holds.get(&node);
+    let told = board.holds.get(&node).map(Holds::all);
     let behind = entries_beyond(watermark, books);
-    let behind = told.map_or(behind, |told| behind.min(entries_beyond(told, books)));
+    let behind = told.map_or(behind, |told| behind.min(entries_beyond(&told, books)));
     Some(HeadquartersStatus { node, alive: board.is_settled(&node), behind })
 }
 

@@ -9,6 +9,9 @@ use toko_crdt::frontier::Frontier;
 use toko_crdt::{Body, Lane};
 use tracing::warn;
 
+/// Lines in one entry.
+const LINES_AT_ONCE: usize = 8_192;
+
 /// What has been told. *Shape*: `told` is empty while an entry is under way, and before the first one.
 #[derive(Debug, Default)]
 pub(super) struct Watermark {
@@ -33,6 +36,9 @@ impl Watermark {
         let frontier = shared.store.reader().frontier().of_lanes(&[Lane::Books]);
         let others = frontier.lines().filter(|(journal, _)| journal.node != shared.node);
         let news = others.map(|(journal, head)| (*journal, *head)).collect::<Frontier>().delta(&told);
+        // What does not fit into one entry goes into the next.
+        let news: Frontier =
+            news.lines().take(LINES_AT_ONCE).map(|(journal, head)| (*journal, *head)).collect();
         if news.is_empty() {
             self.told = Some(told);
             return None;

@@ -25,6 +25,8 @@ pub const ITEM_BYTES: usize = 8;
 pub const ITEMS_MAX: usize = 1_024;
 /// How many lines of a frontier one frame may carry.
 pub const LINES_MAX: usize = 640;
+/// How many seals [`Frame::Bases`] may name.
+pub const BASES_MAX: usize = 4;
 /// How many nodes [`Frame::Peers`] may name.
 pub const PEERS_MAX: usize = 64;
 /// How many addresses of one node may be named.
@@ -268,6 +270,9 @@ pub enum Frame {
         /// The blob; `None` where the sender has no snapshot at that seal (any more).
         manifest: Option<Hash>,
     },
+    /// The seals that the sender went over and holds all of, newest first: what both say, both may leave unsaid. *Shape*: at most
+    /// [`BASES_MAX`].
+    Bases(Vec<Hash>),
     /// The sender ends the conversation.
     Bye {
         /// Why.
@@ -316,6 +321,7 @@ impl Frame {
             Self::Pruned { .. } => "pruned",
             Self::WantSnapshot { .. } => "want-snapshot",
             Self::Snapshot { .. } => "snapshot",
+            Self::Bases(_) => "bases",
             Self::Bye { .. } => "bye",
         }
     }

@@ -23,9 +23,9 @@ mod seals;
 mod serve;
 mod telling;
 
-pub use api::{Config, Counters, Fresh, Input, Outcome, Output, Roster, Violation};
+pub use api::{Base, Config, Counters, Fresh, Input, Outcome, Output, Roster, Violation};
 
-use super::frame::{ADDRS_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, PeerAddrs, VERSION};
+use super::frame::{ADDRS_MAX, BASES_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, PeerAddrs, VERSION};
 use assembly::Assembly;
 use blobs::Blobs;
 use pull::Puller;
@@ -65,7 +65,7 @@ const GREETING_TICKS_MAX: u32 = 5;
 /// };
 /// let mut session = Session::new(config);
 /// let (frontier, roster) = (Arc::default(), Arc::default());
-/// session.handle(UnixMicros(0), Input::Opened { frontier, roster, hub_alive: true })?;
+/// session.handle(UnixMicros(0), Input::Opened { frontier, roster, hub_alive: true, bases: vec![] })?;
 /// assert!(matches!(session.poll(), Some(Output::Send(Frame::Hello(_)))));
 /// assert_eq!(session.poll(), None);
 /// # Ok::<(), toko_mesh::proto::Violation>(())
@@ -84,6 +84,8 @@ pub struct Session {
     hints: u32,
     hints_dropped: bool,
     telling: Telling,
+    /// Seals that we went over, until one is agreed on.
+    bases: Vec<Base>,
     roll: Roll,
     puller: Puller,
     server: Server,
@@ -103,7 +105,9 @@ enum State {
     New,
     /// Our greeting is out.
     Opened,
-    /// The peer's greeting is here, and our root is out.
+    /// The peer's greeting is here; whether it went over a seal that we went over comes next, or its root.
+    Hailed,
+    /// It is agreed what stays unsaid, and our root is out.
     Greeted,
     /// The peer's root is here.
     Settled,
@@ -126,6 +130,7 @@ impl Session {
             hints: 0,
             hints_dropped: false,
             telling: Telling::new(&Frontier::default(), config.lanes),
+            bases: Vec::new(),
             roll: Roll::new(Arc::default()),
             puller: Puller::new(&config, id),
             server: Server::default(),
@@ -186,10 +191,12 @@ impl Session {
         self.state == State::Over
     }
 
-    /// What the peer has told that it holds durably, of the lanes on this link.
+    /// What the peer holds durably, of the lanes on this link, as far as it said so.
     #[must_use]
-    pub fn peer_frontier(&self) -> &Frontier {
-        self.telling.theirs_all()
+    pub fn peer_frontier(&self) -> Frontier {
+        let mut all = Frontier::clone(self.telling.base());
+        all.apply(self.telling.theirs_beyond());
+        all
     }
 
     /// What was counted so far.
@@ -200,7 +207,9 @@ impl Session {
 
     fn take(&mut self, input: Input) -> Result<(), Violation> {
         match input {
-            Input::Opened { frontier, roster, hub_alive } => self.opened(&frontier, roster, hub_alive),
+            Input::Opened { frontier, roster, hub_alive, bases } => {
+                self.opened(&frontier, roster, hub_alive, bases);
+            }
             Input::Frame(frame) => {
                 self.heard_at = self.now;
                 self.counters.frames_in += 1;
@@ -225,7 +234,7 @@ impl Session {
             Input::Roster(roster) => {
                 self.roll.replace(roster);
                 self.puller.forgive(self.now);
-                if self.state >= State::Greeted {
+                if self.state >= State::Hailed {
                     let frames = self.roll.tell_new();
                     self.send_all(frames);
                 }
@@ -245,7 +254,7 @@ impl Session {
         Ok(())
     }
 
-    fn opened(&mut self, frontier: &Frontier, roster: Arc<Roster>, hub_alive: bool) {
+    fn opened(&mut self, frontier: &Frontier, roster: Arc<Roster>, hub_alive: bool, bases: Vec<Base>) {
         if self.state != State::New {
             return;
         }
@@ -253,6 +262,9 @@ impl Session {
         self.heard_at = self.now;
         self.hub_alive = hub_alive;
         self.telling = Telling::new(frontier, self.lanes_at_most());
+        let lost =
+            |base: &Base| !frontier.covers(&base.frontier) && !toko_crdt::mutant!("stand-on-what-is-lost");
+        self.bases = bases.into_iter().take(BASES_MAX).filter(|base| !lost(base)).collect();
         self.roll = Roll::new(roster);
         let mut addrs = self.config.addrs.clone();
         addrs.truncate(ADDRS_MAX);
@@ -265,6 +277,9 @@ impl Session {
             push: self.config.push,
             addrs,
         }));
+        if !self.bases.is_empty() {
+            self.send(Frame::Bases(self.bases.iter().map(|base| base.seal).collect()));
+        }
     }
 
     /// What we ask for; with headquarters never more than books.
@@ -277,10 +292,10 @@ impl Session {
         self.hints = 0;
         match self.state {
             State::New | State::Over => {}
-            State::Opened | State::Greeted if self.ticks > GREETING_TICKS_MAX => {
+            State::Opened | State::Hailed | State::Greeted if self.ticks > GREETING_TICKS_MAX => {
                 self.end(Code::OutOfState, "no greeting came".into());
             }
-            State::Opened | State::Greeted => {}
+            State::Opened | State::Hailed | State::Greeted => {}
             State::Settled => {
                 self.soon.retain(|journal| !self.telling.is_untold(journal));
                 let frames = self.telling.tell_changes();
@@ -307,6 +322,10 @@ impl Session {
     fn replaced(&mut self, frontier: &Frontier) {
         if !self.telling.goes_back(frontier) {
             return self.news(frontier, &[]);
+        }
+        if self.telling.loses_base(frontier) {
+            // What both left unsaid is not so any more: the next conversation says it.
+            return self.end(Code::Replaced, "what both had is here no more".into());
         }
         self.telling.replace(frontier);
         if self.state == State::Settled {

@@ -8,8 +8,8 @@
 mod bodies;
 
 use super::frame::{
-    ADDRS_MAX, BlobPart, Code, FRAME_BYTES_MAX, Fragment, Frame, FrameError, Hello, ITEMS_MAX, LINES_MAX,
-    Lanes, Lines, PAYLOAD_BYTES_MAX, PEERS_MAX, PeerAddrs, REASON_BYTES_MAX, VERSION,
+    ADDRS_MAX, BASES_MAX, BlobPart, Code, FRAME_BYTES_MAX, Fragment, Frame, FrameError, Hello, ITEMS_MAX,
+    LINES_MAX, Lanes, Lines, PAYLOAD_BYTES_MAX, PEERS_MAX, PeerAddrs, REASON_BYTES_MAX, VERSION,
 };
 use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use bodies::*;
@@ -45,6 +45,7 @@ mod kind {
     pub(super) const PRUNED: u8 = 17;
     pub(super) const WANT_SNAPSHOT: u8 = 18;
     pub(super) const SNAPSHOT: u8 = 19;
+    pub(super) const BASES: u8 = 20;
 }
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
@@ -99,6 +100,10 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
         Frame::Snapshot { seal, manifest } => {
             let manifest = manifest.map(|hash| hash.0);
             write(kind::SNAPSHOT, &SnapshotV1 { seal: seal.0, manifest })
+        }
+        Frame::Bases(seals) => {
+            assert!(seals.len() <= BASES_MAX, "a session names few seals");
+            write(kind::BASES, &BasesV1(seals.iter().map(|seal| seal.0).collect()))
         }
         Frame::Bye { code, reason } => write(kind::BYE, &ByeV1 { code: *code as u16, reason: sane(reason) }),
     }
@@ -180,6 +185,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Frame>, FrameError> {
         kind::SNAPSHOT => {
             let SnapshotV1 { seal, manifest } = body.read()?;
             Frame::Snapshot { seal: Hash(seal), manifest: manifest.map(Hash) }
+        }
+        kind::BASES => {
+            let BasesV1(seals) = body.read()?;
+            Frame::Bases(seals.into_iter().map(Hash).collect())
         }
         kind::BYE => {
             let ByeV1 { code, reason } = body.read()?;

@@ -9,13 +9,13 @@ use std::{
 use crate::bell::{Bell, Ear};
 use toko_crdt::{
     Body, EffectId, Entry, Fold, Hash, JournalId, KvError, KvRead, Scope, StoreId,
-    body::Seal,
     book::rows::{self, Parked},
     digest::Digests,
     entry::ENTRY_BYTES_MAX,
     frontier::{Frontier, Head},
     ids::EntryRef,
     member::Members,
+    seal::Seal,
 };
 
 use super::{ReadStoreError, tables};
@@ -197,7 +197,7 @@ impl StoreReader {
     pub fn cut(&self) -> Result<Seal, KvError> {
         self.read(|kv| {
             let frontier = tables::heads(kv)?.into_iter().collect();
-            Ok(Seal { fold_version: self.fold_version(), frontier, digests: Digests::of(kv)? })
+            Ok(Seal::whole(self.fold_version(), frontier, Digests::of(kv)?))
         })
     }
 

@@ -27,13 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 use toko_crdt::{
     Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, StoreId,
-    body::Seal,
     book::{Applied, Book, Code, rows},
     codec::CodecError,
     digest::Digests,
     frontier::{Frontier, Head},
     ids::EntryRef,
     member::Members,
+    seal::Seal,
 };
 
 use super::{ReadStoreError, StoreReader, reader::Meaning, tables};
@@ -174,14 +174,20 @@ impl SealedViews {
         self.views.snapshot()
     }
 
-    /// Goes over a seal: folds what it names beyond what stands here, compares, and keeps what came of it.
+    /// Goes over a seal: folds what its frontier names beyond what stands here, compares, and keeps what came of it.
     ///
     /// Errors: nothing was decided. What was folded on the way stays, since the next seal names it too.
-    pub fn check(&mut self, entry: Hash, seal: &Seal, books_only: bool) -> Result<Checked, SealError> {
+    pub fn check(
+        &mut self,
+        entry: Hash,
+        seal: &Seal,
+        frontier: &Frontier,
+        books_only: bool,
+    ) -> Result<Checked, SealError> {
         let verdict = if seal.fold_version != self.reader.fold_version() {
             Verdict::OtherBuild
         } else {
-            let digests = self.fold_to(&seal.frontier)?;
+            let digests = self.fold_to(frontier)?;
             let equal = match books_only {
                 true => digests.books == seal.digests.books,
                 false => digests == seal.digests,

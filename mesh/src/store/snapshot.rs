@@ -18,11 +18,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toko_crdt::{
-    Body, Entry, Hash, Kv, KvError, KvRead,
-    body::Seal,
+    Body, Entry, Hash, Kv, KvError, KvRead, Lane,
+    book::rows,
     codec::{self, CodecError},
     digest::Digests,
     frontier::Frontier,
+    seal::Seal,
 };
 
 use super::{
@@ -104,7 +105,7 @@ impl Outgoing {
         let sealed = SealedViews::open(reader)?;
         let equal = |checked: &Checked| checked.seal == entry.hash() && checked.verdict == Verdict::Equal;
         let seal = seal_of(reader, entry)?;
-        if *sealed.frontier() != seal.frontier || !sealed.verdicts()?.iter().any(equal) {
+        if sealed.frontier().root() != seal.root || !sealed.verdicts()?.iter().any(equal) {
             return Err(SnapshotError::NotHere);
         }
         let views = sealed.snapshot();
@@ -236,7 +237,13 @@ impl Incoming {
         if self.digests != self.seal.digests && !toko_crdt::mutant!("take-any-snapshot") {
             return Err(SnapshotError::Wrong { why: "it does not add up to what the hub sealed" });
         }
-        let missing = self.seal.frontier.lines().any(|(journal, head)| {
+        let views = self.views.snapshot();
+        let frontier = rows::sealed_frontier(&views, &self.seal, &Lane::ALL, &self.heads)?;
+        drop(views);
+        let Some(frontier) = frontier else {
+            return Err(SnapshotError::Wrong { why: "a seal on which it stands is missing" });
+        };
+        let missing = frontier.lines().any(|(journal, head)| {
             // A fork proof takes a journal back below the head that is kept of it.
             self.heads
                 .head(journal)
@@ -247,7 +254,7 @@ impl Incoming {
         }
         let checked = Checked { seal: self.entry.hash(), verdict: Verdict::Equal, digests: self.digests };
         let mut rows = Rows::default();
-        for (journal, head) in self.seal.frontier.lines() {
+        for (journal, head) in frontier.lines() {
             tables::put_head(&mut rows, journal, Some(*head))?;
         }
         let made = MadeFrom {

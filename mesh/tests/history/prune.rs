@@ -19,8 +19,8 @@ fn go_over(store: &Store, entry: Hash) -> Frontier {
         panic!("no seal")
     };
     let mut views = SealedViews::open(&store.reader()).unwrap();
-    assert_eq!(views.check(entry, &seal, false).unwrap().verdict, Verdict::Equal);
-    seal.frontier
+    assert_eq!(views.check(entry, &seal, &seal.lines, false).unwrap().verdict, Verdict::Equal);
+    seal.lines
 }
 
 /// One day: both sell and scan, all is exchanged, the hub seals, both go over it.

@@ -1,13 +1,13 @@
 //! A hub, tills and headquarters as bare stores, and what a link does between them.
 
 use std::sync::Arc;
-use toko_crdt::body::Seal;
 use toko_crdt::book::rows;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::digest::Digests;
 use toko_crdt::fold::{Effect, FoldError};
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::{Claim, Roles, Statement};
+use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Body, Fold, Hash, Kv, KvError, KvRead, Lane, Run, Scope, StoreId};
 use toko_mesh::log::LogConfig;

@@ -28,9 +28,9 @@ fn a_node_that_is_ahead_of_a_seal_goes_over_it_all_the_same() {
     }
     pull(&hub, &mut till);
     let mut views = SealedViews::open(&till.reader()).unwrap();
-    let checked = views.check(entry, &sealed, false).unwrap();
+    let checked = views.check(entry, &sealed, &sealed.lines, false).unwrap();
     assert_eq!((checked.verdict, checked.digests), (Verdict::Equal, sealed.digests));
-    assert_eq!(*views.frontier(), sealed.frontier);
+    assert_eq!(*views.frontier(), sealed.lines);
     assert_eq!(Digests::recompute(&views.snapshot()).unwrap(), sealed.digests);
     assert_ne!(till.reader().digests().unwrap(), sealed.digests, "the till itself is further on");
     drop(views);
@@ -41,7 +41,7 @@ fn a_node_that_is_ahead_of_a_seal_goes_over_it_all_the_same() {
     pull(&hub, &mut till);
     let mut views = SealedViews::open(&till.reader()).unwrap();
     assert_eq!(views.verdicts().unwrap(), [checked]);
-    assert_eq!(views.check(next, &sealed, false).unwrap().verdict, Verdict::Equal);
+    assert_eq!(views.check(next, &sealed, &sealed.lines, false).unwrap().verdict, Verdict::Equal);
     assert_eq!(views.verdicts().unwrap().len(), 2);
 }
 
@@ -52,11 +52,11 @@ fn a_seal_that_names_what_is_not_here_waits_and_an_older_one_is_past() {
     sell(&mut hub, "more");
     let (second, newer) = seal(&mut hub, NOW);
     let mut views = SealedViews::open(&till.reader()).unwrap();
-    assert!(matches!(views.check(second, &newer, false), Err(SealError::Missing { .. })));
+    assert!(matches!(views.check(second, &newer, &newer.lines, false), Err(SealError::Missing { .. })));
     assert_eq!(*views.frontier(), Frontier::default(), "nothing was begun");
     pull(&hub, &mut till);
-    assert_eq!(views.check(second, &newer, false).unwrap().verdict, Verdict::Equal);
-    assert!(matches!(views.check(first, &older, false), Err(SealError::Past)));
+    assert_eq!(views.check(second, &newer, &newer.lines, false).unwrap().verdict, Verdict::Equal);
+    assert!(matches!(views.check(first, &older, &older.lines, false), Err(SealError::Past)));
 }
 
 #[test]
@@ -66,10 +66,14 @@ fn what_differs_is_seen_and_another_builds_seal_is_not_compared() {
     pull(&hub, &mut till);
     sealed.digests.floor.add(b"P-row", b"that the till lacks");
     let mut views = SealedViews::open(&till.reader()).unwrap();
-    assert_eq!(views.check(entry, &sealed, true).unwrap().verdict, Verdict::Equal, "books alone are equal");
-    assert_eq!(views.check(entry, &sealed, false).unwrap().verdict, Verdict::Differs);
+    assert_eq!(
+        views.check(entry, &sealed, &sealed.lines, true).unwrap().verdict,
+        Verdict::Equal,
+        "books alone are equal"
+    );
+    assert_eq!(views.check(entry, &sealed, &sealed.lines, false).unwrap().verdict, Verdict::Differs);
     sealed.fold_version = 7;
-    assert_eq!(views.check(entry, &sealed, false).unwrap().verdict, Verdict::OtherBuild);
+    assert_eq!(views.check(entry, &sealed, &sealed.lines, false).unwrap().verdict, Verdict::OtherBuild);
 }
 
 #[test]
@@ -78,9 +82,9 @@ fn headquarters_goes_over_the_books_alone() {
     let mut hq = member(&SimDisk::new(), HQ, 90);
     let (entry, mut sealed) = seal(&mut hub, NOW);
     pull_lanes(&hub, &mut hq, &[Lane::Books]);
-    sealed.frontier = sealed.frontier.of_lanes(&[Lane::Books]);
+    sealed.lines = sealed.lines.of_lanes(&[Lane::Books]);
     let mut views = SealedViews::open(&hq.reader()).unwrap();
-    let checked = views.check(entry, &sealed, true).unwrap();
+    let checked = views.check(entry, &sealed, &sealed.lines, true).unwrap();
     assert_eq!((checked.verdict, checked.digests.books), (Verdict::Equal, sealed.digests.books));
     assert_eq!(checked.digests.floor, Digests::default().floor);
 }
@@ -109,7 +113,7 @@ fn what_is_parked_and_what_a_fork_carries_comes_out_alike() {
     let (entry, sealed) = seal(&mut hub, NOW);
     pull(&hub, &mut check);
     let mut views = SealedViews::open(&check.reader()).unwrap();
-    assert_eq!(views.check(entry, &sealed, false).unwrap().verdict, Verdict::Equal);
+    assert_eq!(views.check(entry, &sealed, &sealed.lines, false).unwrap().verdict, Verdict::Equal);
 
     // Then both branches meet; what stood above the fork travels carried, by whoever holds it.
     let branch =
@@ -130,12 +134,16 @@ fn what_is_parked_and_what_a_fork_carries_comes_out_alike() {
     pull(&hub, &mut check);
     pull(&hub, &mut other);
     assert_eq!(
-        views.check(entry, &sealed, false).unwrap().verdict,
+        views.check(entry, &sealed, &sealed.lines, false).unwrap().verdict,
         Verdict::Equal,
         "from the earlier seal on"
     );
     let mut fresh = SealedViews::open(&other.reader()).unwrap();
-    assert_eq!(fresh.check(entry, &sealed, false).unwrap().verdict, Verdict::Equal, "from nothing on");
+    assert_eq!(
+        fresh.check(entry, &sealed, &sealed.lines, false).unwrap().verdict,
+        Verdict::Equal,
+        "from nothing on"
+    );
     assert_eq!(parked(&hub).len(), 2);
 }
 
@@ -154,8 +162,8 @@ fn a_power_cut_at_any_sync_while_a_seal_is_gone_over_leaves_a_place_to_go_on_fro
         let store = open(&try_on, 4, 41);
         let faults = toko_mesh::sim_disk::Faults { die_at_sync: Some(sync), ..Default::default() };
         try_on.set_faults(faults);
-        let checked =
-            SealedViews::open(&store.reader()).and_then(|mut views| views.check(entry, &sealed, false));
+        let checked = SealedViews::open(&store.reader())
+            .and_then(|mut views| views.check(entry, &sealed, &sealed.lines, false));
         let done = checked.is_ok() && !try_on.is_dead();
         drop(store);
         disk = try_on.power_cut(sync);
@@ -166,7 +174,11 @@ fn a_power_cut_at_any_sync_while_a_seal_is_gone_over_leaves_a_place_to_go_on_fro
                 SealedViews::open(&store.reader())
             })
             .unwrap();
-        assert_eq!(views.check(entry, &sealed, false).unwrap().verdict, Verdict::Equal, "sync {sync}");
+        assert_eq!(
+            views.check(entry, &sealed, &sealed.lines, false).unwrap().verdict,
+            Verdict::Equal,
+            "sync {sync}"
+        );
         drop((views, store));
         toko_mesh::disk::remove_if_there(&disk, "sealed.redb").unwrap();
         if done {

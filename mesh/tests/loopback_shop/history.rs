@@ -80,3 +80,52 @@ async fn a_blank_terminal_begins_from_a_snapshot_where_nobody_holds_the_beginnin
     until_seen(&hub, &again).await;
     assert!(status(&blank).await.alerts.is_empty(), "{:?}", status(&blank).await.alerts);
 }
+
+#[tokio::test]
+async fn runs_that_ended_weigh_nothing_on_links_and_in_seals() {
+    let shop = Shop::open().await;
+    let hub = &shop.hub;
+    drop(shop.terminal("Till 1").await.shutdown().await);
+    for n in 0..24 {
+        let till = shop.restart("Till 1").await;
+        let sale = sell(&till, &format!("day {n}")).await;
+        until_seen(hub, &sale).await;
+        till.shutdown().await.unwrap();
+    }
+    let till = shop.restart("Till 1").await;
+    until_linked(&till, hub).await;
+    let gone_over = |node: &Node| {
+        let seals = node.seals().unwrap();
+        let newest = seals.first();
+        newest.is_some_and(|seal| seal.verdict == Some(Verdict::Equal) && !seal.confirmed_by.is_empty())
+    };
+    let first = hub.seal().await.unwrap();
+    until(&till, "the till went over the seal", gone_over).await;
+    until(hub, "the hub went over it too", gone_over).await;
+
+    // From a new day on, a link speaks of that day.
+    till.shutdown().await.unwrap();
+    drop(till);
+    let till = shop.restart("Till 1").await;
+    let sale = sell(&till, "the next day").await;
+    until_seen(hub, &sale).await;
+    let links = status(&till).await.links;
+    let link = links.iter().find(|link| link.peer == hub.id()).unwrap();
+    assert!(link.frame_bytes_out < 2_048 && link.frame_bytes_in < 1_024, "{link:#?}");
+
+    // And so does the next seal, which everybody goes over like the first.
+    let second = hub.seal().await.unwrap();
+    let body_of = |seal: &Appended| hub.entry(&seal.place).unwrap().unwrap().body().unwrap().len();
+    assert!(body_of(&first) > 24 * 70 && body_of(&second) < 700, "{} {}", body_of(&first), body_of(&second));
+    let newest = |node: &Node| {
+        let seals = node.seals().unwrap();
+        seals.first().is_some_and(|seal| (seal.entry, seal.verdict) == (second.hash, Some(Verdict::Equal)))
+    };
+    until(&till, "the till went over the next seal", newest).await;
+    until(hub, "the hub went over it too", newest).await;
+
+    // Whoever begins with nothing follows the seals down to the first.
+    let late = shop.terminal("Till 2").await;
+    until(&late, "a blank till went over the newest seal", newest).await;
+    assert_eq!(status(&late).await.digests, status(hub).await.digests);
+}

@@ -12,7 +12,7 @@ use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Entry, Lane};
 use toko_mesh::proto::frame::{Frame, Lanes};
-use toko_mesh::proto::session::{Fresh, Roster};
+use toko_mesh::proto::session::{Base, Fresh, Roster};
 use toko_mesh::proto::{Claims, Config, Input, Output, Reader, Session};
 
 pub(crate) const HUB: usize = 0;
@@ -104,6 +104,8 @@ pub(crate) struct Shop {
     events_made: u64,
     links: BTreeMap<u64, [End; 2]>,
     links_made: u64,
+    /// What the hub held now and then, as if it had sealed it.
+    seals: Vec<Base>,
     /// Pairs that may not talk.
     pub(crate) cut: Vec<(usize, usize)>,
 }
@@ -163,6 +165,7 @@ impl Shop {
             events_made: 0,
             links: BTreeMap::new(),
             links_made: 0,
+            seals: Vec::new(),
             cut: Vec::new(),
         };
         for node in 0..count {
@@ -349,13 +352,20 @@ impl Shop {
         }
         self.links_made += 1;
         let link = self.links_made;
+        if link.is_multiple_of(4) {
+            let (seal, frontier) =
+                (Hash::of("seal", &[&link.to_be_bytes()]), self.nodes[HUB].store.frontier.clone());
+            self.seals.push(Base { seal, frontier: Arc::new(frontier) });
+        }
         let ends = [self.end(one, other), self.end(other, one)];
         self.links.insert(link, ends);
         for at in [0, 1] {
             let node = &self.nodes[if at == 0 { one } else { other }];
             let (frontier, roster) = (node.store.frontier.clone(), Roster::of(&node.store.members));
             let hub_alive = node.hub_alive;
-            let opened = Input::Opened { frontier: Arc::new(frontier), roster: Arc::new(roster), hub_alive };
+            let bases = bases_of(&self.seals, node.lanes, &frontier);
+            let frontier = Arc::new(frontier);
+            let opened = Input::Opened { frontier, roster: Arc::new(roster), hub_alive, bases };
             self.give(link, at, opened);
         }
     }
@@ -461,6 +471,11 @@ impl Shop {
                     let roster = Arc::new(Roster::of(&self.nodes[node].store.members));
                     self.give_all(node, &Input::Roster(roster));
                 }
+                Output::PeerStandsOn(base) => {
+                    let held = self.nodes[peer].store.frontier.covers(&base);
+                    assert!(held, "SEED={seed} {peer} went over a seal that it does not hold");
+                    self.nodes[node].held_by.entry(peer).or_default().apply(&base);
+                }
                 Output::PeerHolds(lines) => {
                     let held = self.nodes[peer].store.frontier.covers(&lines);
                     assert!(held, "SEED={seed} {peer} acknowledged what it does not hold");
@@ -510,4 +525,13 @@ fn names_floor(frame: &Frame) -> bool {
         Frame::Fragment(piece) => piece.journal.lane == Lane::Floor,
         _ => false,
     }
+}
+
+/// The seals that a node has gone over: as far as it holds what they cover of its lanes.
+fn bases_of(seals: &[Base], lanes: Lanes, held: &Frontier) -> Vec<Base> {
+    let of_lanes = |base: &Base| match lanes {
+        Lanes::All => base.clone(),
+        Lanes::Books => Base { seal: base.seal, frontier: Arc::new(base.frontier.of_lanes(&[Lane::Books])) },
+    };
+    seals.iter().rev().map(of_lanes).filter(|base| held.covers(&base.frontier)).take(2).collect()
 }

@@ -144,6 +144,7 @@ async fn link(past: &Linking, at: SocketAddr) -> Result<JoinSet<Result<(), Troub
             frontier: Arc::clone(&past.frontier),
             roster: Arc::clone(&past.roster),
             hub_alive: true,
+            bases: Vec::new(),
         };
         let hub = past.hub;
         links.spawn(

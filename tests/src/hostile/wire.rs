@@ -113,7 +113,7 @@ pub(super) fn session(bytes: &[u8]) {
         .map(|at| (shop.journal(at, Lane::Books), Head { seq: 3, hash: Hash([at; 32]) }))
         .collect();
     let (frontier, roster) = (Arc::new(ours), Arc::new(Roster::of(&shop.members)));
-    talk.feed(Input::Opened { frontier, roster, hub_alive: true });
+    talk.feed(Input::Opened { frontier, roster, hub_alive: true, bases: vec![] });
     let mut cut = Cut(bytes);
     if cut.byte() & 1 == 0 {
         talk.feed(Input::Frame(hello(Vec::new())));

@@ -50,8 +50,12 @@ fn settled() -> Session {
         claims: Claims::default(),
     });
     let ours: Frontier = (0..8).map(|at| (journal(at), Head { seq: 50, hash: Hash([1; 32]) })).collect();
-    let opened =
-        Input::Opened { frontier: Arc::new(ours), roster: Arc::new(Roster::default()), hub_alive: true };
+    let opened = Input::Opened {
+        frontier: Arc::new(ours),
+        roster: Arc::new(Roster::default()),
+        hub_alive: true,
+        bases: vec![],
+    };
     session.handle(UnixMicros(0), opened).unwrap();
     let (version_min, version_max) = (VERSION, VERSION);
     let hello = Hello {

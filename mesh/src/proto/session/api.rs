@@ -34,6 +34,16 @@ pub struct Config {
     pub claims: Claims,
 }
 
+/// A seal that this node went over, and all that it covers. Where both ends of a link went over one, they speak only of lines
+/// that are not as they are there: what ended long ago weighs nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Base {
+    /// The entry that says the seal.
+    pub seal: Hash,
+    /// Its frontier, as a whole.
+    pub frontier: Arc<Frontier>,
+}
+
 /// What happens to a session. *Shape*: [`Input::Opened`] comes first, and once.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -45,6 +55,8 @@ pub enum Input {
         roster: Arc<Roster>,
         /// Whether this node has a live link to the hub, or is the hub.
         hub_alive: bool,
+        /// Seals that it went over, newest first.
+        bases: Vec<Base>,
     },
     /// A frame came.
     Frame(Frame),
@@ -177,6 +189,8 @@ pub enum Output {
     Statements(Vec<Statement>),
     /// The peer holds these heads durably: "who holds it". Lines add to, or replace, what it said before.
     PeerHolds(Frontier),
+    /// The peer holds all of this durably, beside what it will say: both went over the same seal.
+    PeerStandsOn(Arc<Frontier>),
     /// Where nodes, the peer among them, may be found. A hint.
     PeerAddrs(Vec<PeerAddrs>),
     /// Read from a blob, at most `bytes_max`.

@@ -4,6 +4,7 @@ use super::api::{Output, Violation};
 use super::telling::Heard;
 use super::{Session, State};
 use crate::proto::frame::{Frame, Lines, PeerAddrs, VERSION};
+use std::sync::Arc;
 use toko_crdt::{Hash, JournalId};
 
 /// How often a frontier may have to be told anew before the peer is taken for broken.
@@ -17,7 +18,9 @@ impl Session {
         let needs = match &frame {
             Frame::Hello(_) => return self.hello(frame),
             Frame::Bye { .. } => State::New,
-            Frame::Root { .. } | Frame::Statements(_) | Frame::WantStatements => State::Greeted,
+            Frame::Root { .. } | Frame::Bases(_) | Frame::Statements(_) | Frame::WantStatements => {
+                State::Hailed
+            }
             _ => State::Settled,
         };
         if self.state < needs {
@@ -25,7 +28,11 @@ impl Session {
         }
         match frame {
             Frame::Bye { code, reason } => self.over(code, reason, true),
-            Frame::Root { root, members } => return self.root(root, members),
+            Frame::Bases(seals) => self.agree(&seals),
+            Frame::Root { root, members } => {
+                self.agree(&[]);
+                return self.root(root, members);
+            }
             Frame::Lines(lines) => return self.lines(&lines),
             Frame::WantLines => {
                 let frames = self.telling.tell_whole();
@@ -89,7 +96,6 @@ impl Session {
         if !(hello.version_min..=hello.version_max).contains(&VERSION) {
             return Err(Violation::Version { min: hello.version_min, max: hello.version_max });
         }
-        self.state = State::Greeted;
         self.pushing = self.config.push && hello.push;
         let leak = toko_crdt::mutant!("leak-the-floor-to-headquarters");
         let lanes = if leak { self.config.lanes } else { self.lanes_at_most().and(hello.lanes) };
@@ -98,9 +104,30 @@ impl Session {
             let peer = PeerAddrs { node: self.config.peer, addrs: hello.addrs };
             self.out.push_back(Output::PeerAddrs(vec![peer]));
         }
-        let root = self.telling.open(lanes);
-        self.send(Frame::Root { root, members: self.roll.root() });
+        self.telling.restrict(lanes);
+        self.state = State::Hailed;
+        if self.bases.is_empty() {
+            self.agree(&[]);
+        }
         Ok(())
+    }
+
+    /// The peer said which seals it went over, or that it says none by coming to its root: what stays unsaid is agreed on, and
+    /// our root goes out. *Shape*: both choose alike, the newest of both or else the lowest that both name.
+    fn agree(&mut self, theirs: &[Hash]) {
+        if self.state != State::Hailed {
+            return;
+        }
+        self.state = State::Greeted;
+        let bases = std::mem::take(&mut self.bases);
+        let same = bases.iter().filter(|base| theirs.contains(&base.seal));
+        let newest = bases.first().filter(|base| theirs.first() == Some(&base.seal));
+        let base = newest.or(same.min_by_key(|base| base.seal)).map(|base| &*base.frontier);
+        let root = self.telling.open(base);
+        if !self.telling.base().is_empty() {
+            self.out.push_back(Output::PeerStandsOn(Arc::clone(self.telling.base())));
+        }
+        self.send(Frame::Root { root, members: self.roll.root() });
     }
 
     /// The peer's root: the first one settles how the conversation begins, the others are checks and keep-alives.
@@ -113,7 +140,7 @@ impl Session {
         }
         self.state = State::Settled;
         let frames = if self.telling.opened(root) {
-            self.out.push_back(Output::PeerHolds(self.telling.theirs_all().clone()));
+            self.out.push_back(Output::PeerHolds(self.telling.theirs_beyond().clone()));
             self.telling.tell_changes()
         } else {
             self.telling.tell_whole()

@@ -111,7 +111,7 @@ impl Puller {
 
     /// Looks at all journals that the peer has told.
     pub(super) fn review_all(&mut self, now: UnixMicros, telling: &Telling) {
-        let told: Vec<JournalId> = telling.theirs_all().lines().map(|(journal, _)| *journal).collect();
+        let told: Vec<JournalId> = telling.theirs_beyond().lines().map(|(journal, _)| *journal).collect();
         let gone = |journal: &&JournalId| telling.theirs(journal).is_none();
         let gone: Vec<JournalId> = self.lacking.keys().filter(gone).copied().collect();
         gone.iter().for_each(|journal| self.drop_lack(journal));

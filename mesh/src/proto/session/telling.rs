@@ -2,9 +2,13 @@
 //!
 //! A frontier is told once as a whole and then by the lines that changed. Where both open with equal roots nothing is told
 //! at all. Roots are hashed only when something changed, so that an idle link costs no hashing.
+//!
+//! Where both went over the same seal, a frontier here is what differs from the one of that seal: neither tells nor hashes the
+//! lines of runs that ended before. Both hold all that it covers for as long as they talk.
 
 use crate::proto::frame::{Frame, LINES_MAX, Lanes, Lines};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use toko_crdt::frontier::{self, Frontier, Head};
 use toko_crdt::{Hash, JournalId};
 
@@ -12,6 +16,8 @@ use toko_crdt::{Hash, JournalId};
 #[derive(Debug)]
 pub(super) struct Telling {
     lanes: Lanes,
+    /// What both hold, and neither says.
+    base: Arc<Frontier>,
     ours: Frontier,
     ours_root: Option<Hash>,
     /// Lines of ours that changed since the peer was told.
@@ -39,6 +45,7 @@ impl Telling {
     pub(super) fn new(ours: &Frontier, lanes: Lanes) -> Self {
         Self {
             lanes,
+            base: Arc::default(),
             ours: ours.of_lanes(lanes.list()),
             ours_root: None,
             untold: BTreeSet::new(),
@@ -49,10 +56,18 @@ impl Telling {
         }
     }
 
-    /// The lanes are agreed on: from here on nothing of another lane is told. Gives our first root.
-    pub(super) fn open(&mut self, lanes: Lanes) -> Hash {
+    /// The lanes are agreed on: from here on nothing of another lane is told.
+    pub(super) fn restrict(&mut self, lanes: Lanes) {
         self.lanes = lanes;
         self.ours = self.ours.of_lanes(lanes.list());
+    }
+
+    /// It is agreed what both hold, if anything. Gives our first root.
+    pub(super) fn open(&mut self, base: Option<&Frontier>) -> Hash {
+        if let Some(base) = base {
+            self.base = Arc::new(base.of_lanes(self.lanes.list()));
+            self.ours = self.ours.delta(&self.base);
+        }
         self.ours_root = None;
         self.untold.clear();
         self.opening = Some(self.ours.clone());
@@ -77,22 +92,28 @@ impl Telling {
     }
 
     pub(super) fn ours(&self, journal: &JournalId) -> Option<&Head> {
-        self.ours.head(journal)
+        self.ours.head(journal).or_else(|| self.base.head(journal))
     }
 
     pub(super) fn ours_seq(&self, journal: &JournalId) -> u64 {
-        self.ours.head(journal).map_or(0, |head| head.seq)
+        self.ours(journal).map_or(0, |head| head.seq)
     }
 
     pub(super) fn theirs(&self, journal: &JournalId) -> Option<&Head> {
-        self.theirs.head(journal)
+        self.theirs.head(journal).or_else(|| self.base.head(journal))
     }
 
     pub(super) fn theirs_seq(&self, journal: &JournalId) -> u64 {
-        self.theirs.head(journal).map_or(0, |head| head.seq)
+        self.theirs(journal).map_or(0, |head| head.seq)
     }
 
-    pub(super) fn theirs_all(&self) -> &Frontier {
+    /// What both hold and neither says.
+    pub(super) fn base(&self) -> &Arc<Frontier> {
+        &self.base
+    }
+
+    /// What the peer told, beside what both hold.
+    pub(super) fn theirs_beyond(&self) -> &Frontier {
         &self.theirs
     }
 
@@ -107,10 +128,16 @@ impl Telling {
         if !self.lanes.has(journal.lane) || head.seq <= before {
             return None;
         }
-        self.ours.set(journal, head);
+        place(&mut self.ours, &self.base, journal, head);
         self.ours_root = None;
         self.untold.insert(journal);
         Some(before)
+    }
+
+    /// Whether something that both hold and neither says is not in `ours`, or not as it was.
+    pub(super) fn loses_base(&self, ours: &Frontier) -> bool {
+        let ours = ours.of_lanes(self.lanes.list());
+        self.base.lines().any(|(journal, head)| ours.head(journal).is_none_or(|new| new.seq < head.seq))
     }
 
     /// Whether some line of ours is missing in `ours`, or lower there.
@@ -118,12 +145,14 @@ impl Telling {
         if toko_crdt::mutant!("never-tell-less") {
             return false;
         }
-        self.ours.lines().any(|(journal, head)| ours.head(journal).is_none_or(|new| new.seq < head.seq))
+        let lower =
+            |(journal, head): (&JournalId, &Head)| ours.head(journal).is_none_or(|new| new.seq < head.seq);
+        self.ours.lines().any(lower) || self.base.lines().any(lower)
     }
 
     /// Replaces all of ours. The next telling is a whole one.
     pub(super) fn replace(&mut self, ours: &Frontier) {
-        self.ours = ours.of_lanes(self.lanes.list());
+        self.ours = ours.of_lanes(self.lanes.list()).delta(&self.base);
         self.ours_root = None;
         self.untold.clear();
     }
@@ -167,7 +196,7 @@ impl Telling {
     }
 
     fn pick(&self, journals: &BTreeSet<JournalId>) -> Vec<(JournalId, Head)> {
-        journals.iter().filter_map(|journal| Some((*journal, *self.ours.head(journal)?))).collect()
+        journals.iter().filter_map(|journal| Some((*journal, *self.ours(journal)?))).collect()
     }
 
     /// Takes over lines that the peer told.
@@ -176,7 +205,9 @@ impl Telling {
             self.theirs = Frontier::default();
             self.whole_expected = false;
         }
-        self.theirs.apply(&told.lines);
+        for (journal, head) in told.lines.lines() {
+            place(&mut self.theirs, &self.base, *journal, *head);
+        }
         self.theirs_root = None;
         if self.theirs.len() > frontier::LINES_MAX {
             return Heard::TooMany;
@@ -194,6 +225,14 @@ impl Telling {
         }
         self.whole_expected = true;
         Heard::Mismatch
+    }
+}
+
+/// Sets a line, which is none where it is as both hold it.
+fn place(lines: &mut Frontier, base: &Frontier, journal: JournalId, head: Head) {
+    match base.head(&journal) {
+        Some(known) if *known == head => lines.remove(&journal),
+        _ => lines.set(journal, head),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bodies of frames, frozen: plain fields, in this order, for ever. What changes becomes another kind.
 
-use crate::proto::frame::{ADDRS_MAX, ITEMS_MAX, LINES_MAX, PEERS_MAX, PeerAddrs};
+use crate::proto::frame::{ADDRS_MAX, BASES_MAX, ITEMS_MAX, LINES_MAX, PEERS_MAX, PeerAddrs};
 use core::net::{IpAddr, SocketAddr};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -110,6 +110,9 @@ pub(super) struct BlobPartV1 {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct NoBlobV1(pub(super) [u8; 32]);
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BasesV1(#[serde(deserialize_with = "at_most::<BASES_MAX, _, _>")] pub(super) Vec<[u8; 32]>);
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct PeersV1(#[serde(deserialize_with = "at_most::<PEERS_MAX, _, _>")] pub(super) Vec<PeerV1>);

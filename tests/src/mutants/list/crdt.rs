@@ -4,6 +4,12 @@ use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
+        "believe-what-a-seal-adds-up-to",
+        "crdt/src/seal.rs",
+        "whoever seals may say of another frontier that it is this one",
+        &["crdt/lib seal::"],
+    ),
+    mutant(
         "fold-twice",
         "crdt/src/book.rs",
         "an effect counts as often as it arrives",

@@ -4,6 +4,12 @@ use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
+        "stand-on-what-is-lost",
+        "mesh/src/proto/session.rs",
+        "a node whose disk lost a journal leaves unsaid that it lacks it, and never gets it back",
+        &["mesh/sessions rules::"],
+    ),
+    mutant(
         "skip-sync",
         "mesh/src/log.rs",
         "nothing that was sold today is there after a power cut",

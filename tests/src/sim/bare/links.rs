@@ -7,7 +7,8 @@ use std::sync::Arc;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::{Entry, Hash, Lane};
-use toko_mesh::proto::session::{Fresh, Roster};
+use toko_mesh::proto::frame::Lanes;
+use toko_mesh::proto::session::{Base, Fresh, Roster};
 use toko_mesh::proto::{Config, Input, Output, Reader, Session};
 use toko_mesh::sim_disk::Dice;
 
@@ -31,6 +32,8 @@ pub(super) struct Links {
     made: u64,
     links: BTreeMap<u64, [End; 2]>,
     links_made: u64,
+    /// What the hub held now and then, as if it had sealed it.
+    seals: Vec<Base>,
     cut: BTreeSet<(usize, usize)>,
     /// How much longer pieces take at a box, and how many of a hundred wait for their repetition.
     slow: BTreeMap<usize, (i64, u64)>,
@@ -71,6 +74,7 @@ impl Links {
             made: 0,
             links: BTreeMap::new(),
             links_made: 0,
+            seals: Vec::new(),
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
             sent: 0,
@@ -244,13 +248,19 @@ impl Links {
         }
         self.links_made += 1;
         let link = self.links_made;
+        if link.is_multiple_of(4) && self.is_up(HUB) {
+            let seal = Hash::of("sim/seal", &[&link.to_be_bytes()]);
+            self.seals.push(Base { seal, frontier: Arc::new(self.nodes[HUB].told.clone()) });
+        }
         let ends = [self.end(pair.0, pair.1), self.end(pair.1, pair.0)];
         self.links.insert(link, ends);
         for (at, node) in [(0, pair.0), (1, pair.1)] {
             let node = &self.nodes[node];
             let (frontier, roster) = (node.told.clone(), Roster::of(&node.members()));
             let hub_alive = node.hub_alive;
-            let opened = Input::Opened { frontier: Arc::new(frontier), roster: Arc::new(roster), hub_alive };
+            let bases = bases_of(&self.seals, node.lanes(), &frontier);
+            let frontier = Arc::new(frontier);
+            let opened = Input::Opened { frontier, roster: Arc::new(roster), hub_alive, bases };
             self.give(link, at, opened);
         }
     }
@@ -355,6 +365,9 @@ impl Links {
                         self.give_all(node, &Input::Roster(roster));
                     }
                 }
+                Output::PeerStandsOn(base) if !self.nodes[peer].frontier().covers(&base) => {
+                    self.violations.push(format!("I1: {peer} went over a seal that it does not hold"));
+                }
                 Output::PeerHolds(lines) => {
                     let held = self.nodes[peer].frontier().covers(&lines);
                     if !held {
@@ -389,4 +402,13 @@ impl Links {
             self.at(when, Event::Arrive { link, at: to, piece: piece.to_vec() });
         }
     }
+}
+
+/// The seals that a node has gone over: as far as it holds what they cover of its lanes.
+fn bases_of(seals: &[Base], lanes: Lanes, held: &Frontier) -> Vec<Base> {
+    let of_lanes = |base: &Base| match lanes {
+        Lanes::All => base.clone(),
+        Lanes::Books => Base { seal: base.seal, frontier: Arc::new(base.frontier.of_lanes(&[Lane::Books])) },
+    };
+    seals.iter().rev().map(of_lanes).filter(|base| held.covers(&base.frontier)).take(2).collect()
 }
