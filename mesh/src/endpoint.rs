@@ -9,7 +9,7 @@
 //! of servers, and any retry: whoever dials decides when to dial again.
 
 use crate::tls::introduction::Introduction;
-use crate::tls::verify::{Asked, Door};
+use crate::tls::verify::{Asked, Door, Met};
 use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
 use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
@@ -152,14 +152,19 @@ impl Endpoint {
     /// close, tells.
     pub async fn dial(&self, to: &Dial, key: &TlsKey) -> Result<Connection, DialError> {
         let addr = to.addr;
-        let crypto = key.client(to.expect.clone(), to.protocol, to.introduction.as_ref())?;
+        let met = Met::default();
+        let crypto =
+            key.client(to.expect.clone(), to.protocol, to.introduction.as_ref(), Arc::clone(&met))?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport(to.distance)));
         let failed = |why: &dyn std::fmt::Display| DialError::Failed { addr, why: why.to_string() };
         let connecting = self.quic.connect_with(config, addr, &to.name).map_err(|error| failed(&error))?;
         match tokio::time::timeout(to.distance.dial_max(), connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(explain(addr, &error)),
+            Ok(Err(error)) => Err(match explain(addr, &error) {
+                DialError::WrongPeer { addr, .. } => DialError::WrongPeer { addr, met: met.get().copied() },
+                other => other,
+            }),
             Err(_) => Err(DialError::NoAnswer { addr }),
         }
     }

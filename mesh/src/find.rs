@@ -86,6 +86,8 @@ pub struct Tried {
 struct Address {
     rung: Rung,
     worked: Option<bool>,
+    /// Whether the node showed its key there while another was looked for.
+    answered: bool,
     /// Counts successes of the whole ladder: the highest worked last.
     worked_at: u64,
     /// Counts failures of the whole ladder: 0 where it did not fail since it worked.
@@ -124,19 +126,35 @@ impl Ladder {
         if known.addresses.len() >= ADDRESSES_MAX && !known.make_room(rung) {
             return;
         }
-        known.addresses.insert(addr, Address { rung, worked: None, worked_at: 0, failed_at: 0, error: None });
+        known.addresses.insert(addr, Address::at(rung));
     }
 
-    /// What to dial for a node, best first: what worked last, then what did not fail, by rung, then whatever failed longest ago,
-    /// so that all have their turn.
+    /// A node answers at an address at which another was looked for.
+    pub fn answers(&mut self, node: NodeId, addr: SocketAddr) {
+        self.hint(node, addr, Rung::Told);
+        let Some(known) = self.nodes.get_mut(&node) else { return };
+        if let Some(address) = known.addresses.get_mut(&addr) {
+            address.answered = true;
+        } else if known.addresses.values().all(|address| address.worked_at == 0 && !address.answered)
+            && let Some(last) = known.addresses.keys().next_back().copied()
+        {
+            // The others are guesses.
+            known.addresses.remove(&last);
+            let address = Address::at(Rung::Told);
+            known.addresses.insert(addr, Address { answered: true, ..address });
+        }
+    }
+
+    /// What to dial for a node, best first: what worked last, where it answered, then what did not fail, by rung, then whatever
+    /// failed longest ago, so that all have their turn.
     #[must_use]
     pub fn candidates(&self, node: &NodeId) -> Vec<Candidate> {
         let Some(known) = self.nodes.get(node) else { return Vec::new() };
         let mut list: Vec<_> = known.addresses.iter().collect();
         let last = list.iter().map(|(_, address)| address.worked_at).max().filter(|at| *at > 0);
         list.sort_by_key(|(addr, address)| {
-            let Address { failed_at, worked_at, rung, .. } = address;
-            (Some(*worked_at) != last, *failed_at, std::cmp::Reverse(*worked_at), *rung, **addr)
+            let Address { failed_at, worked_at, rung, answered, .. } = address;
+            (Some(*worked_at) != last, !answered, *failed_at, std::cmp::Reverse(*worked_at), *rung, **addr)
         });
         let candidates =
             list.into_iter().map(|(addr, address)| Candidate { addr: *addr, rung: address.rung });
@@ -163,6 +181,7 @@ impl Ladder {
         if let Some(address) = self.nodes.get_mut(&node).and_then(|known| known.addresses.get_mut(&addr)) {
             self.failures += 1;
             address.failed_at = self.failures;
+            address.answered = false;
             address.worked = Some(false);
             address.error = Some(why.chars().take(200).collect());
         }
@@ -239,6 +258,12 @@ impl Ladder {
 
 type NodeV1 = ([u8; 32], Vec<String>);
 
+impl Address {
+    fn at(rung: Rung) -> Self {
+        Self { rung, worked: None, answered: false, worked_at: 0, failed_at: 0, error: None }
+    }
+}
+
 impl Known {
     /// Those that worked last, then those that did not fail, then the others.
     fn best_first(&self) -> Vec<SocketAddr> {
@@ -298,6 +323,23 @@ mod tests {
         assert_eq!(ports(&ladder), [4, 2, 3]);
         ladder.worked(NODE, addr(3), Rung::Mdns);
         assert_eq!(ports(&ladder), [3, 4, 2]);
+    }
+
+    #[test]
+    fn where_a_node_answered_while_another_was_looked_for_it_is_dialled_next() {
+        let mut ladder = Ladder::default();
+        for port in 1..=8 {
+            ladder.hint(NODE, addr(port), Rung::Configured);
+        }
+        ladder.answers(NODE, addr(7));
+        assert_eq!(ports(&ladder), [7, 1, 2, 3]);
+        ladder.failed(NODE, addr(7), "nothing answers");
+        assert_eq!(ports(&ladder), [1, 2, 3, 4]);
+        ladder.answers(NODE, addr(9));
+        assert_eq!(ports(&ladder), [9, 1, 2, 3], "a guess makes room");
+        ladder.worked(NODE, addr(9), Rung::Told);
+        ladder.answers(NODE, addr(7));
+        assert_eq!(ports(&ladder), [9, 1, 2, 3], "where it worked is worth more");
     }
 
     #[test]

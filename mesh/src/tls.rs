@@ -8,7 +8,7 @@
 //! Absent on purpose: certificates, authorities, expiry. Nothing at a till stops working because a date has passed.
 
 use crate::tls::introduction::Introduction;
-use crate::tls::verify::{Door, Pin, ShowKey};
+use crate::tls::verify::{Door, Met, Pin, ShowKey};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -136,8 +136,9 @@ impl TlsKey {
         expect: Expect,
         protocol: Protocol,
         introduction: Option<&Introduction>,
+        met: Met,
     ) -> Result<QuicClientConfig, TlsError> {
-        let pin = Arc::new(Pin::new(expect, Arc::clone(&self.provider)));
+        let pin = Arc::new(Pin::new(expect, met, Arc::clone(&self.provider)));
         let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()

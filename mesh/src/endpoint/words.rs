@@ -6,6 +6,7 @@ use quinn_proto::TransportErrorCode;
 use std::io;
 use std::net::SocketAddr;
 use thiserror::Error;
+use toko_crdt::NodeId;
 
 /// TLS alerts that say "not you" (RFC 8446, section 6.2): access_denied, no_application_protocol, handshake_failure.
 const NOT_YOU: [u8; 3] = [49, 120, 40];
@@ -90,6 +91,8 @@ pub enum DialError {
     WrongPeer {
         /// Where we dialled.
         addr: SocketAddr,
+        /// Whose key was shown there. A hint.
+        met: Option<NodeId>,
     },
     /// The address cannot be dialled from here, or the connection broke.
     #[error("cannot connect to {addr}: {why}")]
@@ -150,7 +153,7 @@ pub fn explain(addr: SocketAddr, error: &ConnectionError) -> DialError {
         ConnectionError::TransportError(ours)
             if NOT_YOU.iter().any(|alert| ours.code == TransportErrorCode::crypto(*alert)) =>
         {
-            DialError::WrongPeer { addr }
+            DialError::WrongPeer { addr, met: None }
         }
         error => DialError::Failed { addr, why: error.to_string() },
     }

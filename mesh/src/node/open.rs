@@ -275,7 +275,8 @@ fn announce(shared: &Shared, listen: SocketAddr) -> mdns::Announcement {
 pub(super) fn hint_configured(shared: &Shared, ladder: &mut Ladder) {
     let members = shared.members.now();
     let hub = members.hub().map(|(_, node)| node);
-    for node in members.nodes().into_iter().filter(|node| *node != shared.node) {
+    let others = members.nodes().into_iter().filter(|node| *node != shared.node);
+    for (at, node) in others.enumerate() {
         let list = if hub == Some(node) {
             &shared.config.hub
         } else if members.roles(&node).headquarters {
@@ -283,7 +284,9 @@ pub(super) fn hint_configured(shared: &Shared, ladder: &mut Ladder) {
         } else {
             &shared.config.peers
         };
-        for addr in list {
+        // Who is where is not configured. Each begins somewhere else, and whoever is met elsewhere is remembered there.
+        let begin = at % list.len().max(1);
+        for addr in list.iter().cycle().skip(begin).take(list.len()) {
             ladder.hint(node, *addr, Rung::Configured);
         }
     }

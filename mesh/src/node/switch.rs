@@ -222,8 +222,9 @@ impl Switch {
                 for (addr, error) in errors {
                     debug!(peer = %wanted.node.short(), %addr, err = %error, "dial failed");
                     self.shared.board().ladder.failed(wanted.node, addr, &error.to_string());
-                    if matches!(error, DialError::WrongPeer { .. }) {
+                    if let DialError::WrongPeer { met, .. } = error {
                         self.note_stranger(wanted.node, addr);
+                        met.into_iter().for_each(|met| self.met(met, addr));
                     }
                 }
                 if refused {
@@ -231,6 +232,14 @@ impl Switch {
                 }
                 self.wait_before_redial(wanted.node, refused);
             }
+        }
+    }
+
+    /// Somebody answered where another was looked for: whoever looks for it next knows.
+    fn met(&mut self, node: NodeId, addr: SocketAddr) {
+        if node != self.shared.node && self.shared.members.now().is_member(&node) {
+            self.shared.board().ladder.answers(node, addr);
+            self.hinted(node);
         }
     }
 

@@ -10,7 +10,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use toko_crdt::NodeId;
 use toko_crdt::sign::PublicKey;
 
@@ -161,12 +161,16 @@ impl ClientCertVerifier for Door {
 #[derive(Debug)]
 pub(crate) struct Pin {
     expect: Expect,
+    met: Met,
     provider: Arc<CryptoProvider>,
 }
 
+/// Whose key was shown by somebody else than was expected. Nothing is proven by it yet.
+pub(crate) type Met = Arc<OnceLock<NodeId>>;
+
 impl Pin {
-    pub(crate) fn new(expect: Expect, provider: Arc<CryptoProvider>) -> Self {
-        Self { expect, provider }
+    pub(crate) fn new(expect: Expect, met: Met, provider: Arc<CryptoProvider>) -> Self {
+        Self { expect, met, provider }
     }
 }
 
@@ -185,7 +189,11 @@ impl ServerCertVerifier for Pin {
             Expect::AnyMember(members) => members.admits(&node),
             Expect::Anyone => true,
         };
-        if expected { Ok(ServerCertVerified::assertion()) } else { Err(refused()) }
+        if expected {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let _ = self.met.set(node);
+        Err(refused())
     }
 
     fn verify_tls12_signature(
