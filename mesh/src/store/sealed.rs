@@ -26,9 +26,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toko_crdt::{
-    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, StoreId,
+    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, NodeId, StoreId,
     body::Seal,
     book::{Applied, Book, Code, rows},
+    clock::UnixMicros,
     codec::CodecError,
     digest::Digests,
     frontier::{Frontier, Head},
@@ -166,6 +167,11 @@ impl SealedViews {
     #[must_use]
     pub fn digests(&self) -> Digests {
         self.digests
+    }
+
+    /// When a node wrote the last of its entries that are in here, by its own clock.
+    pub fn heard_at(&self, node: &NodeId) -> Result<Option<UnixMicros>, KvError> {
+        self.views.read(|kv| tables::heard_at(kv, &self.reader.store(), node))
     }
 
     /// All rows as they are now.
