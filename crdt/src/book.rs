@@ -47,9 +47,9 @@ pub use code::Code;
 pub const VERSION: u32 = 3;
 
 /// Carts that one settling takes away, as [`Book::settlings_due`] asks for them.
-pub const CARTS_AT_ONCE: usize = 128;
+pub const CARTS_AT_ONCE: usize = 32;
 /// Settlings that are asked for at once.
-const SETTLINGS_MAX: usize = 256;
+const SETTLINGS_MAX: usize = 512;
 
 /// What became of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,6 +9,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use crate::bench::trouble::Trouble;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const QUARTER_DAYS: u64 = 91;
+/// What the operating system counts room in.
+const BLOCK_BYTES: u64 = 512;
 /// How long a shop is open.
 const OPEN_MICROS: i64 = 10 * 3_600_000_000;
 /// Days that a parked cart waits for its customer.
@@ -317,14 +320,15 @@ impl Desk {
                 true
             });
             scanned.map_err(Trouble::product("reading views"))?;
-            if rows > 0 {
-                writeln!(out, "{table:>5x} {rows:>9} {bytes:>11} {:>9}", bytes / rows)?;
+            if let Some(each) = bytes.checked_div(rows) {
+                writeln!(out, "{table:>5x} {rows:>9} {bytes:>11} {each:>9}")?;
             }
         }
         Ok(())
     }
 
-    /// MiB of the log, its archive, the views, and the views at the last seal.
+    /// MiB of the log, its archive, the views, and the views at the last seal, as the disk gives them: a database's file doubles
+    /// when it is full, and what was never written of it takes no room.
     fn sizes(&self) -> Result<[u64; 4], Trouble> {
         let mut sizes = [0; 4];
         for file in std::fs::read_dir(&self.dir)? {
@@ -332,7 +336,7 @@ impl Desk {
             let name = file.file_name().to_string_lossy().into_owned();
             let of = ["log-0", "log-5", "views", "sealed"].iter().position(|prefix| name.starts_with(prefix));
             if let Some(size) = of.and_then(|of| sizes.get_mut(of)) {
-                *size += file.metadata()?.len();
+                *size += file.metadata()?.blocks() * BLOCK_BYTES;
             }
         }
         Ok(sizes.map(|bytes| bytes >> 20))

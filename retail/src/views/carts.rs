@@ -2,7 +2,7 @@
 //!
 //! Rows of this table come from floor ops alone; whether a cart was sold is a row of the books, and the readers join the two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use toko_crdt::book::settled::{carts_before, rows_settled};
@@ -198,16 +198,15 @@ pub(super) fn settle(kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError
 /// The carts made before a time, each with whether somebody may still finish it: nobody said that it is done, and it became
 /// no sale. Also one of which only money is known so far.
 pub(super) fn made_before(kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
-    let mut carts = BTreeMap::new();
+    let mut carts = BTreeSet::new();
     for table in [CUSTODY, TENDER, CART_CLOSED] {
-        for cart in carts_before(kv, table, before)? {
-            if !carts.contains_key(&cart) {
-                let closed = any_below(kv, &Key::of(CART_CLOSED).bytes(&cart.0).done())?;
-                carts.insert(cart, !closed && !any_below(kv, &Key::of(CART_SALE).bytes(&cart.0).done())?);
-            }
-        }
+        carts.extend(carts_before(kv, table, before)?);
     }
-    Ok(carts)
+    let is_open = |cart: &CartId| {
+        let any = |table| any_below(kv, &Key::of(table).bytes(&cart.0).done());
+        Ok(!any(CART_CLOSED)? && !any(CART_SALE)?)
+    };
+    carts.into_iter().map(|cart| Ok((cart, is_open(&cart)?))).collect()
 }
 
 /// The open mark is there exactly while somebody holds the cart and nobody said that it is done.
