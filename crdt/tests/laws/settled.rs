@@ -245,7 +245,7 @@ fn of_words_that_take_each_other_in_one_stands_whatever_came_first() {
 fn many_carts_go_a_few_at_a_time_and_too_many_open_ones_hold_the_rest_back() {
     let (world, mut replica) = shop();
     let made = |n: usize| CartId::made(UnixMicros(n as i64 * 1_000), [9; 16]);
-    let closed = |cart: CartId, said: u8| Body::Op([&[b'L'], cart.0.as_slice(), &[said]].concat());
+    let closed = |cart: CartId, said: u8| Body::Op([b"L".as_slice(), &cart.0, &[said]].concat());
     let count = CARTS_AT_ONCE * 2 + 20;
     for n in 0..count {
         let body = closed(made(n), b'd');
