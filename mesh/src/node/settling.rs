@@ -1,8 +1,9 @@
 //! Carts that go: the hub settles what was done before the time that the floor is kept, in steps that nobody waits for.
 //!
-//! The time counts from the seal, as pruning does, and no clock of this machine has a say. What is open stays, and so does
-//! what somebody may still bring who was not heard since: a terminal that was dark for longer than the floor is kept may hold
-//! carts that nobody else knows. It is waited for, up to [`SILENT_DAYS_MAX`]; revoking it ends that sooner.
+//! The time counts from the seal, as pruning does, and no clock of this machine has a say: a seal that is dated later than
+//! anything that a terminal wrote counts from that, since a settling cannot be taken back. What is open stays, and so does what
+//! somebody may still bring who was not heard since: a terminal that was dark for longer than the floor is kept may hold carts
+//! that nobody else knows. It is waited for, up to [`SILENT_DAYS_MAX`]; revoking it ends that sooner.
 //!
 //! Absent on purpose: settling by anybody but the hub of the last term, and any look at what a cart is.
 
@@ -51,22 +52,52 @@ fn due(shared: &Shared) -> Result<Option<(Hash, Vec<Settling>)>, PruningError> {
     let (entry, before) = {
         let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
-        let before = before(shared, &sealed, entry.at().wall())?;
+        let heard = heard(shared, &sealed)?;
+        let before = before(entry.at().wall(), &heard, shared.config.history.floor_days);
         (entry, before)
     };
     Ok(Some((entry.hash(), shared.store.reader().settlings_due(before)?)))
 }
 
-/// Up to when carts may be settled.
-fn before(shared: &Shared, sealed: &SealedViews, at: UnixMicros) -> Result<UnixMicros, SealError> {
-    let days = shared.config.history.floor_days;
-    let wanted = before_seal(at, days);
+/// When each terminal wrote what is sealed of it last, on the floor, where carts come from, by its own clock; the beginning of
+/// time for one that wrote nothing.
+fn heard(shared: &Shared, sealed: &SealedViews) -> Result<Vec<UnixMicros>, SealError> {
     let members = shared.store.reader().members();
-    let mut heard = wanted;
+    let mut heard = Vec::new();
     for node in members.nodes() {
         if members.is_member(&node) && members.roles_of(&node).is_terminal() {
-            heard = heard.min(sealed.heard_at(&node)?.unwrap_or_default());
+            heard.push(sealed.heard_at(&node, Lane::Floor)?.unwrap_or_default());
         }
     }
-    Ok(heard.max(before_seal(at, days.max(SILENT_DAYS_MAX))))
+    Ok(heard)
+}
+
+/// Up to when carts may be settled after a seal.
+fn before(sealed_at: UnixMicros, heard: &[UnixMicros], days: u32) -> UnixMicros {
+    let at = heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest));
+    let wanted = before_seal(at, days);
+    let silent = heard.iter().min().map_or(wanted, |oldest| wanted.min(*oldest));
+    silent.max(before_seal(at, days.max(SILENT_DAYS_MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Days, since the beginning of time.
+    fn until(sealed_at: i64, heard: &[i64]) -> i64 {
+        let day = |day: i64| UnixMicros(day * 86_400_000_000);
+        let heard: Vec<UnixMicros> = heard.iter().map(|at| day(*at)).collect();
+        before(day(sealed_at), &heard, 7).0 / 86_400_000_000
+    }
+
+    #[test]
+    fn a_terminal_that_is_silent_is_waited_for_and_no_clock_ahead_settles_what_is_new() {
+        assert_eq!(until(1_000, &[999, 1_000]), 993, "everybody was here");
+        assert_eq!(until(1_000, &[980, 1_000]), 980, "it may still bring what it did since");
+        assert_eq!(until(1_000, &[0, 1_000]), 970, "at some time it is waited for no longer");
+        assert_eq!(until(70_000, &[999, 1_000]), 993, "the hub is ahead by decades");
+        assert_eq!(until(1_000, &[999, 70_000]), 993, "so is a terminal");
+        assert_eq!(until(0, &[999, 1_000]), -7, "the hub woke up in 1970: nothing is older");
+    }
 }

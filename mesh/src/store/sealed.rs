@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toko_crdt::{
-    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, NodeId, StoreId,
+    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, NodeId, StoreId,
     body::Seal,
     book::{Applied, Book, Code, rows},
     clock::UnixMicros,
@@ -169,9 +169,9 @@ impl SealedViews {
         self.digests
     }
 
-    /// When a node wrote the last of its entries that are in here, by its own clock.
-    pub fn heard_at(&self, node: &NodeId) -> Result<Option<UnixMicros>, KvError> {
-        self.views.read(|kv| tables::heard_at(kv, &self.reader.store(), node))
+    /// When a node wrote the last of its entries in a lane that are in here, by its own clock.
+    pub fn heard_at(&self, node: &NodeId, lane: Lane) -> Result<Option<UnixMicros>, KvError> {
+        self.views.read(|kv| tables::heard_at(kv, &self.reader.store(), node, lane))
     }
 
     /// All rows as they are now.

@@ -192,18 +192,21 @@ pub(super) fn put_head_entry(kv: &mut dyn Kv, entry: &Entry) -> Result<(), KvErr
     kv.put(&key(HEAD_ENTRY, &entry.journal().to_bytes()), &entry.encode())
 }
 
-/// When the last entries of a node were written, of all its journals, by its own clock; `None` where there is none.
+/// When a node wrote the last of its entries in a lane, by its own clock; `None` where there is none.
 pub(super) fn heard_at(
     kv: &dyn KvRead,
     store: &StoreId,
     node: &NodeId,
+    lane: Lane,
 ) -> Result<Option<UnixMicros>, KvError> {
     let mut heads = Vec::new();
     kv.scan(&key(HEAD_ENTRY, &node.0), &mut |_, value| {
-        heads.push(Entry::decode(store, value).map(|entry| entry.at().wall()).map_err(KvError::corrupt));
+        heads.push(Entry::decode(store, value).map_err(KvError::corrupt));
         true
     })?;
-    Ok(heads.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().max())
+    let heads = heads.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let of_lane = heads.iter().filter(|entry| entry.journal().lane == lane);
+    Ok(of_lane.map(|entry| entry.at().wall()).max())
 }
 
 /// Keeps the entry of a parked effect where no position in the log leads to it.
