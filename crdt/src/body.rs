@@ -4,6 +4,7 @@
 //! does not know is kept as [`Body::Unknown`]: stored, forwarded, parked whole, and folded after the upgrade.
 
 use crate::Entry;
+use crate::clock::UnixMicros;
 use crate::codec::{self, CodecError};
 use crate::entry::{BODY_BYTES_MAX, ENTRY_BYTES_MAX};
 use crate::frontier::{Frontier, Head};
@@ -12,6 +13,7 @@ use crate::ids::{CartId, EffectId, Run, StoreId};
 use crate::journal::ForkProof;
 use crate::member::Statement;
 use crate::seal::Seal;
+use crate::settling::{KEEP_MAX, Settling};
 use serde::{Deserialize, Serialize};
 
 /// First byte of each family.
@@ -23,6 +25,7 @@ mod family {
     pub(super) const WATERMARK: u8 = 0x05;
     pub(super) const SEAL: u8 = 0x06;
     pub(super) const ADMITTED: u8 = 0x07;
+    pub(super) const SETTLED: u8 = 0x08;
     pub(super) const CART: u8 = 0x20;
     pub(super) const OP: u8 = 0x40;
 }
@@ -57,6 +60,8 @@ pub enum Body {
     /// The hub's word, in the lane of the effect, that an op of the shop counts although its author may not write it.
     /// It is a fact like any other: whichever of the two comes first, the effect counts once, under its own id.
     Admitted(Admission),
+    /// The hub's word up to when carts are settled (floor lane).
+    Settled(Settling),
     /// A change of a cart's document (floor lane).
     Cart(CartChange),
     /// An op of the shop, which only `retail` can read. *Shape*: its own version byte first.
@@ -128,6 +133,13 @@ impl Body {
                 family::ADMITTED,
                 &AdmissionV1 { effect: admission.effect.0, why: admission.why.clone() },
             ),
+            Self::Settled(settling) => with_family(
+                family::SETTLED,
+                &SettlingV1 {
+                    before: settling.before().0,
+                    keep: settling.keep().iter().map(|cart| cart.0).collect(),
+                },
+            ),
             Self::Cart(change) => with_family(
                 family::CART,
                 &CartV1 { cart: change.cart.0, change: change.change.clone(), idem: change.idem },
@@ -158,6 +170,7 @@ impl Body {
             [family::WATERMARK, ..] => "watermark",
             [family::SEAL, ..] => "seal",
             [family::ADMITTED, ..] => "admission",
+            [family::SETTLED, ..] => "settling of carts",
             [family::CART, ..] => "cart change",
             _ => "a body of an unknown kind",
         }
@@ -210,6 +223,12 @@ impl Body {
                 }
                 Self::Admitted(Admission { effect: EffectId(effect), why })
             }
+            family::SETTLED => {
+                let SettlingV1 { before, keep } = codec::decode_plain("settling", rest)?;
+                let keep = keep.into_iter().map(CartId).collect();
+                let settling = Settling::stored(UnixMicros(before), keep);
+                Self::Settled(settling.ok_or(CodecError::Malformed { what: "settling" })?)
+            }
             family::CART => {
                 let CartV1 { cart, change, idem } = codec::decode_plain("cart change", rest)?;
                 Self::Cart(CartChange { cart: CartId(cart), change, idem })
@@ -252,6 +271,13 @@ struct AdmissionV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+struct SettlingV1 {
+    before: i64,
+    #[serde(deserialize_with = "crate::list::at_most::<KEEP_MAX, _, _>")]
+    keep: Vec<[u8; 16]>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct CartV1 {
     cart: [u8; 16],
     change: Vec<u8>,
@@ -270,6 +296,24 @@ mod tests {
             assert_eq!(body, Body::Unknown(bytes.clone()));
             assert_eq!(body.encode(), bytes);
         }
+    }
+
+    #[test]
+    fn a_settling_is_read_only_as_it_is_written() {
+        let store = StoreId([0; 32]);
+        let carts =
+            |count: u64| (0..count).map(|n| CartId::made(UnixMicros(0), u128::from(n).to_be_bytes()).0);
+        let read =
+            |before, keep| Body::decode(&store, &with_family(family::SETTLED, &SettlingV1 { before, keep }));
+        let most: Vec<[u8; 16]> = carts(KEEP_MAX as u64).collect();
+        let body = read(1, most.clone()).unwrap();
+        assert!(matches!(&body, Body::Settled(settling) if settling.keep().len() == KEEP_MAX));
+        assert_eq!(Body::decode(&store, &body.encode()), Ok(body));
+        assert!(read(1, carts(KEEP_MAX as u64 + 1).collect()).is_err(), "one too many");
+        assert!(read(1, most.iter().rev().copied().collect()).is_err(), "not in order");
+        assert!(read(1, [most[0]; 2].into()).is_err(), "twice");
+        assert!(read(0, vec![most[0]]).is_err(), "what is newer needs no word");
+        assert!(read(-1, vec![]).is_err());
     }
 
     #[test]

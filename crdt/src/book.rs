@@ -14,8 +14,10 @@
 //! | `05` place, entry hash | seal | books view |
 //! | `06` effect, entry hash | why a hub let the effect in (`44` on the floor) | books view |
 //! | `40` cart, change hash | change | floor view |
-//! | `41` author, key | request hash, effect | floor view: idempotency of cart changes |
+//! | `41` author, key, cart | request hash, effect | floor view: idempotency of cart changes |
 //! | `42` node, run, entry hash | where the run's floor journal continued | floor view |
+//! | `45` time, hash of the list | carts that a settling keeps ([`settled`]) | floor view |
+//! | `46` cart, author, key | nothing: leads to `41` | floor view |
 //! | `80` effect | where it stands: journal, seq | local |
 //! | `82` effect | parked: code, journal, seq | local |
 //! | `83` | digests | local |
@@ -23,23 +25,31 @@
 use crate::Entry;
 use crate::body::{Body, CARRIED_DEPTH_MAX, CartChange};
 use crate::cart::{self, Actor};
+use crate::clock::UnixMicros;
 use crate::digest::Digests;
 use crate::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead, Scope};
 use crate::hash::Hash;
-use crate::ids::{EffectId, EntryRef, Lane, StoreId};
+use crate::ids::{CartId, EffectId, EntryRef, Lane, StoreId};
 use crate::member::Members;
 use crate::overlay::Overlay;
+use crate::settling::{KEEP_MAX, Settling};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod code;
 pub mod rows;
+pub mod settled;
 
 pub use code::Code;
 
 /// Changes with every change of the rows that the book itself makes of the same entries. A shop's [`Fold::version`] has it in
 /// it, so that views and seals of different books are never taken for comparable.
 pub const VERSION: u32 = 3;
+
+/// Carts that one settling takes away, as [`Book::settlings_due`] asks for them.
+pub const CARTS_AT_ONCE: usize = 32;
+/// Settlings that are asked for at once.
+const SETTLINGS_MAX: usize = 512;
 
 /// What became of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,7 +230,7 @@ impl Book<'_> {
             Body::Continues(_) | Body::Admitted(_) | Body::Op(_) => true,
             Body::Fork(proof) => lane == proof.one.journal().lane,
             Body::Member(_) | Body::Watermark(_) | Body::Seal(_) => lane == Lane::Books,
-            Body::Cart(_) => lane == Lane::Floor,
+            Body::Settled(_) | Body::Cart(_) => lane == Lane::Floor,
             Body::Unknown(_) => return Err(Code::Newer),
             Body::Carried(_) => return Err(Code::BadCarried),
         };
@@ -237,7 +247,7 @@ impl Book<'_> {
                 }
                 roles.any()
             }
-            Body::Admitted(_) => roles.is_hub(),
+            Body::Admitted(_) | Body::Settled(_) => roles.is_hub(),
             Body::Member(statement) => {
                 if statement.store() != &self.store || !statement.verify() {
                     return Err(Code::BadProof);
@@ -270,11 +280,39 @@ impl Book<'_> {
             Body::Watermark(frontier) => Ok(rows::watermark(kv, entry, frontier)?),
             Body::Seal(seal) => Ok(rows::seal(kv, entry, seal)?),
             Body::Admitted(admission) => Ok(rows::admitted(kv, entry, admission)?),
+            Body::Settled(settling) => {
+                if settled::settle(kv, settling)? {
+                    self.fold.settle(kv, settling)?;
+                }
+                Ok(())
+            }
             Body::Cart(change) => fold_cart(kv, entry, change),
             Body::Carried(_) | Body::Unknown(_) => {
                 unreachable!("admitted bodies have an effect of their own")
             }
         }
+    }
+
+    /// What to write, one after the other, so that of the carts made before `before` only those stay that somebody may still
+    /// finish. Each takes rows of about [`CARTS_AT_ONCE`] carts away, so that nobody waits long for it.
+    ///
+    /// *Shape*: empty where nothing would go. Where more than [`KEEP_MAX`] are open, the rest waits behind the oldest of them;
+    /// of a long backlog the beginning.
+    pub fn settlings_due(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<Vec<Settling>, KvError> {
+        let mut carts = self.fold.carts(kv, before)?;
+        // A cart of which only changes came so far is somebody's: who holds it is still to be heard.
+        for cart in rows::carts_changed(kv, before)? {
+            carts.entry(cart).or_insert(true);
+        }
+        let open: Vec<CartId> = carts.iter().filter(|(_, open)| **open).map(|(cart, _)| *cart).collect();
+        let before = open.get(KEEP_MAX).map_or(before, |cart| cart.made_at().min(before));
+        let done = carts.iter().filter(|(cart, open)| !**open && cart.made_at() < before);
+        let done: Vec<UnixMicros> = done.map(|(cart, _)| cart.made_at()).collect();
+        let mut until: Vec<UnixMicros> = done.iter().copied().step_by(CARTS_AT_ONCE).skip(1).collect();
+        until.dedup();
+        until.extend((!done.is_empty()).then_some(before));
+        let settlings = until.into_iter().take(SETTLINGS_MAX);
+        Ok(settlings.filter_map(|until| Settling::new(until, open.iter().copied())).collect())
     }
 
     /// Effects parked with a code that may have healed: a newer build, or a statement that came later.
@@ -298,9 +336,12 @@ fn fold_cart(kv: &mut dyn Kv, entry: &Entry, change: &CartChange) -> Result<(), 
     if head.actor != Actor::of(entry.author(), entry.journal().run) {
         return Err(FoldError::Unreadable { why: "the cart change is another run's".into() });
     }
+    if settled::is_settled(kv, &change.cart)? && !crate::mutant!("late-changes-stay") {
+        return Ok(());
+    }
     rows::cart_change(kv, change, &head.hash)?;
     if let Some(idem) = &change.idem {
-        rows::cart_idem(kv, entry, idem)?;
+        rows::cart_idem(kv, entry, &change.cart, idem)?;
     }
     Ok(())
 }

@@ -6,8 +6,10 @@
 //! rejects, authors or repairs.
 
 use crate::Entry;
-use crate::ids::{EffectId, Lane, NodeId};
+use crate::clock::UnixMicros;
+use crate::ids::{CartId, EffectId, Lane, NodeId};
 use crate::member::Roles;
+use crate::settling::Settling;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use thiserror::Error;
@@ -110,6 +112,15 @@ pub trait Fold: Send + Sync {
     fn version(&self) -> u32;
     /// Folds one effect. Called once per effect identity, in any order.
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError>;
+    /// Takes every row of carts away that a settling ends, and none else. The book has noted the settling and taken its own
+    /// rows; of what is folded later about such a cart ([`crate::book::settled::is_settled`]) no row may be left either.
+    fn settle(&self, _kv: &mut dyn Kv, _settling: &Settling) -> Result<(), KvError> {
+        Ok(())
+    }
+    /// The carts made before a time that this fold has rows of, and of each whether somebody may still finish it.
+    fn carts(&self, _kv: &dyn KvRead, _before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// Who may write what, judged from the author's signed record and the op's kind alone.

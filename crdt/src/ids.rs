@@ -1,8 +1,10 @@
 //! Who and what: stores, nodes, runs, lanes, journals, and the ids of the things that people handle.
 //!
-//! No id here comes from a clock, and none is handed out by a server: a node and a store are the hashes of their keys, a run
-//! is drawn at random, everything else hangs below those.
+//! No id here owes its uniqueness to a clock, and none is handed out by a server: a node and a store are the hashes of their
+//! keys, a run is drawn at random, everything else hangs below those. A cart's id also says when it was made, for the sole
+//! purpose of letting go of it some day ([`crate::settling`]).
 
+use crate::clock::UnixMicros;
 use crate::hash::{Hash, hex, unhex};
 use crate::sign::PublicKey;
 use std::fmt;
@@ -54,7 +56,9 @@ id!(
     EffectId, 32
 );
 id!(
-    /// A cart, drawn at random by the terminal that opened it.
+    /// A cart: when the terminal that opened it made it, as its clock had it, and what that drew at random.
+    ///
+    /// *Shape*: six bytes of milliseconds since 1970, big-endian, so that carts sort by age; ten random ones.
     CartId, 16
 );
 id!(
@@ -79,6 +83,25 @@ impl NodeId {
     #[must_use]
     pub fn of(key: &PublicKey) -> Self {
         Self(Hash::of("toko/node/1", &[&key.0]).0)
+    }
+}
+
+impl CartId {
+    /// A cart that is made now, with what was drawn for it; its first six bytes give way to the time.
+    #[must_use]
+    pub fn made(at: UnixMicros, drawn: [u8; 16]) -> Self {
+        const LATEST: u64 = (1 << 48) - 1;
+        let millis = u64::try_from(at.0 / 1_000).unwrap_or(0).min(LATEST).to_be_bytes();
+        let mut id = drawn;
+        id[..6].copy_from_slice(&millis[2..]);
+        Self(id)
+    }
+
+    /// When it was made, as its maker's clock had it. *Units*: whole milliseconds, rounded down.
+    #[must_use]
+    pub fn made_at(&self) -> UnixMicros {
+        let millis = self.0[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+        UnixMicros(millis * 1_000)
     }
 }
 
@@ -191,6 +214,16 @@ impl EntryRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cart_says_when_it_was_made_and_sorts_by_that() {
+        let made = |micros| CartId::made(UnixMicros(micros), [0xab; 16]);
+        assert_eq!(made(1_700_000_000_123_456).made_at(), UnixMicros(1_700_000_000_123_000));
+        assert_eq!([made(0).made_at(), made(-5).made_at()], [UnixMicros(0); 2]);
+        assert_eq!(made(i64::MAX).made_at(), UnixMicros(((1 << 48) - 1) * 1_000));
+        assert!(made(255_000) < made(256_000));
+        assert_eq!(made(1).0[6..], [0xab; 10]);
+    }
 
     #[test]
     fn a_place_reads_back_and_sorts_by_number() {

@@ -6,7 +6,7 @@
 //! values, effects go out as values.
 //!
 //! Read in this order: [`ids`], [`entry`], [`body`], [`journal`], [`frontier`], [`member`], then [`fold`] and [`book`], which
-//! turn entries into views, and [`cart`] and [`stock`], the two things that people see merging.
+//! turn entries into views, and [`cart`] and [`stock`], the two things that people see merging; [`settling`] ends carts.
 //!
 //! ```
 //! use toko_crdt::{body::Body, clock::{Clock, UnixMicros}, entry::{Draft, Entry}, hash::Hash, ids::*, sign::SecretKey};
@@ -42,6 +42,7 @@ pub mod member;
 pub mod mutant;
 pub mod overlay;
 pub mod seal;
+pub mod settling;
 pub mod sign;
 pub mod stock;
 

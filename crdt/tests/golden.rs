@@ -7,7 +7,7 @@
 use toko_crdt::Entry;
 use toko_crdt::body::{Admission, Body, CartChange, Continued, Idem};
 use toko_crdt::cart::{Actor, Cart, change_hash, change_head};
-use toko_crdt::clock::Hlc;
+use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::digest::{Digest, Digests};
 use toko_crdt::entry::{Draft, Saw};
 use toko_crdt::frontier::{Frontier, Head};
@@ -16,6 +16,7 @@ use toko_crdt::ids::*;
 use toko_crdt::journal::ForkProof;
 use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::seal::Seal;
+use toko_crdt::settling::Settling;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock::Milli;
 
@@ -255,6 +256,13 @@ fn bodies_are_as_ever() {
         "an admission",
         Body::Admitted(Admission { effect: EffectId([0xdd; 32]), why: "ok ✓".to_owned() }).encode(),
         "0701dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd066f6b20e29c93",
+    );
+    let made = CartId::made(UnixMicros(1_700_000_000_123_456), [3; 16]);
+    same("a cart's id", made.0, "018bcfe5687b03030303030303030303");
+    same(
+        "a settling",
+        Body::Settled(Settling::new(UnixMicros(1_800_000_000_000_000), [made]).unwrap()).encode(),
+        "08018080c489e5c5b20601018bcfe5687b03030303030303030303",
     );
     same(
         "a cart change",

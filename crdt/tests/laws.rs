@@ -19,6 +19,9 @@ mod noise;
 #[path = "laws/replica.rs"]
 mod replica;
 #[cfg(test)]
+#[path = "laws/settled.rs"]
+mod settled;
+#[cfg(test)]
 #[path = "laws/succession.rs"]
 mod succession;
 #[cfg(test)]

@@ -63,6 +63,7 @@ mod pruning;
 mod quarantine;
 pub mod recover;
 mod seals;
+mod settling;
 pub mod setup;
 pub(crate) mod shared;
 pub(crate) mod snapshots;

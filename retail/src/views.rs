@@ -36,13 +36,20 @@
 //! | `51` cart, tender, stage, effect | money taken before the sale | floor |
 //! | `52` cart, effect | the cart is done | floor |
 //! | `54` cart | nothing: not done | floor |
+//! | `55` cart, node, key, effect | nothing: leads to `53` | floor |
 //!
 //! Rows that a floor op writes begin at `50`, rows that a books op writes below `40`; neither reads the other's.
 //!
+//! The rows of a cart go when it is settled ([`toko_crdt::settling`]), and what comes of it later leaves none.
+//!
 //! Absent on purpose: expiry. Rows go when the entry of a hub says so, never by a clock.
 
-use toko_crdt::fold::{Effect, Fold, FoldError, Kv};
-use toko_crdt::{EffectId, book};
+use std::collections::BTreeMap;
+
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead};
+use toko_crdt::settling::Settling;
+use toko_crdt::{CartId, EffectId, book};
 
 use crate::ops::{OpError, OpV1, What};
 
@@ -75,7 +82,7 @@ pub use stock::{StockRow, stock, stock_all, stock_row};
 pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
 
 /// Of the shop's own rows.
-const ROWS_VERSION: u32 = if cfg!(feature = "next") { 2 } else { 1 };
+const ROWS_VERSION: u32 = if cfg!(feature = "next") { 3 } else { 2 };
 
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,10 +101,35 @@ impl Fold for ShopFold {
         if op.what.kind().lane() != effect.entry.journal().lane {
             return Err(FoldError::Unreadable { why: format!("{:?} in the other lane", op.what.kind()) });
         }
+        let cart = cart_of(&op.what);
+        if let Some(cart) = &cart
+            && book::settled::is_settled(kv, cart)?
+        {
+            return Ok(());
+        }
         if let Some(used) = &op.idem {
-            idem::fold(kv, effect, op.what.kind().lane(), used)?;
+            idem::fold(kv, effect, cart.as_ref(), used)?;
         }
         fold_what(kv, effect, &op.what)
+    }
+
+    fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+        carts::settle(kv, settling)?;
+        idem::settle(kv, settling)
+    }
+
+    fn carts(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
+        carts::made_before(kv, before)
+    }
+}
+
+/// The cart that an op of the floor is about.
+fn cart_of(what: &What) -> Option<CartId> {
+    match what {
+        What::Custody(custody) => Some(CartId(custody.cart)),
+        What::TenderTaken(taken) => Some(CartId(taken.cart)),
+        What::CartClosed(closed) => Some(CartId(closed.cart)),
+        _ => None,
     }
 }
 

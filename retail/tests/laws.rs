@@ -17,7 +17,10 @@ mod tests {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree;
     use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+    use toko_crdt::CartId;
     use toko_crdt::book::Applied;
+    use toko_crdt::clock::UnixMicros;
+    use toko_crdt::settling::Settling;
     use toko_retail::ops::OpKind;
     use toko_retail::views;
 
@@ -81,6 +84,55 @@ mod tests {
             Shop::shuffle(&mixed, seed).iter().for_each(|entry| { other.receive(&shop, entry); });
             prop_assert_eq!(straight.shared_rows(), other.shared_rows());
             prop_assert_eq!(straight.digests, other.digests);
+        }
+
+        #[test]
+        fn settled_carts_leave_no_rows_whatever_comes_first_or_is_read_after_an_upgrade(
+            choices in choices(60),
+            words in prop::collection::vec((0_u8..4, 0_u8..8), 0..3),
+            unread: u16,
+            seed: u64,
+        ) {
+            let shop = Shop::new();
+            let carts = [0, 1, 2].map(|n| CartId([n; 16]));
+            let words: Vec<Settling> = words.iter().filter_map(|(before, keep)| {
+                let before = before.checked_sub(1).map_or(0, |n| CartId([n; 16]).made_at().0 + 1);
+                let keep = carts.iter().zip(0..).filter(|(_, n)| keep >> n & 1 == 1);
+                Settling::new(UnixMicros(before), keep.map(|(cart, _)| *cart))
+            }).collect();
+            let is_settled = |cart: &CartId| words.iter().any(|word| word.settles(cart));
+            let ops = plan(&shop, &choices);
+            let said = words.iter().zip(0..).map(|(word, n)| shop.settle(n, word.clone()));
+            let entries: Vec<_> = ops.iter().cloned().chain(said).collect();
+
+            let mut other = Node::new();
+            for entry in Shop::shuffle(&entries, seed) {
+                other.receive_as(&shop, &OldFold { unread }, &entry);
+            }
+            other.heal(&shop, &entries);
+            // As if nobody had ever touched the settled ones on the floor.
+            let mut expected = Node::new();
+            for entry in &entries {
+                if !shop.cart_of(entry).is_some_and(|cart| is_settled(&cart)) {
+                    expected.receive(&shop, entry);
+                }
+            }
+            prop_assert_eq!(expected.shared_rows(), other.shared_rows());
+            prop_assert_eq!(expected.digests, other.digests);
+            prop_assert_eq!(other.digests, other.recomputed());
+
+            // What a hub would settle now is never open, and afterwards nothing else is there.
+            let open: Vec<CartId> =
+                views::carts_open(&other.kv).unwrap().into_iter().map(|custody| custody.cart).collect();
+            for (n, word) in (10..).zip(other.due(&shop, UnixMicros(i64::MAX))) {
+                other.receive(&shop, &shop.settle(n, word));
+            }
+            let left = views::carts_open(&other.kv).unwrap().into_iter().map(|custody| custody.cart);
+            prop_assert_eq!(left.collect::<Vec<_>>(), open);
+            for cart in carts {
+                let said_done = |key: &Vec<u8>| key[0] == 0x52 && key[1..].starts_with(&cart.0);
+                prop_assert!(!other.kv.rows.keys().any(said_done));
+            }
         }
 
         #[test]
@@ -151,7 +203,7 @@ mod tests {
             );
         }
         assert_eq!(kinds.len(), OpKind::ALL.len(), "{kinds:?}");
-        let known: Vec<u8> = (0x10..=0x27).chain(0x50..=0x54).collect();
+        let known: Vec<u8> = (0x10..=0x27).chain(0x50..=0x55).collect();
         assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
         assert_eq!(flags.len(), 3, "{flags:?}");
     }

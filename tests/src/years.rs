@@ -1,7 +1,7 @@
 //! Years of a shop in minutes: a hub and a till as bare stores on this disk, without a network or a clock.
 //!
-//! Each simulated day the till sells and closes carts, both exchange what they have, the hub seals, both go over the seal and
-//! let go of what they need not keep. Each quarter one line says what is in memory and on disk, by what it is for: the log
+//! Each simulated day the till fills, sells and closes carts, one of them parked nine days before, both exchange what they
+//! have, the hub seals, both go over the seal and let go of what they need not keep, and the hub settles carts. Each quarter one line says what is in memory and on disk, by what it is for: the log
 //! and its archive of books, which stay as large as the days that are kept; and views and sealed views, which grow with the
 //! rows that a shop looks at.
 //!
@@ -9,15 +9,20 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use toko_crdt::clock::UnixMicros;
+use toko_crdt::body::{CartChange, Idem};
+use toko_crdt::cart::{Actor, Cart};
+use toko_crdt::clock::{Hlc, UnixMicros};
+use toko_crdt::ids::{LineId, StepId};
 use toko_crdt::member::{Claim, Statement};
 use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
+use toko_crdt::stock::Milli;
 use toko_crdt::{Body, CartId, EffectId, Hash, KvRead, Lane, NodeId, Run, StoreId};
 use toko_mesh::disk::RealDisk;
 use toko_mesh::log::LogConfig;
@@ -38,6 +43,16 @@ use crate::bench::trouble::Trouble;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const QUARTER_DAYS: u64 = 91;
+/// What the operating system counts room in.
+const BLOCK_BYTES: u64 = 512;
+/// How long a shop is open.
+const OPEN_MICROS: i64 = 10 * 3_600_000_000;
+/// Days that a parked cart waits for its customer.
+const PARKED_DAYS: u64 = 9;
+/// Lines that are scanned into each cart: the others came with it.
+const SCANS: u8 = 3;
+/// The run of the till.
+const RUN: Run = Run(3);
 /// Requests of one step.
 const AT_ONCE: usize = 256;
 /// Bytes that are handed over at once.
@@ -114,7 +129,7 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
         "sealed"
     )?;
     for day in 0..args.days {
-        let now = UnixMicros(1_700_000_000_000_000 + i64::try_from(day).unwrap_or(0) * DAY_MICROS);
+        let now = time_of(day);
         till.trade(&goods, args.sales, day, now)?;
         hand_over(&till, &mut hub, now)?;
         let (entry, seal) = hub.seal(now)?;
@@ -122,6 +137,8 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
         for desk in [&mut hub, &mut till] {
             desk.let_go(entry, &seal, now, args)?;
         }
+        hub.settle(now, args)?;
+        hand_over(&hub, &mut till, now)?;
         if (day + 1) % QUARTER_DAYS == 0 || day + 1 == args.days {
             let [a, b, c, d] = hub.sizes()?;
             let [e, f, g, h] = till.sizes()?;
@@ -176,7 +193,7 @@ impl Desk {
         Ok(Self { dir, node, store })
     }
 
-    /// One day's sales, each from a cart that was opened and closed.
+    /// One day's sales, each from a cart that was opened, filled and closed. The first of them is closed nine days later only.
     fn trade(&mut self, goods: &Goods, sales: u64, day: u64, now: UnixMicros) -> Result<(), Trouble> {
         let failed = "a day's trade";
         let currency = Currency::parse(CURRENCY).map_err(Trouble::product(failed))?;
@@ -184,24 +201,57 @@ impl Desk {
         let date = date.map_err(Trouble::product(failed))?;
         let lines = u32::try_from(LINES).unwrap_or(0);
         let mut batch = Vec::new();
+        let changes = self.changes()?;
+        if let Some(parked) = day.checked_sub(PARKED_DAYS) {
+            let cart = cart_of(parked, sales, parked * sales);
+            batch.push(request(Lane::Floor, &used_key(What::CartClosed(close(cart, None)), 7, parked)));
+        }
         for nth in day * sales..(day + 1) * sales {
             let mut op = goods.sale(nth)?;
             if let What::Sale(sale) = &mut op.what {
                 sale.day = date.number();
             }
-            let cart =
-                CartId(*Hash::of("years/cart", &[&nth.to_be_bytes()]).0.first_chunk().unwrap_or(&[0; 16]));
+            let cart = cart_of(day, sales, nth);
             let summary = Summary { name: String::new(), lines, total: Money::minor(0, currency) };
             let taken = take(cart, None, self.node, &summary).map_err(Trouble::product(failed))?;
             let done = close(cart, Some(EffectId([7; 32])));
-            batch.push(request(Lane::Floor, &OpV1::new(What::Custody(taken))));
+            batch.push(request(Lane::Floor, &used_key(What::Custody(taken), 1, nth)));
+            for (change, at) in changes.iter().zip(2..) {
+                let body = CartChange { cart, change: change.clone(), idem: Some(idem(at, nth)) };
+                batch.push(append(Lane::Floor, Body::Cart(body)));
+            }
             batch.push(request(Lane::Books, &op));
-            batch.push(request(Lane::Floor, &OpV1::new(What::CartClosed(done))));
+            if nth != day * sales {
+                batch.push(request(Lane::Floor, &used_key(What::CartClosed(done), 6, nth)));
+            }
             if batch.len() >= AT_ONCE {
                 self.step(now, std::mem::take(&mut batch))?;
             }
         }
         self.step(now, batch)
+    }
+
+    /// The changes of a cart with a few lines, by this run: they say nothing of which cart it is.
+    fn changes(&self) -> Result<Vec<Vec<u8>>, Trouble> {
+        let failed = Trouble::product("filling a cart");
+        let fill = || {
+            let actor = Actor::of(&self.node, RUN);
+            let mut cart = Cart::open(CartId([0; 16]), actor, [[0_u8; 0]; 0])?;
+            let mut changes = Vec::new();
+            for n in 1..=SCANS {
+                let (line, step) = (LineId([n; 16]), StepId([n; 16]));
+                changes.extend(cart.add_line(line, Hlc::default(), &[n; 120], step, Milli(1_000))?);
+            }
+            Ok::<_, toko_crdt::cart::CartError>(changes)
+        };
+        fill().map_err(failed)
+    }
+
+    /// The hub's word about carts that are done.
+    fn settle(&mut self, now: UnixMicros, args: &Args) -> Result<(), Trouble> {
+        let before = UnixMicros(now.0 - i64::from(args.floor_days) * DAY_MICROS);
+        let due = self.store.reader().settlings_due(before).map_err(Trouble::product("settling carts"))?;
+        self.step(now, due.into_iter().map(|word| append(Lane::Floor, Body::Settled(word))).collect())
     }
 
     fn step(&mut self, now: UnixMicros, batch: Vec<Request>) -> Result<(), Trouble> {
@@ -278,7 +328,8 @@ impl Desk {
         Ok(())
     }
 
-    /// MiB of the log, its archive, the views, and the views at the last seal.
+    /// MiB of the log, its archive, the views, and the views at the last seal, as the disk gives them: a database's file doubles
+    /// when it is full, and what was never written of it takes no room.
     fn sizes(&self) -> Result<[u64; 4], Trouble> {
         let mut sizes = [0; 4];
         for file in std::fs::read_dir(&self.dir)? {
@@ -286,7 +337,7 @@ impl Desk {
             let name = file.file_name().to_string_lossy().into_owned();
             let of = ["log-0", "log-5", "views", "sealed"].iter().position(|prefix| name.starts_with(prefix));
             if let Some(size) = of.and_then(|of| sizes.get_mut(of)) {
-                *size += file.metadata()?.len();
+                *size += file.metadata()?.blocks() * BLOCK_BYTES;
             }
         }
         Ok(sizes.map(|bytes| bytes >> 20))
@@ -294,8 +345,33 @@ impl Desk {
 }
 
 fn request(lane: Lane, op: &OpV1) -> Request {
-    let body = Body::Op(op.encode());
+    append(lane, Body::Op(op.encode()))
+}
+
+fn append(lane: Lane, body: Body) -> Request {
     Request::Append(Box::new(Append { lane, body, saw: None, wait: Wait::Synced }))
+}
+
+fn used_key(what: What, nth_of_cart: u8, cart: u64) -> OpV1 {
+    OpV1 { idem: Some(idem(nth_of_cart, cart)), what }
+}
+
+/// The key of a command, as a front end would draw it.
+fn idem(nth_of_cart: u8, cart: u64) -> Idem {
+    let drawn = Hash::of("years/key", &[&[nth_of_cart], &cart.to_be_bytes()]).0;
+    Idem { key: *drawn.first_chunk().unwrap_or(&[0; 16]), request: [nth_of_cart; 16] }
+}
+
+/// A cart of a day, made at its minute.
+fn cart_of(day: u64, sales: u64, nth: u64) -> CartId {
+    let within =
+        i64::try_from(nth - day * sales).unwrap_or(0) * OPEN_MICROS / i64::try_from(sales).unwrap_or(1);
+    let drawn = Hash::of("years/cart", &[&nth.to_be_bytes()]).0;
+    CartId::made(UnixMicros(time_of(day).0 + within), *drawn.first_chunk().unwrap_or(&[0; 16]))
+}
+
+fn time_of(day: u64) -> UnixMicros {
+    UnixMicros(1_700_000_000_000_000 + i64::try_from(day).unwrap_or(0) * DAY_MICROS)
 }
 
 /// What a link would carry.

@@ -1,8 +1,9 @@
 //! The rows that the book itself keeps, written and read in one place.
 
-use super::Code;
+use super::{Code, settled};
 use crate::Entry;
 use crate::body::{Admission, CartChange, Continued, Idem};
+use crate::clock::UnixMicros;
 use crate::fold::{Kv, KvError, KvRead};
 use crate::frontier::{Frontier, Head};
 use crate::hash::Hash;
@@ -10,6 +11,7 @@ use crate::ids::{CartId, EffectId, EntryRef, JournalId, Lane, NodeId, Run};
 use crate::journal::ForkProof;
 use crate::member::Statement;
 use crate::seal::Seal;
+use crate::settling::Settling;
 use std::collections::BTreeMap;
 
 const CONTINUES_BOOKS: u8 = 0x01;
@@ -20,6 +22,7 @@ const SEAL: u8 = 0x05;
 const ADMITTED_BOOKS: u8 = 0x06;
 const CART_CHANGE: u8 = 0x40;
 const CART_IDEM: u8 = 0x41;
+const CART_IDEM_OF: u8 = 0x46;
 const CONTINUES_FLOOR: u8 = 0x42;
 const FORK_FLOOR: u8 = 0x43;
 const ADMITTED_FLOOR: u8 = 0x44;
@@ -351,11 +354,30 @@ pub fn cart_changes(kv: &dyn KvRead, cart: &CartId) -> Result<Vec<Vec<u8>>, KvEr
     Ok(rows_below(kv, &key(CART_CHANGE, &[&cart.0]))?.into_iter().map(|(_, value)| value).collect())
 }
 
-pub(super) fn cart_idem(kv: &mut dyn Kv, entry: &Entry, idem: &Idem) -> Result<(), KvError> {
-    let row = key(CART_IDEM, &[&entry.author().0, &idem.key]);
+/// Carts made before a time of which changes are here.
+pub(super) fn carts_changed(kv: &dyn KvRead, before: UnixMicros) -> Result<Vec<CartId>, KvError> {
+    settled::carts_before(kv, CART_CHANGE, before)
+}
+
+pub(super) fn cart_idem(kv: &mut dyn Kv, entry: &Entry, cart: &CartId, idem: &Idem) -> Result<(), KvError> {
+    let used = [entry.author().0.as_slice(), &idem.key];
     let value = [idem.request.as_slice(), &entry.hash().0].concat();
+    kv.put(&key(CART_IDEM_OF, &[&cart.0, used[0], used[1]]), &[])?;
     // One key used twice by a clone: the lower bytes stand, in every order.
-    put_lowest(kv, &row, &value)
+    put_lowest(kv, &key(CART_IDEM, &[used[0], used[1], &cart.0]), &value)
+}
+
+/// Takes away what is kept of the changes of carts.
+pub(super) fn settle(kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+    for row in settled::rows_settled(kv, CART_CHANGE, settling)? {
+        kv.delete(&row)?;
+    }
+    for row in settled::rows_settled(kv, CART_IDEM_OF, settling)? {
+        let (cart, used) = row[1..].split_first_chunk::<16>().ok_or_else(|| corrupt("idempotency keys"))?;
+        kv.delete(&key(CART_IDEM, &[used, cart]))?;
+        kv.delete(&row)?;
+    }
+    Ok(())
 }
 
 /// What a node used an idempotency key for, on the floor: the request's hash and the entry.
@@ -364,7 +386,8 @@ pub fn cart_idem_used(
     node: &NodeId,
     idem_key: &[u8; 16],
 ) -> Result<Option<([u8; 16], EffectId)>, KvError> {
-    let Some(value) = kv.get(&key(CART_IDEM, &[&node.0, idem_key]))? else { return Ok(None) };
+    let rows = rows_below(kv, &key(CART_IDEM, &[&node.0, idem_key]))?;
+    let Some(value) = rows.into_iter().map(|(_, value)| value).min() else { return Ok(None) };
     let read = || {
         let (request, effect) = value.split_first_chunk::<16>()?;
         Some((*request, EffectId(effect.try_into().ok()?)))

@@ -19,17 +19,17 @@ use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::stock;
 
-const HUB: u8 = 1;
+pub(crate) const HUB: u8 = 1;
 const HQ: u8 = 2;
-const TILL: u8 = 3;
-const TILL_TOO: u8 = 4;
+pub(crate) const TILL: u8 = 3;
+pub(crate) const TILL_TOO: u8 = 4;
 
-fn key(seed: u8) -> SecretKey {
+pub(crate) fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed([seed; 32])
 }
 
 /// A replica that knows everybody.
-fn shop() -> (World, Replica) {
+pub(crate) fn shop() -> (World, Replica) {
     let world = World::new();
     let mut replica = Replica::new(&world);
     world.statements.iter().for_each(|statement| replica.hear(statement.clone()));
@@ -37,7 +37,7 @@ fn shop() -> (World, Replica) {
 }
 
 /// An entry out of nowhere: the book does not look at chains.
-fn write(world: &World, node: u8, lane: Lane, seq: u64, body: &Body) -> Entry {
+pub(crate) fn write(world: &World, node: u8, lane: Lane, seq: u64, body: &Body) -> Entry {
     let journal = JournalId { node: key(node).node(), run: Run(1), lane };
     let prev = if seq == 1 { Hash::ZERO } else { Hash([1; 32]) };
     let draft =
@@ -62,7 +62,7 @@ fn sold(kv: &MapKv, sku: u8) -> i64 {
 }
 
 /// Every order of a few things.
-fn orders<T: Clone>(things: &[T]) -> Vec<Vec<T>> {
+pub(crate) fn orders<T: Clone>(things: &[T]) -> Vec<Vec<T>> {
     let Some((first, rest)) = things.split_first() else { return vec![Vec::new()] };
     let mut out = Vec::new();
     for order in orders(rest) {

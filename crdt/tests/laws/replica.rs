@@ -3,12 +3,14 @@
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::sync::Once;
-use toko_crdt::book::{Applied, Book, rows};
+use toko_crdt::book::{Applied, Book, rows, settled};
+use toko_crdt::clock::UnixMicros;
 use toko_crdt::digest::Digests;
 use toko_crdt::entry::Entry;
-use toko_crdt::fold::{Effect, Fold, FoldError, Kv, MapKv, Scope};
+use toko_crdt::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead, MapKv, Scope};
 use toko_crdt::ids::*;
 use toko_crdt::member::{Members, Roles, Statement};
+use toko_crdt::settling::Settling;
 use toko_crdt::stock::{self, Milli};
 
 /// A fold with one view of each kind. The first version does not read `N`.
@@ -47,10 +49,41 @@ impl Fold for TestFold {
                 stock::add(kv, &[table + 1, *sku], Milli(1_000_000))?;
                 panic!("an op that harms its reader");
             }
+            [b'C', cart, said] => cart_said(kv, crate::settled::cart(*cart), effect, *said),
+            [b'L', rest @ ..] if rest.len() == 17 => {
+                let cart = rest.first_chunk().map(|cart| CartId(*cart)).unwrap();
+                cart_said(kv, cart, effect, rest[16])
+            }
             [b'X'] => Ok(kv.put(&[table ^ 0x40, 1], b"astray")?),
             _ => Err(FoldError::Unreadable { why: "kind".into() }),
         }
     }
+
+    fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+        let ended = settled::rows_settled(kv, 0x52, settling)?;
+        ended.iter().try_for_each(|row| kv.delete(row))
+    }
+
+    fn carts(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
+        let mut carts = BTreeMap::new();
+        for cart in settled::carts_before(kv, 0x52, before)? {
+            let mut open = true;
+            kv.scan(&[&[0x52], cart.0.as_slice()].concat(), &mut |_, said| {
+                open &= said != b"d";
+                open
+            })?;
+            carts.insert(cart, open);
+        }
+        Ok(carts)
+    }
+}
+
+/// What was said of a cart, in table `52`.
+fn cart_said(kv: &mut dyn Kv, cart: CartId, effect: &Effect<'_>, said: u8) -> Result<(), FoldError> {
+    if !settled::is_settled(kv, &cart)? {
+        kv.put(&[&[0x52], cart.0.as_slice(), &effect.id.0].concat(), &[said])?;
+    }
+    Ok(())
 }
 
 impl Scope for TestFold {
@@ -131,6 +164,12 @@ impl Replica {
                 return;
             }
         }
+    }
+
+    /// What a hub would settle.
+    pub(crate) fn due(&self, before: UnixMicros) -> Vec<Settling> {
+        let book = Book { store: self.store, fold: &self.fold, scope: &self.fold };
+        book.settlings_due(&self.kv, before).unwrap()
     }
 
     /// Rows that every node has alike.

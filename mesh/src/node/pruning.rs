@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use thiserror::Error;
 use toko_crdt::book::rows;
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::{KvError, Lane};
+use toko_crdt::{Entry, KvError, Lane};
 use tracing::info;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -68,20 +68,30 @@ pub(super) async fn prune(shared: &Arc<Shared>) -> Result<(), PruningError> {
     Ok(())
 }
 
-/// Up to where history may go; `None` where nothing may.
-fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
-    let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
+/// The newest seal that came out equal here, and the views there. Have the lock of the file.
+pub(super) fn newest_equal(shared: &Shared) -> Result<Option<(Entry, SealedViews)>, PruningError> {
     let newest = shared.seals().newest;
     let Some(newest) = newest.filter(|newest| newest.verdict == Verdict::Equal) else { return Ok(None) };
     let reader = shared.store.reader();
     let Ok(Some(entry)) = reader.entry_by_hash(newest.seal) else { return Ok(None) };
-    let sealed = SealedViews::open(reader)?.frontier().clone();
+    Ok(Some((entry, SealedViews::open(reader)?)))
+}
+
+/// So many days before a seal, as the hub's clock had it.
+pub(super) fn before_seal(at: UnixMicros, days: u32) -> UnixMicros {
+    UnixMicros(at.0.saturating_sub(i64::from(days).saturating_mul(DAY_MICROS)))
+}
+
+/// Up to where history may go; `None` where nothing may.
+fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
+    let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
+    let sealed = sealed.frontier().clone();
+    let reader = shared.store.reader();
     let members = reader.members();
     let told = reader.read(|kv| rows::watermark_union(kv))?;
     let headquarters = (!members.headquarters().is_empty()).then(|| told.of_lanes(&[Lane::Books]));
-    let before = |days: u32| {
-        UnixMicros(entry.at().wall().0.saturating_sub(i64::from(days).saturating_mul(DAY_MICROS)))
-    };
+    let before = |days: u32| before_seal(entry.at().wall(), days);
     let history = shared.config.history;
     Ok(Some(Cut {
         sealed,

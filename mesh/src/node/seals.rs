@@ -5,7 +5,7 @@
 
 use crate::identity::Role;
 use crate::node::shared::Shared;
-use crate::node::{Node, bases, pruning, snapshots};
+use crate::node::{Node, bases, pruning, settling, snapshots};
 use crate::store::{
     Append, Appended, Checked, SaveError, SealError, SealedViews, StoreReader, Verdict, Wait,
 };
@@ -187,6 +187,9 @@ impl SealKeeper {
             }
             if prunes && let Err(err) = pruning::prune(&shared).await {
                 warn!(%err, "old history was not pruned");
+            }
+            if prunes && let Err(err) = settling::settle(&shared).await {
+                warn!(%err, "carts that are done were not settled");
             }
         })
     }

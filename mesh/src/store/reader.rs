@@ -9,13 +9,18 @@ use std::{
 use crate::bell::{Bell, Ear};
 use toko_crdt::{
     Body, EffectId, Entry, Fold, Hash, JournalId, KvError, KvRead, Scope, StoreId,
-    book::rows::{self, Parked},
+    book::{
+        Book,
+        rows::{self, Parked},
+    },
+    clock::UnixMicros,
     digest::Digests,
     entry::ENTRY_BYTES_MAX,
     frontier::{Frontier, Head},
     ids::EntryRef,
     member::Members,
     seal::Seal,
+    settling::Settling,
 };
 
 use super::{ReadStoreError, tables};
@@ -199,6 +204,12 @@ impl StoreReader {
             let frontier = tables::heads(kv)?.into_iter().collect();
             Ok(Seal::whole(self.fold_version(), frontier, Digests::of(kv)?))
         })
+    }
+
+    /// What a hub is to write so that carts that were done before `before` go ([`Book::settlings_due`]).
+    pub fn settlings_due(&self, before: UnixMicros) -> Result<Vec<Settling>, KvError> {
+        let Meaning { fold, scope } = &self.meaning;
+        self.read(|kv| Book { store: self.store, fold: &**fold, scope: &**scope }.settlings_due(kv, before))
     }
 
     /// Whether the log reaches back to the first record that was ever written.

@@ -26,8 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toko_crdt::{
-    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, StoreId,
+    Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, NodeId, StoreId,
     book::{Applied, Book, Code, rows},
+    clock::UnixMicros,
     codec::CodecError,
     digest::Digests,
     frontier::{Frontier, Head},
@@ -166,6 +167,11 @@ impl SealedViews {
     #[must_use]
     pub fn digests(&self) -> Digests {
         self.digests
+    }
+
+    /// When a node wrote the last of its entries in a lane that are in here, by its own clock.
+    pub fn heard_at(&self, node: &NodeId, lane: Lane) -> Result<Option<UnixMicros>, KvError> {
+        self.views.read(|kv| tables::heard_at(kv, &self.reader.store(), node, lane))
     }
 
     /// All rows as they are now.

@@ -15,8 +15,9 @@
 //! `f3`, and views of another version are made anew.
 
 use toko_crdt::{
-    EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, Run, StoreId,
+    EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, NodeId, Run, StoreId,
     book::rows,
+    clock::UnixMicros,
     digest::{Digest, Digests},
     frontier::Head,
     ids::EntryRef,
@@ -189,6 +190,23 @@ pub(super) fn is_carried(kv: &dyn KvRead, entry: Hash) -> Result<bool, KvError> 
 /// Keeps the last entry of a journal, signed, without its body.
 pub(super) fn put_head_entry(kv: &mut dyn Kv, entry: &Entry) -> Result<(), KvError> {
     kv.put(&key(HEAD_ENTRY, &entry.journal().to_bytes()), &entry.encode())
+}
+
+/// When a node wrote the last of its entries in a lane, by its own clock; `None` where there is none.
+pub(super) fn heard_at(
+    kv: &dyn KvRead,
+    store: &StoreId,
+    node: &NodeId,
+    lane: Lane,
+) -> Result<Option<UnixMicros>, KvError> {
+    let mut heads = Vec::new();
+    kv.scan(&key(HEAD_ENTRY, &node.0), &mut |_, value| {
+        heads.push(Entry::decode(store, value).map_err(KvError::corrupt));
+        true
+    })?;
+    let heads = heads.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let of_lane = heads.iter().filter(|entry| entry.journal().lane == lane);
+    Ok(of_lane.map(|entry| entry.at().wall()).max())
 }
 
 /// Keeps the entry of a parked effect where no position in the log leads to it.

@@ -2,15 +2,19 @@
 //!
 //! Rows of this table come from floor ops alone; whether a cart was sold is a row of the books, and the readers join the two.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
+use toko_crdt::book::settled::{carts_before, rows_settled};
 use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::fold::{Effect, Kv, KvError, KvRead};
+use toko_crdt::settling::Settling;
 use toko_crdt::{CartId, EffectId, NodeId};
 
 use super::sales::sales_of_cart;
 use super::table::{
-    CART_CLOSED, CART_OPEN, CUSTODY, Key, Parts, TENDER, any_below, currency, mark_if, read, rows_below,
-    value, write,
+    CART_CLOSED, CART_OPEN, CART_SALE, CUSTODY, Key, Parts, TENDER, any_below, currency, mark_if, read,
+    rows_below, value, write,
 };
 use crate::money::Money;
 use crate::ops::{CartClosedV1, CurrencyV1, CustodyState, CustodyV1, TenderStage, TenderTakenV1, TenderV1};
@@ -163,7 +167,7 @@ pub(super) fn fold_custody(kv: &mut dyn Kv, effect: &Effect<'_>, custody: &Custo
         };
         write(kv, &key, &row)?;
     }
-    settle(kv, custody.cart)
+    mark_open(kv, custody.cart)
 }
 
 pub(super) fn fold_taken(kv: &mut dyn Kv, effect: &Effect<'_>, taken: &TenderTakenV1) -> Result<(), KvError> {
@@ -178,11 +182,35 @@ pub(super) fn fold_closed(
     closed: &CartClosedV1,
 ) -> Result<(), KvError> {
     write(kv, &Key::of(CART_CLOSED).bytes(&closed.cart).bytes(&effect.id.0).done(), &closed.sale)?;
-    settle(kv, closed.cart)
+    mark_open(kv, closed.cart)
+}
+
+/// Takes every row of the carts away that are settled now.
+pub(super) fn settle(kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+    for table in [CUSTODY, TENDER, CART_CLOSED, CART_OPEN] {
+        for row in rows_settled(kv, table, settling)? {
+            kv.delete(&row)?;
+        }
+    }
+    Ok(())
+}
+
+/// The carts made before a time, each with whether somebody may still finish it: nobody said that it is done, and it became
+/// no sale. Also one of which only money is known so far.
+pub(super) fn made_before(kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
+    let mut carts = BTreeSet::new();
+    for table in [CUSTODY, TENDER, CART_CLOSED] {
+        carts.extend(carts_before(kv, table, before)?);
+    }
+    let is_open = |cart: &CartId| {
+        let any = |table| any_below(kv, &Key::of(table).bytes(&cart.0).done());
+        Ok(!any(CART_CLOSED)? && !any(CART_SALE)?)
+    };
+    carts.into_iter().map(|cart| Ok((cart, is_open(&cart)?))).collect()
 }
 
 /// The open mark is there exactly while somebody holds the cart and nobody said that it is done.
-fn settle(kv: &mut dyn Kv, cart: [u8; 16]) -> Result<(), KvError> {
+fn mark_open(kv: &mut dyn Kv, cart: [u8; 16]) -> Result<(), KvError> {
     let held = kv.get(&Key::of(CUSTODY).bytes(&cart).done())?.is_some();
     let closed = any_below(kv, &Key::of(CART_CLOSED).bytes(&cart).done())?;
     mark_if(kv, &Key::of(CART_OPEN).bytes(&cart).done(), held && !closed)

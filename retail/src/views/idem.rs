@@ -3,10 +3,12 @@
 //! Absent on purpose: refusing. A key that was used for two requests (by a cloned terminal) has two rows; the caller sees both.
 
 use toko_crdt::body::Idem;
+use toko_crdt::book::settled::rows_settled;
 use toko_crdt::fold::{Effect, Kv, KvError, KvRead};
-use toko_crdt::{EffectId, Lane, NodeId};
+use toko_crdt::settling::Settling;
+use toko_crdt::{CartId, EffectId, Lane, NodeId};
 
-use super::table::{IDEM_BOOKS, IDEM_FLOOR, Key, Parts, rows_below, value, write};
+use super::table::{IDEM_BOOKS, IDEM_FLOOR, IDEM_OF_CART, Key, Parts, mark, rows_below, value, write};
 
 /// One use of an idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +35,32 @@ pub fn idem_uses(kv: &dyn KvRead, node: NodeId, key: [u8; 16]) -> Result<Vec<Ide
     Ok(uses)
 }
 
-pub(super) fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, lane: Lane, used: &Idem) -> Result<(), KvError> {
+/// Notes what used a key: in the table of the floor what was done to a cart there, with a row that leads from the cart to it.
+pub(super) fn fold(
+    kv: &mut dyn Kv,
+    effect: &Effect<'_>,
+    cart: Option<&CartId>,
+    used: &Idem,
+) -> Result<(), KvError> {
     if toko_crdt::mutant!("drop-dedupe") {
         return Ok(());
     }
-    let table = match lane {
-        Lane::Books => IDEM_BOOKS,
-        Lane::Floor => IDEM_FLOOR,
-    };
-    let key = Key::of(table).bytes(&effect.author().0).bytes(&used.key).bytes(&effect.id.0).done();
-    write(kv, &key, &used.request)
+    let table = if cart.is_some() { IDEM_FLOOR } else { IDEM_BOOKS };
+    let to = |key: Key| key.bytes(&effect.author().0).bytes(&used.key).bytes(&effect.id.0).done();
+    if let Some(cart) = cart {
+        mark(kv, &to(Key::of(IDEM_OF_CART).bytes(&cart.0)))?;
+    }
+    write(kv, &to(Key::of(table)), &used.request)
+}
+
+/// Takes away what is kept of the keys that were used on carts.
+pub(super) fn settle(kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+    for row in rows_settled(kv, IDEM_OF_CART, settling)? {
+        let mut parts = Parts::of(&row);
+        parts.take::<16>()?;
+        let used = Key::of(IDEM_FLOOR).bytes(&parts.take::<32>()?).bytes(&parts.take::<16>()?);
+        kv.delete(&used.bytes(&parts.take::<32>()?).done())?;
+        kv.delete(&row)?;
+    }
+    Ok(())
 }

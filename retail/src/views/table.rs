@@ -39,6 +39,7 @@ pub(super) const TENDER: u8 = 0x51;
 pub(super) const CART_CLOSED: u8 = 0x52;
 pub(super) const IDEM_FLOOR: u8 = 0x53;
 pub(super) const CART_OPEN: u8 = 0x54;
+pub(super) const IDEM_OF_CART: u8 = 0x55;
 
 /// A key in the making: table, then fixed-width parts, then at most one text at the end.
 pub(super) struct Key(Vec<u8>);

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use toko_crdt::body::Body;
 use toko_crdt::book::{Applied, Book};
-use toko_crdt::clock::Hlc;
+use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::digest::Digests;
 use toko_crdt::entry::Draft;
-use toko_crdt::fold::{Effect, Fold, FoldError, Kv, MapKv};
+use toko_crdt::fold::{Effect, Fold, FoldError, Kv, KvError, MapKv};
 use toko_crdt::hash::Hash;
-use toko_crdt::ids::{EntryRef, JournalId, NodeId, Run, StoreId};
+use toko_crdt::ids::{CartId, EntryRef, JournalId, NodeId, Run, StoreId};
 use toko_crdt::member::{Claim, Members, Statement};
+use toko_crdt::settling::Settling;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Entry, Lane};
-use toko_retail::ops::{OpKind, OpV1};
+use toko_retail::ops::{OpKind, OpV1, What};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
@@ -55,6 +56,11 @@ impl Shop {
         self.write(0, entry.journal().lane, 1_000_000 + n, 1, &Body::Carried(Box::new(entry.clone())))
     }
 
+    /// The hub settles carts.
+    pub(crate) fn settle(&self, n: u64, settling: Settling) -> Entry {
+        self.write(0, Lane::Floor, 2_000_000 + n, 1, &Body::Settled(settling))
+    }
+
     fn write(&self, author: u8, lane: Lane, seq: u64, micros: u64, body: &Body) -> Entry {
         let journal = JournalId { node: key(author).node(), run: Run(1), lane };
         let (prev, at) = (Hash([1; 32]), Hlc { micros, tick: 0 });
@@ -64,6 +70,17 @@ impl Shop {
     pub(crate) fn kind_of(&self, entry: &Entry) -> Option<OpKind> {
         match Body::decode(&self.store, entry.body()?) {
             Ok(Body::Op(op)) => OpKind::peek(&op),
+            _ => None,
+        }
+    }
+
+    /// The cart that an entry of the floor is about.
+    pub(crate) fn cart_of(&self, entry: &Entry) -> Option<CartId> {
+        let Ok(Body::Op(op)) = Body::decode(&self.store, entry.body()?) else { return None };
+        match OpV1::decode(&op).unwrap().what {
+            What::Custody(custody) => Some(CartId(custody.cart)),
+            What::TenderTaken(taken) => Some(CartId(taken.cart)),
+            What::CartClosed(closed) => Some(CartId(closed.cart)),
             _ => None,
         }
     }
@@ -112,6 +129,12 @@ impl Node {
         }
     }
 
+    /// What a hub would settle.
+    pub(crate) fn due(&self, shop: &Shop, before: UnixMicros) -> Vec<Settling> {
+        let book = Book { store: shop.store, fold: &ShopFold, scope: &ShopScope };
+        book.settlings_due(&self.kv, before).unwrap()
+    }
+
     /// All rows that nodes compare.
     pub(crate) fn shared_rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let shared = self.kv.rows.iter().filter(|(key, _)| key[0] < 0x80);
@@ -141,6 +164,10 @@ impl Fold for OldFold {
             return Err(FoldError::Newer { version: 2 });
         }
         ShopFold.fold(kv, effect)
+    }
+
+    fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+        ShopFold.settle(kv, settling)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Carts: opened, filled, parked, taken over, given up.
 
 use toko_crdt::body::Idem;
-use toko_crdt::book::rows;
+use toko_crdt::book::{rows, settled::settled_before};
+use toko_crdt::clock::UnixMicros;
 use toko_crdt::ids::{CartId, LineId, StepId};
 use toko_crdt::{Hash, NodeId};
 use toko_retail::custody;
@@ -18,18 +19,25 @@ use super::open_cart::OpenCart;
 use super::seen::{Answer, CartSeen};
 use crate::draw::short;
 
+/// An id's time is cut to whole ones.
+const MILLISECOND: i64 = 1_000;
+
 impl Clerk {
     pub(super) async fn open_cart(&mut self, idem: Idem, name: String) -> Result<Answer, Refusal> {
         let currency = self.shelf.currency();
+        let at = self.look().at;
+        // Never in a time that is settled already, whatever this clock says.
+        let settled = self.ledger.read(|kv| settled_before(kv))?;
+        let made = settled.map_or(at, |settled| at.max(UnixMicros(settled.0.saturating_add(MILLISECOND))));
         let custody = Custody {
-            cart: CartId(self.draw.id()),
+            cart: CartId::made(made, self.draw.id()),
             turn: 1,
             state: CartState::Open,
             holder: self.me(),
             name,
             lines: 0,
             total: Money::zero(currency),
-            at: self.look().at,
+            at,
         };
         let cart = OpenCart::open(custody, self.actor_now(), [[0_u8; 0]; 0])?;
         let seen = cart.seen(&[])?;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use terminal_agent::ask::Door;
 use terminal_agent::desk::Desk;
 use terminal_agent::service::{Agent, meaning};
-use toko_crdt::{Body, Lane};
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::hash::hex;
+use toko_crdt::{Body, CartId, Lane};
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::{enrol_terminal, found_store};
 use toko_mesh::node::{Node, NodeConfig};
@@ -17,6 +19,7 @@ use toko_retail::bundle::publish_catalogue;
 use toko_retail::catalogue::Catalogue;
 use toko_retail::currency::Currency;
 use toko_retail::ops::{BundleActivatedV1, BundleKind, OpV1, What};
+use toko_retail::views::{CartState, carts_open};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -37,6 +40,17 @@ async fn publish(hub: &Node, csv: &str, rev: u64) {
     for what in [What::BundlePublished(published), What::BundleActivated(activated)] {
         hub.append(Lane::Books, Body::Op(OpV1::new(what).encode()), None, Wait::Synced).await.unwrap();
     }
+}
+
+/// Waits until something holds at the hub, looking again whenever its store changes.
+async fn hub_until(hub: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
+    let mut changed = hub.changed();
+    let wait = async {
+        while !holds(hub) {
+            changed.changed().await.unwrap();
+        }
+    };
+    assert!(tokio::time::timeout(SOON, wait).await.is_ok(), "waited for: {what}");
 }
 
 struct Till {
@@ -148,6 +162,69 @@ async fn a_cart_parked_at_one_till_is_finished_at_another_while_the_hub_is_dark(
     one.until("/v1/status", "equal digests", |status| digests(status) == there).await;
     one.agent.stop().await;
     two.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_cart_outlives_the_settling_of_the_others_and_is_sold_at_another_till() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = hub(dir.path()).await;
+    publish(&hub, CATALOGUE, 1).await;
+    let one = Till::new(dir.path(), &hub, "Till 1").await;
+    let two = Till::new(dir.path(), &hub, "Till 2").await;
+    for till in [&one, &two] {
+        till.until("/v1/status", "the catalogue", |status| status["catalogue"]["items"] == 4).await;
+    }
+    sell(&one, "a").await;
+    let cart = text(&one.post("/v1/carts", "c", json!({})).await["cart"]);
+    let path = format!("/v1/carts/{cart}");
+    one.post(&format!("{path}/lines"), "l", json!({ "code": "71053", "qty": "2" })).await;
+    one.post(&format!("{path}/park"), "p", json!({ "note": "on Thursday" })).await;
+    two.until("/v1/carts?state=parked", "the parked cart", |list| list["carts"][0]["cart"] == cart.as_str())
+        .await;
+    two.until("/v1/sales", "the sale", |list| list["sales"].as_array().unwrap().len() == 1).await;
+
+    // As a seal of nine days later would have it.
+    let parked = CartId::parse(&cart).unwrap();
+    let later = |days: i64| UnixMicros(parked.made_at().0 + days * 86_400_000_000);
+    let settle = async |before: UnixMicros| {
+        let due = hub.store().reader().settlings_due(before).unwrap();
+        for word in due.clone() {
+            hub.append(Lane::Floor, Body::Settled(word), None, Wait::Synced).await.unwrap();
+        }
+        due
+    };
+    let open = |hub: &Node| -> Vec<CartState> {
+        hub.read(|kv| carts_open(kv)).unwrap().into_iter().map(|cart| cart.state).collect()
+    };
+    hub_until(&hub, "it hears of one cart that is parked, and of one that is done", |hub| {
+        open(hub) == [CartState::Parked] && !hub.store().reader().settlings_due(later(2)).unwrap().is_empty()
+    })
+    .await;
+    let due = settle(later(2)).await;
+    assert!(due.iter().all(|word| word.keep() == [parked] || word.before() <= parked.made_at()), "{due:?}");
+    let as_at_hub = async |till: &Till| {
+        let floor = hex(&hub.store().reader().digests().unwrap().floor.0);
+        till.until("/v1/status", "the floor of the hub", |status| status["digests"]["floor"] == *floor).await;
+    };
+
+    // A cart that is opened now lies in a time that is settled already, had it only its clock to go by.
+    as_at_hub(&two).await;
+    sell(&two, "new").await;
+    two.post(&format!("{path}/take"), "t", json!({})).await;
+    two.post(&format!("{path}/lines"), "l2", json!({ "code": "POST", "qty": "1" })).await;
+    let closing = json!({ "tenders": [{ "kind": "cash", "amount": "24.78" }] });
+    let sale = two.post(&format!("{path}/sale"), "s", closing).await;
+    assert_eq!(sale["total"].as_str(), Some("24.78"));
+    one.until(&path, "the cart to be done", |cart| cart["state"] == "sold").await;
+    hub_until(&hub, "it hears that the cart is done", |hub| open(hub).is_empty()).await;
+    settle(later(9)).await;
+    as_at_hub(&one).await;
+    assert_eq!(one.get(&path).await.0, 404, "it went with the next settling");
+    let (status, sold) = one.get(&format!("/v1/sales/{}", text(&sale["sale"]))).await;
+    assert_eq!((status, sold["total"].as_str()), (200, Some("24.78")), "{sold}");
+    one.agent.stop().await;
+    two.agent.stop().await;
+    hub.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

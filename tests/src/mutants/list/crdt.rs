@@ -82,6 +82,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["crdt/laws book::"],
     ),
     mutant(
+        "settle-open-carts",
+        "crdt/src/settling.rs",
+        "a cart that waits for its customer is gone with the ones that were sold",
+        &["crdt/lib settling::", "crdt/laws settled::"],
+    ),
+    mutant(
+        "late-changes-stay",
+        "crdt/src/book.rs",
+        "what is heard late of a settled cart stays for ever, on some nodes",
+        &["crdt/laws settled::"],
+    ),
+    mutant(
         "first-come-stands",
         "crdt/src/book/rows.rs",
         "of two proofs or idempotency keys the first to arrive stands, so nodes differ",

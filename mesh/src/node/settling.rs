@@ -1,0 +1,103 @@
+//! Carts that go: the hub settles what was done before the time that the floor is kept, in steps that nobody waits for.
+//!
+//! The time counts from the seal, as pruning does, and no clock of this machine has a say: a seal that is dated later than
+//! anything that a terminal wrote counts from that, since a settling cannot be taken back. What is open stays, and so does what
+//! somebody may still bring who was not heard since: a terminal that was dark for longer than the floor is kept may hold carts
+//! that nobody else knows. It is waited for, up to [`SILENT_DAYS_MAX`]; revoking it ends that sooner.
+//!
+//! Absent on purpose: settling by anybody but the hub of the last term, and any look at what a cart is.
+
+use crate::node::pruning::{PruningError, before_seal, newest_equal};
+use crate::node::shared::Shared;
+use crate::store::{Append, SealError, SealedViews, Wait};
+use std::sync::{Arc, PoisonError};
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::entry::Saw;
+use toko_crdt::settling::Settling;
+use toko_crdt::{Body, Hash, Lane};
+use tracing::info;
+
+/// Days for which carts wait for a terminal that is not heard of.
+const SILENT_DAYS_MAX: u32 = 30;
+
+/// Writes what is to be settled, one entry after the other.
+///
+/// Errors: what was not written is found again at the next seal.
+pub(super) async fn settle(shared: &Arc<Shared>) -> Result<(), PruningError> {
+    if !shared.is_hub() {
+        return Ok(());
+    }
+    let on_thread = Arc::clone(shared);
+    let due = shared.config.machine.aside(move || due(&on_thread)).await;
+    let Some((seal, due)) = due.map_err(|error| PruningError::Other(error.to_string()))?? else {
+        return Ok(());
+    };
+    let written = due.len();
+    for settling in due {
+        // Another may have become hub meanwhile.
+        if !shared.is_hub() {
+            return Ok(());
+        }
+        let body = Body::Settled(settling);
+        let saw = Some(Saw::Entries(vec![seal]));
+        shared.store.append(Append { lane: Lane::Floor, body, saw, wait: Wait::Synced }).await?;
+    }
+    if written > 0 {
+        info!(entries = written, "settled carts that are done");
+    }
+    Ok(())
+}
+
+fn due(shared: &Shared) -> Result<Option<(Hash, Vec<Settling>)>, PruningError> {
+    let (entry, before) = {
+        let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
+        let heard = heard(shared, &sealed)?;
+        let before = before(entry.at().wall(), &heard, shared.config.history.floor_days);
+        (entry, before)
+    };
+    Ok(Some((entry.hash(), shared.store.reader().settlings_due(before)?)))
+}
+
+/// When each terminal wrote what is sealed of it last, on the floor, where carts come from, by its own clock; the beginning of
+/// time for one that wrote nothing.
+fn heard(shared: &Shared, sealed: &SealedViews) -> Result<Vec<UnixMicros>, SealError> {
+    let members = shared.store.reader().members();
+    let mut heard = Vec::new();
+    for node in members.nodes() {
+        if members.is_member(&node) && members.roles_of(&node).is_terminal() {
+            heard.push(sealed.heard_at(&node, Lane::Floor)?.unwrap_or_default());
+        }
+    }
+    Ok(heard)
+}
+
+/// Up to when carts may be settled after a seal.
+fn before(sealed_at: UnixMicros, heard: &[UnixMicros], days: u32) -> UnixMicros {
+    let at = heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest));
+    let wanted = before_seal(at, days);
+    let silent = heard.iter().min().map_or(wanted, |oldest| wanted.min(*oldest));
+    silent.max(before_seal(at, days.max(SILENT_DAYS_MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Days, since the beginning of time.
+    fn until(sealed_at: i64, heard: &[i64]) -> i64 {
+        let day = |day: i64| UnixMicros(day * 86_400_000_000);
+        let heard: Vec<UnixMicros> = heard.iter().map(|at| day(*at)).collect();
+        before(day(sealed_at), &heard, 7).0 / 86_400_000_000
+    }
+
+    #[test]
+    fn a_terminal_that_is_silent_is_waited_for_and_no_clock_ahead_settles_what_is_new() {
+        assert_eq!(until(1_000, &[999, 1_000]), 993, "everybody was here");
+        assert_eq!(until(1_000, &[980, 1_000]), 980, "it may still bring what it did since");
+        assert_eq!(until(1_000, &[0, 1_000]), 970, "at some time it is waited for no longer");
+        assert_eq!(until(70_000, &[999, 1_000]), 993, "the hub is ahead by decades");
+        assert_eq!(until(1_000, &[999, 70_000]), 993, "so is a terminal");
+        assert_eq!(until(0, &[999, 1_000]), -7, "the hub woke up in 1970: nothing is older");
+    }
+}
