@@ -4,6 +4,12 @@ use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
+        "forget-silent-tills",
+        "mesh/src/node/settling.rs",
+        "a till that was dark for a week comes back to find its parked carts gone",
+        &["mesh/lib node::settling::", "mesh/loopback settling"],
+    ),
+    mutant(
         "skip-sync",
         "mesh/src/log.rs",
         "nothing that was sold today is there after a power cut",
