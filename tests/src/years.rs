@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use toko_crdt::body::{CartChange, Idem};
@@ -74,7 +75,8 @@ struct Args {
     /// Days that the log is kept as it was written.
     #[arg(long, default_value_t = 7)]
     floor_days: u32,
-    /// Shows at the end what the hub's views are made of: rows and bytes by the first byte of their keys.
+    /// Shows at the end what the hub's views are made of: rows and bytes by the first byte of their keys; and how long one
+    /// settling of carts took at most.
     #[arg(long)]
     rows: bool,
     /// Where to work [default: a temporary directory]. Nothing is left there.
@@ -154,6 +156,7 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
     }
     if args.rows {
         hub.print_rows(out)?;
+        writeln!(out, "the longest settling kept the store for {:?}", hub.settled_in)?;
     }
     Ok(())
 }
@@ -163,6 +166,8 @@ struct Desk {
     dir: PathBuf,
     node: NodeId,
     store: Store,
+    /// The longest that one settling kept the store.
+    settled_in: Duration,
 }
 
 impl Desk {
@@ -190,7 +195,7 @@ impl Desk {
             Statement::sign(&id, &hub, claim),
         ];
         store.step(UnixMicros(0), vec![Request::Statements(statements)]);
-        Ok(Self { dir, node, store })
+        Ok(Self { dir, node, store, settled_in: Duration::ZERO })
     }
 
     /// One day's sales, each from a cart that was opened, filled and closed. The first of them is closed nine days later only.
@@ -247,11 +252,16 @@ impl Desk {
         fill().map_err(failed)
     }
 
-    /// The hub's word about carts that are done.
+    /// The hub's word about carts that are done, entry by entry.
     fn settle(&mut self, now: UnixMicros, args: &Args) -> Result<(), Trouble> {
         let before = UnixMicros(now.0 - i64::from(args.floor_days) * DAY_MICROS);
         let due = self.store.reader().settlings_due(before).map_err(Trouble::product("settling carts"))?;
-        self.step(now, due.into_iter().map(|word| append(Lane::Floor, Body::Settled(word))).collect())
+        for word in due {
+            let begin = Instant::now();
+            self.step(now, vec![append(Lane::Floor, Body::Settled(word))])?;
+            self.settled_in = self.settled_in.max(begin.elapsed());
+        }
+        Ok(())
     }
 
     fn step(&mut self, now: UnixMicros, batch: Vec<Request>) -> Result<(), Trouble> {

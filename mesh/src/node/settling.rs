@@ -76,6 +76,9 @@ fn heard(shared: &Shared, sealed: &SealedViews) -> Result<Vec<UnixMicros>, SealE
 fn before(sealed_at: UnixMicros, heard: &[UnixMicros], days: u32) -> UnixMicros {
     let at = heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest));
     let wanted = before_seal(at, days);
+    if toko_crdt::mutant!("forget-silent-tills") {
+        return wanted;
+    }
     let silent = heard.iter().min().map_or(wanted, |oldest| wanted.min(*oldest));
     silent.max(before_seal(at, days.max(SILENT_DAYS_MAX)))
 }

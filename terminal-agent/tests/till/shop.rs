@@ -10,6 +10,7 @@ use terminal_agent::desk::Desk;
 use terminal_agent::service::{Agent, meaning};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
+use toko_crdt::settling::Settling;
 use toko_crdt::{Body, CartId, Lane};
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::{enrol_terminal, found_store};
@@ -209,7 +210,13 @@ async fn a_parked_cart_outlives_the_settling_of_the_others_and_is_sold_at_anothe
 
     // A cart that is opened now lies in a time that is settled already, had it only its clock to go by.
     as_at_hub(&two).await;
-    sell(&two, "new").await;
+    let fresh = text(&two.post("/v1/carts", "n", json!({})).await["cart"]);
+    assert!(Some(CartId::parse(&fresh).unwrap().made_at()) > due.last().map(Settling::before));
+    let line = json!({ "code": "71053", "qty": "1" });
+    two.post(&format!("/v1/carts/{fresh}/lines"), "nl", line).await;
+    hub_until(&hub, "it hears of the new cart", |hub| open(hub).len() == 2).await;
+    let closing = json!({ "tenders": [{ "kind": "cash", "amount": "5.00" }] });
+    two.post(&format!("/v1/carts/{fresh}/sale"), "ns", closing).await;
     two.post(&format!("{path}/take"), "t", json!({})).await;
     two.post(&format!("{path}/lines"), "l2", json!({ "code": "POST", "qty": "1" })).await;
     let closing = json!({ "tenders": [{ "kind": "cash", "amount": "24.78" }] });

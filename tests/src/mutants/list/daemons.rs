@@ -34,6 +34,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["terminal-agent/till shop::"],
     ),
     mutant(
+        "open-a-settled-cart",
+        "terminal-agent/src/till/floor.rs",
+        "a till whose clock is behind opens carts that nobody else ever sees",
+        &["terminal-agent/till shop::"],
+    ),
+    mutant(
         "give-up-a-paid-cart",
         "terminal-agent/src/till/floor.rs",
         "a cart disappears with the money that was taken for it",

@@ -10,6 +10,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/sessions rules::"],
     ),
     mutant(
+        "forget-silent-tills",
+        "mesh/src/node/settling.rs",
+        "a till that was dark for a week comes back to find its parked carts gone",
+        &["mesh/lib node::settling::", "mesh/loopback settling"],
+    ),
+    mutant(
         "skip-sync",
         "mesh/src/log.rs",
         "nothing that was sold today is there after a power cut",
