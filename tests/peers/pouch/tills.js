@@ -226,4 +226,7 @@ async function main() {
   process.exit(0);
 }
 
+// PouchDB asks the server who it is in a promise that it gives nobody; when that breaks off, its live sync asks again. What we
+// wait for ourselves has a time.
+process.on('unhandledRejection', (error) => console.error(`PouchDB, to nobody: ${error.message}`));
 main().catch((error) => { console.error(error); process.exit(1); });
