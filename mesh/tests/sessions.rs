@@ -2,6 +2,9 @@
 //! equal journals and equal views. `SEED=…` in a failure runs it again: `SEED=7 cargo test -p toko-mesh --test sessions`.
 
 #[cfg(test)]
+#[path = "sessions/bases.rs"]
+mod bases;
+#[cfg(test)]
 #[path = "sessions/rules.rs"]
 mod rules;
 #[cfg(test)]

@@ -15,12 +15,12 @@ const STORE: StoreId = StoreId([1; 32]);
 const MS: i64 = 1_000;
 
 /// A session, the time, and what came out of it.
-struct Desk {
-    session: Session,
+pub(crate) struct Desk {
+    pub(crate) session: Session,
     now: i64,
 }
 
-fn config(claims: &Claims) -> Config {
+pub(crate) fn config(claims: &Claims) -> Config {
     Config {
         store: STORE,
         peer: NodeId([9; 32]),
@@ -34,7 +34,7 @@ fn config(claims: &Claims) -> Config {
     }
 }
 
-fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     Hello {
         version_min: 1,
         version_max: 1,
@@ -46,7 +46,7 @@ fn hello() -> Hello {
     }
 }
 
-fn journal(node: u8, lane: Lane) -> JournalId {
+pub(crate) fn journal(node: u8, lane: Lane) -> JournalId {
     JournalId { node: SecretKey::from_seed([node; 32]).node(), run: Run(1), lane }
 }
 
@@ -67,20 +67,20 @@ fn encoded(entries: &[Entry]) -> Vec<Arc<[u8]>> {
     entries.iter().map(|entry| entry.encode().into()).collect()
 }
 
-fn head(entry: &Entry) -> Head {
+pub(crate) fn head(entry: &Entry) -> Head {
     Head { seq: entry.seq(), hash: entry.hash() }
 }
 
-fn frontier(lines: &[(JournalId, Head)]) -> Frontier {
+pub(crate) fn frontier(lines: &[(JournalId, Head)]) -> Frontier {
     lines.iter().copied().collect()
 }
 
-fn lines(lines: Frontier) -> Frame {
+pub(crate) fn lines(lines: Frontier) -> Frame {
     Frame::Lines(Lines { whole: false, more: false, root: None, lines })
 }
 
 impl Desk {
-    fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self { session: Session::new(config), now: 0 }
     }
 
@@ -99,18 +99,18 @@ impl Desk {
     }
 
     /// As a node that went over some seals.
-    fn open_on(&mut self, ours: Frontier, bases: Vec<Base>) -> Vec<Output> {
+    pub(crate) fn open_on(&mut self, ours: Frontier, bases: Vec<Base>) -> Vec<Output> {
         let (frontier, roster) = (Arc::new(ours), Arc::new(Roster::default()));
         self.give(Input::Opened { frontier, roster, hub_alive: false, bases })
     }
 
-    fn give(&mut self, input: Input) -> Vec<Output> {
+    pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
         let verdict = self.session.handle(UnixMicros(self.now), input);
         assert_eq!(verdict, Ok(()));
         self.drain()
     }
 
-    fn frame(&mut self, frame: Frame) -> Vec<Output> {
+    pub(crate) fn frame(&mut self, frame: Frame) -> Vec<Output> {
         self.give(Input::Frame(frame))
     }
 
@@ -128,7 +128,7 @@ impl Desk {
     }
 
     /// Lets time go by with a tick each second.
-    fn wait(&mut self, micros: i64) -> Vec<Output> {
+    pub(crate) fn wait(&mut self, micros: i64) -> Vec<Output> {
         let mut out = Vec::new();
         let end = self.now + micros;
         while self.now + 1_000 * MS <= end {
@@ -161,7 +161,7 @@ fn ticket(out: &[Output]) -> u64 {
     ticket.expect("a batch goes to the store")
 }
 
-fn sent(out: &[Output], frame: &Frame) -> bool {
+pub(crate) fn sent(out: &[Output], frame: &Frame) -> bool {
     out.contains(&Output::Send(frame.clone()))
 }
 
@@ -459,74 +459,6 @@ fn a_root_that_does_not_fit_is_answered_by_asking_for_all_lines() {
     assert_eq!(desk.frame(root(Hash([4; 32]))), [], "asked already");
     assert!(!sent(&desk.frame(Frame::Lines(whole)), &Frame::WantLines));
     assert_eq!(desk.session.peer_frontier(), told);
-}
-
-/// Lines 1 to 3 at a seal, and the seal.
-fn sealed(seal: u8) -> Base {
-    let line = |node| (journal(node, Lane::Books), Head { seq: 5, hash: Hash([node; 32]) });
-    Base { seal: Hash([seal; 32]), frontier: Arc::new(frontier(&[line(1), line(2), line(3)])) }
-}
-
-#[test]
-fn what_both_ends_had_at_a_seal_is_not_said() {
-    let (old, new) = (sealed(8), sealed(9));
-    let beyond = |seq| (journal(2, Lane::Books), Head { seq, hash: Hash([7; 32]) });
-    let mut ours = Frontier::clone(&old.frontier);
-    ours.apply(&frontier(&[beyond(6)]));
-    let mut desk = Desk::new(config(&Claims::default()));
-    let out = desk.open_on(ours, vec![new.clone(), old.clone()]);
-    assert!(sent(&out, &Frame::Bases(vec![new.seal, old.seal])), "{out:?}");
-    let root = |of: &Frontier| Frame::Root { root: of.root(), members: Roster::default().root };
-    assert!(!desk.frame(Frame::Hello(hello())).iter().any(|o| matches!(o, Output::Send(Frame::Root { .. }))));
-    let out = desk.frame(Frame::Bases(vec![Hash([1; 32]), old.seal]));
-    assert!(sent(&out, &root(&frontier(&[beyond(6)]))), "only what moved is hashed: {out:?}");
-    assert!(out.contains(&Output::PeerStandsOn(Arc::clone(&old.frontier))), "{out:?}");
-    let out = desk.frame(root(&Frontier::default()));
-    let whole =
-        |lines: Frontier| Frame::Lines(Lines { whole: true, more: false, root: Some(lines.root()), lines });
-    assert!(sent(&out, &whole(frontier(&[beyond(6)]))), "{out:?}");
-    assert_eq!(desk.session.peer_frontier(), *old.frontier, "what is not said is held");
-    let out = desk.frame(lines(frontier(&[beyond(8)])));
-    assert!(
-        sent(&out, &Frame::Want { journal: beyond(0).0, from: 7, to: 8 }) || out.iter().any(is_wake),
-        "{out:?}"
-    );
-    assert_eq!(desk.session.peer_frontier().head(&beyond(0).0), Some(&beyond(8).1));
-}
-
-fn is_wake(output: &Output) -> bool {
-    matches!(output, Output::WakeAt(_))
-}
-
-#[test]
-fn who_went_over_no_seal_of_ours_is_told_everything() {
-    let base = sealed(9);
-    for theirs in [None, Some(Frame::Bases(vec![Hash([1; 32])]))] {
-        let mut desk = Desk::new(config(&Claims::default()));
-        desk.open_on(Frontier::clone(&base.frontier), vec![base.clone()]);
-        desk.frame(Frame::Hello(hello()));
-        theirs.into_iter().for_each(|frame| drop(desk.frame(frame)));
-        let out = desk.frame(Frame::Root { root: Hash([3; 32]), members: Hash::default() });
-        let (lines, root) = (Frontier::clone(&base.frontier), Some(base.frontier.root()));
-        assert!(sent(&out, &Frame::Lines(Lines { whole: true, more: false, root, lines })), "{out:?}");
-    }
-}
-
-#[test]
-fn a_seal_of_which_something_is_lost_again_is_not_built_on() {
-    let base = sealed(9);
-    let mut less = Frontier::clone(&base.frontier);
-    less.remove(&journal(3, Lane::Books));
-    let mut desk = Desk::new(config(&Claims::default()));
-    let out = desk.open_on(less.clone(), vec![base.clone()]);
-    assert!(!out.iter().any(|o| matches!(o, Output::Send(Frame::Bases(_)))), "{out:?}");
-    let mut desk = Desk::new(config(&Claims::default()));
-    desk.open_on(Frontier::clone(&base.frontier), vec![base.clone()]);
-    desk.frame(Frame::Hello(hello()));
-    desk.frame(Frame::Bases(vec![base.seal]));
-    desk.frame(Frame::Root { root: Frontier::default().root(), members: Roster::default().root });
-    let out = desk.give(Input::Frontier(Arc::new(less)));
-    assert!(out.iter().any(|o| matches!(o, Output::Close { code: Code::Replaced, .. })), "{out:?}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ const STREAM: &str = "SHOP";
 const SUBJECT: &str = "shop.sales";
 /// Dials again soon: the kindest that its settings allow.
 const REDIAL: Duration = Duration::from_millis(100);
+/// How often the client is looked at while it connects for the first time, which no figure counts.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where the server's program is.

@@ -122,7 +122,7 @@ impl Session {
         let bases = std::mem::take(&mut self.bases);
         let same = bases.iter().filter(|base| theirs.contains(&base.seal));
         let newest = bases.first().filter(|base| theirs.first() == Some(&base.seal));
-        let base = newest.or(same.min_by_key(|base| base.seal)).map(|base| &*base.frontier);
+        let base = newest.or(same.min_by_key(|base| base.seal)).map(|base| &base.frontier);
         let root = self.telling.open(base);
         if !self.telling.base().is_empty() {
             self.out.push_back(Output::PeerStandsOn(Arc::clone(self.telling.base())));

@@ -63,9 +63,13 @@ impl Telling {
     }
 
     /// It is agreed what both hold, if anything. Gives our first root.
-    pub(super) fn open(&mut self, base: Option<&Frontier>) -> Hash {
+    pub(super) fn open(&mut self, base: Option<&Arc<Frontier>>) -> Hash {
         if let Some(base) = base {
-            self.base = Arc::new(base.of_lanes(self.lanes.list()));
+            // All links share one; only one of fewer lanes is a copy.
+            self.base = match self.lanes {
+                Lanes::All => Arc::clone(base),
+                lanes => Arc::new(base.of_lanes(lanes.list())),
+            };
             self.ours = self.ours.delta(&self.base);
         }
         self.ours_root = None;

@@ -7,7 +7,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "stand-on-what-is-lost",
         "mesh/src/proto/session.rs",
         "a node whose disk lost a journal leaves unsaid that it lacks it, and never gets it back",
-        &["mesh/sessions rules::"],
+        &["mesh/sessions bases::"],
     ),
     mutant(
         "forget-silent-tills",
