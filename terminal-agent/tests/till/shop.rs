@@ -101,15 +101,23 @@ impl Till {
     }
 }
 
+/// A hub and two tills that have its catalogue.
+async fn shop_of_two(dir: &Path) -> (Node, Till, Till) {
+    let hub = hub(dir).await;
+    publish(&hub, CATALOGUE, 1).await;
+    let tills = [Till::new(dir, &hub, "Till 1").await, Till::new(dir, &hub, "Till 2").await];
+    for till in &tills {
+        till.until("/v1/status", "the catalogue", |status| status["catalogue"]["items"] == 4).await;
+    }
+    let [one, two] = tills;
+    (hub, one, two)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cart_parked_at_one_till_is_finished_at_another_while_the_hub_is_dark() {
     let dir = tempfile::tempdir().unwrap();
-    let hub = hub(dir.path()).await;
-    publish(&hub, CATALOGUE, 1).await;
-    let one = Till::new(dir.path(), &hub, "Till 1").await;
-    let two = Till::new(dir.path(), &hub, "Till 2").await;
+    let (hub, one, two) = shop_of_two(dir.path()).await;
     for till in [&one, &two] {
-        till.until("/v1/status", "the catalogue", |status| status["catalogue"]["items"] == 4).await;
         till.until("/v1/status", "links to hub and till", |status| {
             status["links"].as_array().unwrap().iter().filter(|link| link["settled"] == true).count() == 2
         })
@@ -168,13 +176,7 @@ async fn a_cart_parked_at_one_till_is_finished_at_another_while_the_hub_is_dark(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_cart_outlives_the_settling_of_the_others_and_is_sold_at_another_till() {
     let dir = tempfile::tempdir().unwrap();
-    let hub = hub(dir.path()).await;
-    publish(&hub, CATALOGUE, 1).await;
-    let one = Till::new(dir.path(), &hub, "Till 1").await;
-    let two = Till::new(dir.path(), &hub, "Till 2").await;
-    for till in [&one, &two] {
-        till.until("/v1/status", "the catalogue", |status| status["catalogue"]["items"] == 4).await;
-    }
+    let (hub, one, two) = shop_of_two(dir.path()).await;
     sell(&one, "a").await;
     let cart = text(&one.post("/v1/carts", "c", json!({})).await["cart"]);
     let path = format!("/v1/carts/{cart}");
