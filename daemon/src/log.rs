@@ -1,6 +1,18 @@
 //! The log: `tracing` to standard error, as text or as JSON lines. The journal of the machine collects it.
+//!
+//! One place in the code writes thirty lines a minute at most; what is above is counted and said. So no stranger and no broken
+//! peer fills a disk or wears out flash by what it makes a daemon say.
 
-use tracing_subscriber::EnvFilter;
+mod flood;
+
+use flood::Floods;
+use std::sync::OnceLock;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
+
+/// What the log of this process leaves out.
+static FLOODS: OnceLock<Floods> = OnceLock::new();
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,14 +47,32 @@ pub fn start(filter: &str, form: Form) {
         Ok(parsed) => (parsed, None),
         Err(problem) => (EnvFilter::new("info"), Some(problem)),
     };
-    let plain =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(parsed);
-    let started = match form {
-        Form::Text => plain.try_init(),
-        Form::Json => plain.json().try_init(),
+    let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines: Box<dyn Layer<_> + Send + Sync> = match form {
+        Form::Text => Box::new(plain),
+        Form::Json => Box::new(plain.json()),
     };
-    if let (Ok(()), Some(err)) = (started, problem) {
+    let floods = Floods::new(flood::LINES_MAX, flood::WINDOW);
+    let started = Registry::default().with(lines).with(parsed).with(floods.clone()).try_init();
+    if started.is_err() {
+        return;
+    }
+    let teller = floods.clone();
+    let told = std::thread::Builder::new().name("log".into()).spawn(move || teller.say_for_ever());
+    if let Err(err) = told {
+        tracing::warn!(%err, "lines that are left out are counted when the process stops, not each minute");
+    }
+    // Only one call gets here.
+    let _ = FLOODS.set(floods);
+    if let Some(err) = problem {
         tracing::warn!(filter, %err, "log filter does not parse, using info");
+    }
+}
+
+/// Says what was left out and not said yet. The last thing that a daemon logs.
+pub fn finish() {
+    if let Some(floods) = FLOODS.get() {
+        floods.say_all();
     }
 }
 

@@ -140,8 +140,9 @@ fn serve(place: &Place) -> Result<String, Failure> {
     let form = if config.log.json { toko_daemon::log::Form::Json } else { toko_daemon::log::Form::Text };
     toko_daemon::log::start(&config.log.filter, form);
     let home = Home::open(&data)?;
-    serve::run(home, config)
-        .map_err(|problem| Failure { code: problem.exit_code(), words: problem.to_string() })?;
+    let done = serve::run(home, config);
+    toko_daemon::log::finish();
+    done.map_err(|problem| Failure { code: problem.exit_code(), words: problem.to_string() })?;
     Ok(String::new())
 }
 

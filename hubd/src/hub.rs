@@ -45,7 +45,9 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|problem| Failure::new(exit::FAILED, problem))?;
-    runtime.block_on(serve(&place.data, config))
+    let done = runtime.block_on(serve(&place.data, config));
+    log::finish();
+    done
 }
 
 async fn serve(data: &Path, config: Config) -> Result<(), Failure> {

@@ -93,6 +93,7 @@ fn sell(place: &Place) -> Done {
         life::ready();
         let asked = agent.until_stopped().await;
         agent.stop().await;
+        log::finish();
         match asked {
             Ok(true) => Ok(()),
             Ok(false) => {

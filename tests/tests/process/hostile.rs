@@ -255,6 +255,41 @@ fn a_flood_by_a_member_costs_little_memory_and_no_sale() {
     shop.tills.iter_mut().for_each(Till::stop);
 }
 
+/// F49: lines of a log that hold these words.
+fn lines_with(log: &str, words: &str) -> usize {
+    log.lines().filter(|line| line.contains(words) && !line.contains("lines left out")).count()
+}
+
+#[test]
+fn a_member_that_breaks_the_rules_all_day_fills_no_log() {
+    const TIMES: usize = 120;
+    let mut shop = Shop::open(1);
+    let spy = Till::enrol(shop.dir.path(), &shop.hub, "Spy");
+    let key = DataDir::open(&spy.data, Role::Terminal).unwrap().key().clone();
+    let store = DataDir::open(&spy.data, Role::Terminal).unwrap().sentinel().store();
+    let (hub, listen) = (node(&shop.tills[0].status()["hub"]["node"]), shop.hub.listen);
+    in_background(async {
+        let endpoint = Endpoint::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let spy = Spy { key, store, hub: Dial::member(listen, hub), endpoint };
+        for _ in 0..TIMES {
+            spy.talk(std::iter::once([0xff; 64].to_vec())).await;
+        }
+    });
+    shop.tills[0].sell("after");
+    shop.agrees(1, LANTERN);
+    shop.tills.iter_mut().for_each(Till::stop);
+    shop.hub.stop();
+    let log = std::fs::read_to_string(shop.dir.path().join("hub.log")).unwrap();
+    let written = lines_with(&log, "the peer broke a rule of the wire");
+    assert!((1..=30).contains(&written), "{written} lines for {TIMES} broken rules");
+    let said = log.lines().filter(|line| line.contains("lines left out"));
+    let like = said.filter(|line| line.contains("like=\"the peer broke a rule of the wire\"")).count();
+    assert!(like >= 1, "what was left out is said: {log}");
+    let all = log.lines().count();
+    eprintln!("{TIMES} broken rules: {written} lines say so, {all} lines in all");
+    assert!(all < 200, "{all} lines in all");
+}
+
 #[test]
 fn connections_that_say_nothing_keep_no_till_screen_out() {
     let mut shop = Shop::open(1);
