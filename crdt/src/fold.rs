@@ -117,6 +117,11 @@ pub trait Fold: Send + Sync {
     fn settle(&self, _kv: &mut dyn Kv, _settling: &Settling) -> Result<(), KvError> {
         Ok(())
     }
+    /// What the hub is to say in the books, op by op, so that rows of what was done before a time may go. Each takes a few rows
+    /// away only, so that nobody waits long for it.
+    fn books_due(&self, _kv: &dyn KvRead, _before: UnixMicros) -> Result<Vec<Vec<u8>>, KvError> {
+        Ok(Vec::new())
+    }
     /// The carts made before a time that this fold has rows of, and of each whether somebody may still finish it.
     fn carts(&self, _kv: &dyn KvRead, _before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
         Ok(BTreeMap::new())

@@ -90,19 +90,31 @@ impl CartId {
     /// A cart that is made now, with what was drawn for it; its first six bytes give way to the time.
     #[must_use]
     pub fn made(at: UnixMicros, drawn: [u8; 16]) -> Self {
-        const LATEST: u64 = (1 << 48) - 1;
-        let millis = u64::try_from(at.0 / 1_000).unwrap_or(0).min(LATEST).to_be_bytes();
-        let mut id = drawn;
-        id[..6].copy_from_slice(&millis[2..]);
-        Self(id)
+        Self(dated(at, drawn))
     }
 
     /// When it was made, as its maker's clock had it. *Units*: whole milliseconds, rounded down.
     #[must_use]
     pub fn made_at(&self) -> UnixMicros {
-        let millis = self.0[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
-        UnixMicros(millis * 1_000)
+        dated_at(&self.0)
     }
+}
+
+/// An id that says when it was drawn: its first six bytes give way to the time, so that ids are in the order of their times.
+#[must_use]
+pub fn dated(at: UnixMicros, drawn: [u8; 16]) -> [u8; 16] {
+    const LATEST: u64 = (1 << 48) - 1;
+    let millis = u64::try_from(at.0 / 1_000).unwrap_or(0).min(LATEST).to_be_bytes();
+    let mut id = drawn;
+    id[..6].copy_from_slice(&millis[2..]);
+    id
+}
+
+/// When a [`dated`] id was drawn, as that node's clock had it. *Units*: whole milliseconds, rounded down.
+#[must_use]
+pub fn dated_at(id: &[u8; 16]) -> UnixMicros {
+    let millis = id[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+    UnixMicros(millis * 1_000)
 }
 
 impl From<Hash> for EffectId {

@@ -23,7 +23,7 @@ use toko_mesh::node::setup::{Meaning, SetupError, take_in_store};
 use toko_mesh::node::{Node, NodeConfig, NodeStatus, OpenError};
 use toko_mesh::store::{SaveError, Wait};
 use toko_retail::scope::ShopScope;
-use toko_retail::views::ShopFold;
+use toko_retail::views::{AllTime, KeepingFold};
 use tracing::warn;
 
 /// Where a store's books are, and the port that all stores share.
@@ -79,7 +79,7 @@ impl Books {
         tokio::task::spawn_blocking(move || {
             let fresh = dir.with_extension("fresh");
             remove(&fresh)?;
-            let meaning = Meaning { fold: Arc::new(ShopFold), scope: Arc::new(ShopScope) };
+            let meaning = Meaning { fold: Arc::new(KeepingFold), scope: Arc::new(ShopScope) };
             take_in_store(&fresh, &key, &joining, &meaning)?;
             remove(&dir)?;
             fs::rename(&fresh, &dir).map_err(io_at(&dir))?;
@@ -93,7 +93,7 @@ impl Books {
     pub(crate) async fn open(site: &Site) -> Result<Self, BooksError> {
         let mut config = NodeConfig::new(site.dir.clone(), Role::Headquarters, site.listen);
         config.watermark_every = site.watermark_every;
-        let (fold, scope) = (Arc::new(ShopFold), Arc::new(ShopScope));
+        let (fold, scope) = (Arc::new(KeepingFold), Arc::new(ShopScope));
         let node = Node::open_on(&site.endpoint, config, fold, scope).await?;
         Ok(Self { node, heard: Arc::default() })
     }
@@ -108,9 +108,9 @@ impl Books {
         self.node.members().headquarters().contains(&self.id())
     }
 
-    /// Reads the views as they are now, in one piece.
+    /// Reads the views as they are now, in one piece, what the store has settled included.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&dyn KvRead) -> Result<T, KvError>) -> Result<T, KvError> {
-        self.node.read(read)
+        self.node.read(|kv| read(&AllTime(kv)))
     }
 
     /// Writes an entry of headquarters; done when it is durable.

@@ -350,6 +350,11 @@ async fn open_day(State(desk): Shared, body: Result<Json<NewDay>, JsonRejection>
     let Json(NewDay { date }) = body?;
     desk.must_be_hub()?;
     let day = Day::parse(&date).map_err(|problem| Refusal::bad("bad-date", problem))?;
+    let first = desk.node.read(|kv| views::first_open_day(kv))?;
+    if let Some(first) = first.filter(|first| day < *first) {
+        let why = format!("the business day {day} is settled; the first day that can be opened is {first}");
+        return Err(Refusal::bad("day-settled", why));
+    }
     let body = Body::Op(OpV1::new(What::DayOpened(DayOpenedV1 { day: day.number(), by: None })).encode());
     desk.node
         .append(Lane::Books, body, None, Wait::Synced)

@@ -5,6 +5,8 @@
 use std::fmt;
 
 use jiff::civil::Date;
+use jiff::{Timestamp, tz::Offset};
+use toko_crdt::clock::UnixMicros;
 
 /// A business day, as `2010-12-01`.
 ///
@@ -46,6 +48,25 @@ impl Day {
         }
     }
 
+    /// The date of a time in UTC; nothing outside the calendar.
+    pub fn at_utc(at: UnixMicros) -> Option<Day> {
+        let date = Offset::UTC.to_datetime(Timestamp::from_microsecond(at.0).ok()?).date();
+        Day::of(date)
+    }
+
+    /// The day after; nothing after the last one.
+    pub fn next(self) -> Option<Day> {
+        let Day(number) = self;
+        let year = i16::try_from(number / 10_000).ok()?;
+        let (month, day) = (i8::try_from(number / 100 % 100).ok()?, i8::try_from(number % 100).ok()?);
+        Day::of(Date::new(year, month, day).ok()?.tomorrow().ok()?)
+    }
+
+    fn of(date: Date) -> Option<Day> {
+        let [year, month, day] = [i32::from(date.year()), i32::from(date.month()), i32::from(date.day())];
+        Day::stored(u32::try_from(year * 10_000 + month * 100 + day).ok()?).ok()
+    }
+
     /// The day as a number that sorts like the calendar: `20101201`.
     pub const fn number(self) -> u32 {
         self.0
@@ -67,6 +88,18 @@ impl fmt::Debug for Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_day_and_the_day_of_a_time_follow_the_calendar() {
+        let day = |text| Day::parse(text).unwrap();
+        assert_eq!(day("2012-02-28").next(), Some(day("2012-02-29")));
+        assert_eq!(day("2011-12-31").next(), Some(day("2012-01-01")));
+        assert_eq!(day("9999-12-31").next(), None);
+        assert_eq!(Day::at_utc(UnixMicros(1_291_161_600_000_000)), Some(day("2010-12-01")));
+        assert_eq!(Day::at_utc(UnixMicros(1_291_161_599_999_999)), Some(day("2010-11-30")));
+        assert_eq!(Day::at_utc(UnixMicros(-1)), Some(day("1969-12-31")));
+        assert_eq!(Day::at_utc(UnixMicros(i64::MAX)), None);
+    }
 
     #[test]
     fn days_are_dates_of_the_calendar() {

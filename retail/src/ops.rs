@@ -19,6 +19,7 @@ mod cash;
 mod floor;
 mod print;
 mod sale;
+mod settled;
 mod shape;
 mod stock;
 
@@ -32,6 +33,7 @@ pub use sale::{
     CartRefV1, CurrencyV1, DiscountV1, LineTaxV1, PriceReasonV1, ReturnOfV1, SaleKind, SaleLineV1, SaleV1,
     TaxTotalV1, TenderKindV1, TenderV1,
 };
+pub use settled::{BooksSettledV1, SalePlaceV1};
 pub use shape::{ShapeError, limits};
 pub use stock::{MoveReason, MovedLineV1, StockMovedV1};
 
@@ -77,6 +79,8 @@ pub enum What {
     TenderTaken(TenderTakenV1),
     /// Floor: a cart is done.
     CartClosed(CartClosedV1),
+    /// Books: the hub's word up to where sales and print jobs are settled.
+    BooksSettled(BooksSettledV1),
 }
 
 /// The kinds of [`What`], without what is inside.
@@ -98,6 +102,7 @@ pub enum OpKind {
     Custody,
     TenderTaken,
     CartClosed,
+    BooksSettled,
 }
 
 /// Why bytes are no op that this build reads.
@@ -185,13 +190,14 @@ impl What {
             What::Custody(_) => OpKind::Custody,
             What::TenderTaken(_) => OpKind::TenderTaken,
             What::CartClosed(_) => OpKind::CartClosed,
+            What::BooksSettled(_) => OpKind::BooksSettled,
         }
     }
 }
 
 impl OpKind {
     /// Every kind, in the order of the stored numbers.
-    pub const ALL: [OpKind; 15] = [
+    pub const ALL: [OpKind; 16] = [
         OpKind::Sale,
         OpKind::StockMoved,
         OpKind::DayOpened,
@@ -207,6 +213,7 @@ impl OpKind {
         OpKind::Custody,
         OpKind::TenderTaken,
         OpKind::CartClosed,
+        OpKind::BooksSettled,
     ];
 
     /// The lane whose journal carries it.

@@ -7,6 +7,7 @@
 //! | bundles published | no | yes | yes |
 //! | bundles activated | yes (its own clock, where the hub is dark) | yes | no |
 //! | custody, tenders, closed carts | yes | yes | no |
+//! | books settled | no | yes | no |
 //!
 //! An op of a kind that this build does not know is admitted here and then parked by the fold as newer: its scope is judged
 //! by a build that knows it.
@@ -34,6 +35,7 @@ pub fn may_write(roles: &Roles, kind: OpKind) -> bool {
     match kind {
         _ if toko_crdt::mutant!("terminal-sets-prices") => roles.any(),
         OpKind::BundlePublished => roles.is_hub() || roles.headquarters,
+        OpKind::BooksSettled => roles.is_hub(),
         _ => in_store,
     }
 }
@@ -73,7 +75,7 @@ mod tests {
             let lanes = Lane::ALL.map(|lane| ShopScope.admits(&terminal(), lane, &op));
             assert_eq!(
                 lanes.iter().filter(|admitted| **admitted).count(),
-                usize::from(kind != OpKind::BundlePublished)
+                usize::from(!matches!(kind, OpKind::BundlePublished | OpKind::BooksSettled))
             );
         }
     }

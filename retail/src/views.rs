@@ -25,22 +25,25 @@
 //! | `1e` shift | its opening | books |
 //! | `1f` shift, effect | a closing | books |
 //! | `20` shift, currency | cash in and out | books |
-//! | `21` sale, line | quantity that came back | books |
+//! | `21` sale, line, return | quantity that came back with it | books |
 //! | `22` cart, sale | nothing: the sales of a cart | books |
 //! | `23` kind, blob, effect | a bundle that was published | books |
 //! | `24` kind | the bundle that counts | books |
 //! | `25` day, effect | a day's opening or closing | books |
 //! | `26` code, subject | nothing: a flag | books |
 //! | `27` terminal, shift | nothing: open, that is, without a closing | books |
+//! | `28` | up to where sales and print jobs are settled | books |
 //! | `50` cart | who holds it | floor |
 //! | `51` cart, tender, stage, effect | money taken before the sale | floor |
 //! | `52` cart, effect | the cart is done | floor |
 //! | `54` cart | nothing: not done | floor |
 //! | `55` cart, node, key, effect | nothing: leads to `53` | floor |
+//! | `90` key | a row of what is settled, where such rows are kept | local |
 //!
 //! Rows that a floor op writes begin at `50`, rows that a books op writes below `40`; neither reads the other's.
 //!
-//! The rows of a cart go when it is settled ([`toko_crdt::settling`]), and what comes of it later leaves none.
+//! The rows of a cart go when it is settled ([`toko_crdt::settling`]), those of a sale or a print job when the books are
+//! ([`settled`]), and what comes of it later leaves none. Headquarters keeps them for ever ([`KeepingFold`], [`AllTime`]).
 //!
 //! Absent on purpose: expiry. Rows go when the entry of a hub says so, never by a clock.
 
@@ -51,7 +54,9 @@ use toko_crdt::fold::{Effect, Fold, FoldError, Kv, KvError, KvRead};
 use toko_crdt::settling::Settling;
 use toko_crdt::{CartId, EffectId, book};
 
-use crate::ops::{OpError, OpV1, What};
+use crate::ops::{OpError, OpV1, PrintAskV1, SaleV1, What};
+use kept::Kept;
+use settled::Settled;
 
 pub mod bundles;
 pub mod carts;
@@ -59,8 +64,10 @@ pub mod closings;
 pub mod days;
 pub mod flags;
 pub mod idem;
+mod kept;
 pub mod prints;
 pub mod sales;
+pub mod settled;
 pub mod shifts;
 pub mod stock;
 mod table;
@@ -71,10 +78,12 @@ pub use closings::{DayClosing, DayState, day_state};
 pub use days::{DayItem, DayMoney, DayTax, DayTender, DayTotals, day_item, day_items, day_totals, days};
 pub use flags::{Flag, flags};
 pub use idem::{IdemUse, idem_uses};
+pub use kept::AllTime;
 pub use prints::{PrintAttempt, PrintJob, job, jobs_open};
 pub use sales::{
     SaleSummary, returned_of, sale, sales_by_number, sales_of_cart, sales_of_day, series_high, series_last,
 };
+pub use settled::{first_open_day, first_open_job};
 pub use shifts::{Shift, ShiftClosing, shift, shifts_open};
 pub use stock::{StockRow, stock, stock_all, stock_row};
 
@@ -82,11 +91,15 @@ pub use stock::{StockRow, stock, stock_all, stock_row};
 pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
 
 /// Of the shop's own rows.
-const ROWS_VERSION: u32 = if cfg!(feature = "next") { 3 } else { 2 };
+const ROWS_VERSION: u32 = if cfg!(feature = "next") { 4 } else { 3 };
 
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShopFold;
+
+/// The same fold where nothing is ever forgotten: what is settled leaves the views, and its rows are kept in local tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeepingFold;
 
 impl Fold for ShopFold {
     fn version(&self) -> u32 {
@@ -94,23 +107,7 @@ impl Fold for ShopFold {
     }
 
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
-        let op = OpV1::decode(effect.op).map_err(|error| match error {
-            OpError::Newer(version) => FoldError::Newer { version },
-            other => FoldError::Unreadable { why: other.to_string() },
-        })?;
-        if op.what.kind().lane() != effect.entry.journal().lane {
-            return Err(FoldError::Unreadable { why: format!("{:?} in the other lane", op.what.kind()) });
-        }
-        let cart = cart_of(&op.what);
-        if let Some(cart) = &cart
-            && book::settled::is_settled(kv, cart)?
-        {
-            return Ok(());
-        }
-        if let Some(used) = &op.idem {
-            idem::fold(kv, effect, cart.as_ref(), used)?;
-        }
-        fold_what(kv, effect, &op.what)
+        fold(kv, effect, false)
     }
 
     fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
@@ -118,9 +115,50 @@ impl Fold for ShopFold {
         idem::settle(kv, settling)
     }
 
+    fn books_due(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<Vec<Vec<u8>>, KvError> {
+        let due = settled::due(kv, before)?;
+        Ok(due.into_iter().map(|said| OpV1::new(What::BooksSettled(said)).encode()).collect())
+    }
+
     fn carts(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
         carts::made_before(kv, before)
     }
+}
+
+impl Fold for KeepingFold {
+    fn version(&self) -> u32 {
+        FOLD_VERSION
+    }
+
+    fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
+        fold(kv, effect, true)
+    }
+
+    fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
+        ShopFold.settle(kv, settling)
+    }
+}
+
+fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, keeps: bool) -> Result<(), FoldError> {
+    let op = OpV1::decode(effect.op).map_err(|error| match error {
+        OpError::Newer(version) => FoldError::Newer { version },
+        other => FoldError::Unreadable { why: other.to_string() },
+    })?;
+    if op.what.kind().lane() != effect.entry.journal().lane {
+        return Err(FoldError::Unreadable { why: format!("{:?} in the other lane", op.what.kind()) });
+    }
+    let cart = cart_of(&op.what);
+    if let Some(cart) = &cart
+        && book::settled::is_settled(kv, cart)?
+    {
+        return Ok(());
+    }
+    let books = Books { settled: Settled::now(kv)?, keeps };
+    if let Some(used) = &op.idem {
+        let is_settled = matches!(&op.what, What::Sale(sale) if books.settled.has_sale(sale));
+        books.rows(kv, is_settled, |kv| idem::fold(kv, effect, cart.as_ref(), used))?;
+    }
+    books.fold(kv, effect, &op)
 }
 
 /// The cart that an op of the floor is about.
@@ -133,34 +171,91 @@ fn cart_of(what: &What) -> Option<CartId> {
     }
 }
 
-fn fold_what(kv: &mut dyn Kv, effect: &Effect<'_>, what: &What) -> Result<(), FoldError> {
-    match what {
-        What::Sale(sale) => {
-            sales::fold(kv, effect, sale)?;
-            days::fold_sale(kv, sale)?;
-            stock::fold_sale(kv, sale)?;
-            shifts::fold_sale(kv, sale)?;
-            if let Some(ask) = &sale.print {
-                prints::fold_asked(kv, effect, effect.id, ask, false)?;
-            }
+/// Where the rows of an op go.
+struct Books {
+    settled: Settled,
+    keeps: bool,
+}
+
+impl Books {
+    /// Folds rows that what is settled has none of, unless they are kept elsewhere.
+    fn rows(
+        &self,
+        kv: &mut dyn Kv,
+        is_settled: bool,
+        fold: impl FnOnce(&mut dyn Kv) -> Result<(), KvError>,
+    ) -> Result<(), KvError> {
+        match (is_settled, self.keeps) {
+            (false, _) => fold(kv),
+            (true, true) => fold(&mut Kept(kv)),
+            (true, false) => Ok(()),
         }
-        What::StockMoved(moved) => {
-            days::fold_moved(kv, moved)?;
-            stock::fold_moved(kv, moved)?;
-        }
-        What::DayOpened(opened) => closings::fold_opened(kv, effect, opened)?,
-        What::DayClosed(closed) => closings::fold_closed(kv, effect, closed)?,
-        What::ShiftOpened(opened) => shifts::fold_opened(kv, effect, opened)?,
-        What::ShiftClosed(closed) => shifts::fold_closed(kv, effect, closed)?,
-        What::CashMoved(moved) => shifts::fold_cash(kv, moved)?,
-        What::BundlePublished(published) => bundles::fold_published(kv, effect, published)?,
-        What::BundleActivated(activated) => bundles::fold_activated(kv, effect, activated)?,
-        What::PrintAsked(asked) => prints::fold_asked(kv, effect, EffectId(asked.sale), &asked.ask, true)?,
-        What::PrintStarted(started) => prints::fold_started(kv, effect, started)?,
-        What::PrintOutcome(outcome) => prints::fold_outcome(kv, effect, outcome)?,
-        What::Custody(custody) => carts::fold_custody(kv, effect, custody)?,
-        What::TenderTaken(taken) => carts::fold_taken(kv, effect, taken)?,
-        What::CartClosed(closed) => carts::fold_closed(kv, effect, closed)?,
     }
-    Ok(())
+
+    fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>, op: &OpV1) -> Result<(), FoldError> {
+        match &op.what {
+            What::Sale(sale) => self.sale(kv, effect, sale, op.idem.map(|used| used.key))?,
+            What::StockMoved(moved) => {
+                days::fold_moved(kv, moved)?;
+                let is_settled = self.settled.has_items_of(moved.day);
+                self.rows(kv, is_settled, |kv| days::fold_moved_items(kv, moved))?;
+                stock::fold_moved(kv, moved)?;
+            }
+            What::DayOpened(opened) => closings::fold_opened(kv, effect, opened)?,
+            What::DayClosed(closed) => closings::fold_closed(kv, effect, closed)?,
+            What::ShiftOpened(opened) => shifts::fold_opened(kv, effect, opened)?,
+            What::ShiftClosed(closed) => shifts::fold_closed(kv, effect, closed)?,
+            What::CashMoved(moved) => shifts::fold_cash(kv, moved)?,
+            What::BundlePublished(published) => bundles::fold_published(kv, effect, published)?,
+            What::BundleActivated(activated) => bundles::fold_activated(kv, effect, activated)?,
+            What::PrintAsked(asked) => {
+                self.print(kv, effect, EffectId(asked.sale), &asked.ask, true)?;
+            }
+            What::PrintStarted(started) => {
+                let is_settled = self.settled.has_job(&started.job);
+                self.rows(kv, is_settled, |kv| prints::fold_started(kv, effect, started))?;
+            }
+            What::PrintOutcome(outcome) => {
+                let is_settled = self.settled.has_job(&outcome.job);
+                self.rows(kv, is_settled, |kv| prints::fold_outcome(kv, effect, outcome))?;
+            }
+            What::BooksSettled(said) => settled::fold(kv, said, self.keeps)?,
+            What::Custody(custody) => carts::fold_custody(kv, effect, custody)?,
+            What::TenderTaken(taken) => carts::fold_taken(kv, effect, taken)?,
+            What::CartClosed(closed) => carts::fold_closed(kv, effect, closed)?,
+        }
+        Ok(())
+    }
+
+    fn sale(
+        &self,
+        kv: &mut dyn Kv,
+        effect: &Effect<'_>,
+        sale: &SaleV1,
+        idem: Option<[u8; 16]>,
+    ) -> Result<(), KvError> {
+        sales::fold_number(kv, sale)?;
+        days::fold_sale(kv, sale)?;
+        stock::fold_sale(kv, sale)?;
+        shifts::fold_sale(kv, sale)?;
+        self.rows(kv, self.settled.has_sale(sale), |kv| sales::fold(kv, effect, sale, idem))?;
+        let is_settled = self.settled.has_items_of(sale.day);
+        self.rows(kv, is_settled, |kv| days::fold_sale_items(kv, sale))?;
+        match &sale.print {
+            Some(ask) => self.print(kv, effect, effect.id, ask, false),
+            None => Ok(()),
+        }
+    }
+
+    fn print(
+        &self,
+        kv: &mut dyn Kv,
+        effect: &Effect<'_>,
+        sale: EffectId,
+        ask: &PrintAskV1,
+        is_copy: bool,
+    ) -> Result<(), KvError> {
+        let is_settled = self.settled.has_job(&ask.job);
+        self.rows(kv, is_settled, |kv| prints::fold_asked(kv, effect, sale, ask, is_copy))
+    }
 }

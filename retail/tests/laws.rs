@@ -20,12 +20,29 @@ mod tests {
     use toko_crdt::CartId;
     use toko_crdt::book::Applied;
     use toko_crdt::clock::UnixMicros;
+    use toko_crdt::fold::{Fold, KvRead};
+    use toko_crdt::ids::dated_at;
     use toko_crdt::settling::Settling;
     use toko_retail::ops::OpKind;
-    use toko_retail::views;
+    use toko_retail::views::{self, ShopFold};
 
     use crate::plan::{Choice, plan};
     use crate::shop::{Node, OldFold, Shop};
+
+    /// The table of flags.
+    const FLAG: u8 = 0x26;
+    /// Tables of what is added up.
+    const SUMS: [u8; 11] = [0x12, 0x14, 0x15, 0x16, 0x17, 0x19, 0x1e, 0x1f, 0x20, 0x24, 0x25];
+
+    fn rows_of(kv: &dyn KvRead, table: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut rows = Vec::new();
+        kv.scan(&[table], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            true
+        })
+        .unwrap();
+        rows
+    }
 
     fn choices(most: usize) -> impl Strategy<Value = Vec<Choice>> {
         prop::collection::vec(any::<Choice>(), 1..most)
@@ -136,6 +153,71 @@ mod tests {
         }
 
         #[test]
+        fn what_is_settled_goes_from_a_store_and_stays_at_headquarters(choices in choices(60), seed: u64) {
+            let shop = Shop::new();
+            let entries = plan(&shop, &choices);
+            let (words, ops): (Vec<_>, Vec<_>) = entries
+                .iter()
+                .cloned()
+                .partition(|entry| shop.kind_of(entry) == Some(OpKind::BooksSettled));
+            let mut unsettled = Node::new();
+            ops.iter().for_each(|entry| { unsettled.receive(&shop, entry); });
+            let (mut store, mut headquarters) = (Node::new(), Node::new());
+            let mixed = Shop::shuffle(&entries, seed);
+            mixed.iter().for_each(|entry| { store.receive(&shop, entry); });
+            mixed.iter().rev().for_each(|entry| { headquarters.receive_as(&shop, &views::KeepingFold, entry); });
+            prop_assert_eq!(store.shared_rows(), headquarters.shared_rows());
+            prop_assert_eq!(store.digests, headquarters.digests);
+
+            // At headquarters everything reads as if nobody had ever settled anything, but for what should be looked at.
+            let compared = (0x10..=0x27).filter(|table| *table != FLAG);
+            for table in compared {
+                let all_time = rows_of(&views::AllTime(&headquarters.kv), table);
+                prop_assert_eq!(all_time, rows_of(&unsettled.kv, table), "table {:x}", table);
+            }
+            // In the store what is added up is still there.
+            for table in SUMS {
+                prop_assert_eq!(rows_of(&store.kv, table), rows_of(&unsettled.kv, table), "table {:x}", table);
+            }
+            // What is left of single sales and jobs is what was there, and nothing that was settled.
+            let words: Vec<_> = words.iter().filter_map(|entry| shop.settled(entry)).collect();
+            for table in [0x10, 0x11, 0x13, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x21, 0x22] {
+                let (left, all) = (rows_of(&store.kv, table), rows_of(&unsettled.kv, table));
+                prop_assert!(left.iter().all(|row| all.contains(row)), "table {:x}", table);
+                prop_assert!(!words.is_empty() || left == all, "table {:x}", table);
+            }
+            for (key, _) in rows_of(&store.kv, 0x13) {
+                prop_assert!(words.iter().all(|(below, _)| key[1..].to_vec() >= *below));
+            }
+            for (key, _) in [0x1b, 0x1c, 0x1d].into_iter().flat_map(|table| rows_of(&store.kv, table)) {
+                let at = dated_at(key[1..17].try_into().unwrap()).0;
+                prop_assert!(words.iter().all(|(_, jobs_before)| at >= *jobs_before));
+            }
+        }
+
+        #[test]
+        fn what_a_hub_settles_is_over_and_never_the_open_day(choices in choices(60), before in 1_291_161_600_000_000_i64..1_291_600_000_000_000) {
+            let shop = Shop::new();
+            let mut node = Node::new();
+            plan(&shop, &choices).iter().for_each(|entry| { node.receive(&shop, entry); });
+            let open_days = |node: &Node| {
+                let days = views::days(&node.kv).unwrap().into_iter();
+                let open = days.filter(|day| {
+                    let state = views::day_state(&node.kv, *day).unwrap();
+                    !state.opened.is_empty() && state.closings.is_empty()
+                });
+                open.last()
+            };
+            let (open, settled_before) = (open_days(&node), views::first_open_day(&node.kv).unwrap());
+            for (n, op) in (0..).zip(ShopFold.books_due(&node.kv, UnixMicros(before)).unwrap()) {
+                assert_eq!(node.receive(&shop, &shop.say(n, &op)), Applied::Folded);
+            }
+            prop_assert!(ShopFold.books_due(&node.kv, UnixMicros(before)).unwrap().is_empty(), "all is said");
+            let first = views::first_open_day(&node.kv).unwrap();
+            prop_assert!(first == settled_before || first.is_none_or(|first| open.is_none_or(|open| first <= open)));
+        }
+
+        #[test]
         fn every_reader_reads_whatever_was_folded(choices in choices(60)) {
             let shop = Shop::new();
             let mut node = Node::new();
@@ -146,7 +228,9 @@ mod tests {
                 views::day_state(kv, day).unwrap();
                 let totals = views::day_totals(kv, day).unwrap();
                 let all = views::sales_of_day(kv, day, None, usize::MAX).unwrap();
-                prop_assert_eq!(all.len() as u64, totals.sales + totals.returns + totals.voids);
+                let booked = totals.sales + totals.returns + totals.voids;
+                let some_settled = views::first_open_day(kv).unwrap().is_some_and(|first| day < first);
+                prop_assert!(all.len() as u64 == booked || (some_settled && (all.len() as u64) < booked));
                 let mut paged = Vec::new();
                 while let Some(next) = views::sales_of_day(kv, day, paged.last(), 1).unwrap().pop() {
                     prop_assert_eq!(&views::sale(kv, next.id).unwrap().unwrap(), &next);
@@ -203,7 +287,7 @@ mod tests {
             );
         }
         assert_eq!(kinds.len(), OpKind::ALL.len(), "{kinds:?}");
-        let known: Vec<u8> = (0x10..=0x27).chain(0x50..=0x55).collect();
+        let known: Vec<u8> = (0x10..=0x28).chain(0x50..=0x55).collect();
         assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
         assert_eq!(flags.len(), 3, "{flags:?}");
     }

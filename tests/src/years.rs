@@ -1,9 +1,9 @@
 //! Years of a shop in minutes: a hub and a till as bare stores on this disk, without a network or a clock.
 //!
-//! Each simulated day the till fills, sells and closes carts, one of them parked nine days before, both exchange what they
-//! have, the hub seals, both go over the seal and let go of what they need not keep, and the hub settles carts. Each quarter one line says what is in memory and on disk, by what it is for: the log
-//! and its archive of books, which stay as large as the days that are kept; and views and sealed views, which grow with the
-//! rows that a shop looks at.
+//! Each simulated day the till fills, sells and closes carts, one of them parked nine days before, the hub prints the receipts,
+//! both exchange what they have, the hub seals, both go over the seal and let go of what they need not keep, and the hub
+//! settles carts and books. Each quarter one line says what is in memory and on disk, by what it is for: the log and its
+//! archive of books, the views, and the views at the last seal. All of them stay as large as the days that are kept make them.
 //!
 //! Absent on purpose: links (`mesh/tests/loopback_history.rs` has them) and headquarters, which keeps everything.
 
@@ -19,7 +19,7 @@ use clap::Parser;
 use toko_crdt::body::{CartChange, Idem};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::{Hlc, UnixMicros};
-use toko_crdt::ids::{LineId, StepId};
+use toko_crdt::ids::{LineId, StepId, dated};
 use toko_crdt::member::{Claim, Statement};
 use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
@@ -35,7 +35,7 @@ use toko_retail::currency::Currency;
 use toko_retail::custody::{Summary, close, take};
 use toko_retail::day::Day;
 use toko_retail::money::Money;
-use toko_retail::ops::{OpV1, What};
+use toko_retail::ops::{OpV1, PrintAskV1, PrintOutcome, PrintOutcomeV1, PrintStartedV1, What};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
@@ -76,7 +76,7 @@ struct Args {
     #[arg(long, default_value_t = 7)]
     floor_days: u32,
     /// Shows at the end what the hub's views are made of: rows and bytes by the first byte of their keys; and how long one
-    /// settling of carts took at most.
+    /// settling took at most.
     #[arg(long)]
     rows: bool,
     /// Where to work [default: a temporary directory]. Nothing is left there.
@@ -134,6 +134,7 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
         let now = time_of(day);
         till.trade(&goods, args.sales, day, now)?;
         hand_over(&till, &mut hub, now)?;
+        hub.print(args.sales, day, now)?;
         let (entry, seal) = hub.seal(now)?;
         hand_over(&hub, &mut till, now)?;
         for desk in [&mut hub, &mut till] {
@@ -202,8 +203,7 @@ impl Desk {
     fn trade(&mut self, goods: &Goods, sales: u64, day: u64, now: UnixMicros) -> Result<(), Trouble> {
         let failed = "a day's trade";
         let currency = Currency::parse(CURRENCY).map_err(Trouble::product(failed))?;
-        let date = Day::parse(&format!("{}-{:02}-{:02}", 2011 + day / 336, day % 336 / 28 + 1, day % 28 + 1));
-        let date = date.map_err(Trouble::product(failed))?;
+        let date = Day::at_utc(now).ok_or_else(|| Trouble::product(failed)("a time outside the calendar"))?;
         let lines = u32::try_from(LINES).unwrap_or(0);
         let mut batch = Vec::new();
         let changes = self.changes()?;
@@ -215,6 +215,9 @@ impl Desk {
             let mut op = goods.sale(nth)?;
             if let What::Sale(sale) = &mut op.what {
                 sale.day = date.number();
+                sale.at_unix_micros = now.0;
+                sale.print =
+                    Some(PrintAskV1 { job: job(now, nth), printer: "counter".into(), ttl_s: 3_600, copies: 1 });
             }
             let cart = cart_of(day, sales, nth);
             let summary = Summary { name: String::new(), lines, total: Money::minor(0, currency) };
@@ -225,10 +228,28 @@ impl Desk {
                 let body = CartChange { cart, change: change.clone(), idem: Some(idem(at, nth)) };
                 batch.push(append(Lane::Floor, Body::Cart(body)));
             }
+            op.idem = Some(idem(8, nth));
             batch.push(request(Lane::Books, &op));
             if nth != day * sales {
                 batch.push(request(Lane::Floor, &used_key(What::CartClosed(done), 6, nth)));
             }
+            if batch.len() >= AT_ONCE {
+                self.step(now, std::mem::take(&mut batch))?;
+            }
+        }
+        self.step(now, batch)
+    }
+
+    /// Prints the receipts of a day's sales.
+    fn print(&mut self, sales: u64, day: u64, now: UnixMicros) -> Result<(), Trouble> {
+        let mut batch = Vec::new();
+        for nth in day * sales..(day + 1) * sales {
+            let (job, printer) = (job(now, nth), "counter".to_owned());
+            let started = What::PrintStarted(PrintStartedV1 { job, attempt: 1, printer });
+            let outcome = PrintOutcome::Printed;
+            let ended = PrintOutcomeV1 { job, attempt: 1, outcome, level: 3, detail: String::new() };
+            batch.push(request(Lane::Books, &OpV1::new(started)));
+            batch.push(request(Lane::Books, &OpV1::new(What::PrintOutcome(ended))));
             if batch.len() >= AT_ONCE {
                 self.step(now, std::mem::take(&mut batch))?;
             }
@@ -252,13 +273,17 @@ impl Desk {
         fill().map_err(failed)
     }
 
-    /// The hub's word about carts that are done, entry by entry.
+    /// The hub's word about carts that are done and books of long ago, entry by entry.
     fn settle(&mut self, now: UnixMicros, args: &Args) -> Result<(), Trouble> {
-        let before = UnixMicros(now.0 - i64::from(args.floor_days) * DAY_MICROS);
-        let due = self.store.reader().settlings_due(before).map_err(Trouble::product("settling carts"))?;
-        for word in due {
+        let failed = "settling";
+        let before = |days: u32| UnixMicros(now.0 - i64::from(days) * DAY_MICROS);
+        let carts = self.store.reader().settlings_due(before(args.floor_days)).map_err(Trouble::product(failed))?;
+        let books = self.store.reader().books_due(before(args.books_days)).map_err(Trouble::product(failed))?;
+        let carts = carts.into_iter().map(|word| append(Lane::Floor, Body::Settled(word)));
+        let books = books.into_iter().map(|op| append(Lane::Books, Body::Op(op)));
+        for word in carts.chain(books) {
             let begin = Instant::now();
-            self.step(now, vec![append(Lane::Floor, Body::Settled(word))])?;
+            self.step(now, vec![word])?;
             self.settled_in = self.settled_in.max(begin.elapsed());
         }
         Ok(())
@@ -364,6 +389,11 @@ fn append(lane: Lane, body: Body) -> Request {
 
 fn used_key(what: What, nth_of_cart: u8, cart: u64) -> OpV1 {
     OpV1 { idem: Some(idem(nth_of_cart, cart)), what }
+}
+
+/// The job that prints a sale's receipt.
+fn job(now: UnixMicros, nth: u64) -> [u8; 16] {
+    dated(now, u128::from(nth).to_be_bytes())
 }
 
 /// The key of a command, as a front end would draw it.

@@ -1,11 +1,14 @@
-//! Carts that go: the hub settles what was done before the time that the floor is kept, in steps that nobody waits for.
+//! What goes from the views: the hub settles carts that were done before the time that the floor is kept, and books from before
+//! the time that books are kept, in steps that nobody waits for.
 //!
 //! The time counts from the seal, as pruning does, and no clock of this machine has a say: a seal that is dated later than
 //! anything that a terminal wrote counts from that, since a settling cannot be taken back. What is open stays, and so does what
 //! somebody may still bring who was not heard since: a terminal that was dark for longer than the floor is kept may hold carts
 //! that nobody else knows. It is waited for, up to [`SILENT_DAYS_MAX`]; revoking it ends that sooner.
 //!
-//! Absent on purpose: settling by anybody but the hub of the last term, and any look at what a cart is.
+//! For books nobody is waited for: what a settling leaves of them are sums, which whatever still comes moves as before.
+//!
+//! Absent on purpose: settling by anybody but the hub of the last term, and any look at what a cart or a sale is.
 
 use crate::node::pruning::{PruningError, before_seal, newest_equal};
 use crate::node::shared::Shared;
@@ -13,7 +16,6 @@ use crate::store::{Append, SealError, SealedViews, Wait};
 use std::sync::{Arc, PoisonError};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::entry::Saw;
-use toko_crdt::settling::Settling;
 use toko_crdt::{Body, Hash, Lane};
 use tracing::info;
 
@@ -33,30 +35,36 @@ pub(super) async fn settle(shared: &Arc<Shared>) -> Result<(), PruningError> {
         return Ok(());
     };
     let written = due.len();
-    for settling in due {
+    for (lane, body) in due {
         // Another may have become hub meanwhile.
         if !shared.is_hub() {
             return Ok(());
         }
-        let body = Body::Settled(settling);
         let saw = Some(Saw::Entries(vec![seal]));
-        shared.store.append(Append { lane: Lane::Floor, body, saw, wait: Wait::Synced }).await?;
+        shared.store.append(Append { lane, body, saw, wait: Wait::Synced }).await?;
     }
     if written > 0 {
-        info!(entries = written, "settled carts that are done");
+        info!(entries = written, "settled what is long done");
     }
     Ok(())
 }
 
-fn due(shared: &Shared) -> Result<Option<(Hash, Vec<Settling>)>, PruningError> {
-    let (entry, before) = {
+/// The newest seal, and what is to be written after it: carts first.
+fn due(shared: &Shared) -> Result<Option<(Hash, Vec<(Lane, Body)>)>, PruningError> {
+    let (entry, carts_before, books_before) = {
         let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
         let heard = heard(shared, &sealed)?;
-        let before = before(entry.at().wall(), &heard, shared.config.history.floor_days);
-        (entry, before)
+        let history = shared.config.history;
+        let carts_before = before(entry.at().wall(), &heard, history.floor_days);
+        let books_days = history.books_days.max(history.floor_days);
+        (entry.clone(), carts_before, before_seal(time_of(entry.at().wall(), &heard), books_days))
     };
-    Ok(Some((entry.hash(), shared.store.reader().settlings_due(before)?)))
+    let reader = shared.store.reader();
+    let carts = reader.settlings_due(carts_before)?.into_iter();
+    let books = reader.books_due(books_before)?.into_iter();
+    let due = carts.map(|settling| (Lane::Floor, Body::Settled(settling)));
+    Ok(Some((entry.hash(), due.chain(books.map(|op| (Lane::Books, Body::Op(op)))).collect())))
 }
 
 /// When each terminal wrote what is sealed of it last, on the floor, where carts come from, by its own clock; the beginning of
@@ -74,13 +82,18 @@ fn heard(shared: &Shared, sealed: &SealedViews) -> Result<Vec<UnixMicros>, SealE
 
 /// Up to when carts may be settled after a seal.
 fn before(sealed_at: UnixMicros, heard: &[UnixMicros], days: u32) -> UnixMicros {
-    let at = heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest));
+    let at = time_of(sealed_at, heard);
     let wanted = before_seal(at, days);
     if toko_crdt::mutant!("forget-silent-tills") {
         return wanted;
     }
     let silent = heard.iter().min().map_or(wanted, |oldest| wanted.min(*oldest));
     silent.max(before_seal(at, days.max(SILENT_DAYS_MAX)))
+}
+
+/// From when ages count: the seal's time, or the newest that a terminal wrote, where the hub's clock is ahead of all.
+fn time_of(sealed_at: UnixMicros, heard: &[UnixMicros]) -> UnixMicros {
+    heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest))
 }
 
 #[cfg(test)]

@@ -212,6 +212,11 @@ impl StoreReader {
         self.read(|kv| Book { store: self.store, fold: &**fold, scope: &**scope }.settlings_due(kv, before))
     }
 
+    /// What a hub is to say, op by op, so that rows of books from before a time go ([`Fold::books_due`]).
+    pub fn books_due(&self, before: UnixMicros) -> Result<Vec<Vec<u8>>, KvError> {
+        self.read(|kv| self.meaning.fold.books_due(kv, before))
+    }
+
     /// Whether the log reaches back to the first record that was ever written.
     pub fn is_whole(&self) -> bool {
         self.log.has_first()

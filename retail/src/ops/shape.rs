@@ -112,6 +112,13 @@ pub(super) fn check(op: &OpV1) -> Checked {
         }
         What::BundlePublished(published) => text("the bundle's name", &published.name),
         What::BundleActivated(_) | What::CartClosed(_) => Ok(()),
+        What::BooksSettled(settled) => {
+            if settled.jobs_before_micros < 0 {
+                return no_such("time since 1970", settled.jobs_before_micros);
+            }
+            // Before anything was settled there is no day yet.
+            if settled.sales == SalePlaceV1::default() { Ok(()) } else { day(settled.sales.day) }
+        }
         What::PrintAsked(asked) => word("the printer", &asked.ask.printer),
         What::PrintStarted(started) => word("the printer", &started.printer),
         What::PrintOutcome(outcome) => {

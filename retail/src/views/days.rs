@@ -224,6 +224,11 @@ pub(super) fn fold_sale(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
             add(&mut row.second, tax.amount_minor);
         })?;
     }
+    Ok(())
+}
+
+/// What each item did.
+pub(super) fn fold_sale_items(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
     for line in &sale.lines {
         update(kv, &item_key(sale.day, &line.sku), |row: &mut ItemRow| {
             match sale.kind {
@@ -239,17 +244,26 @@ pub(super) fn fold_sale(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
 }
 
 pub(super) fn fold_moved(kv: &mut dyn Kv, moved: &StockMovedV1) -> Result<(), KvError> {
-    let lost = matches!(moved.reason, MoveReason::WriteOff | MoveReason::Damage);
+    let lost = is_lost(moved);
     update(kv, &Key::of(DAY_COUNTS).u32(moved.day).done(), |row: &mut Counts| {
         let lines = moved.lines.len() as u64;
         if lost { row.write_off_lines += lines } else { row.other_move_lines += lines }
-    })?;
+    })
+}
+
+/// What each item did.
+pub(super) fn fold_moved_items(kv: &mut dyn Kv, moved: &StockMovedV1) -> Result<(), KvError> {
     for line in &moved.lines {
         update(kv, &item_key(moved.day, &line.sku), |row: &mut ItemRow| {
+            let lost = is_lost(moved);
             add(if lost { &mut row.written_off } else { &mut row.moved }, line.qty_milli);
         })?;
     }
     Ok(())
+}
+
+fn is_lost(moved: &StockMovedV1) -> bool {
+    matches!(moved.reason, MoveReason::WriteOff | MoveReason::Damage)
 }
 
 fn count_sale(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {

@@ -33,6 +33,10 @@ pub fn flags(kv: &dyn KvRead) -> Result<Vec<Flag>, KvError> {
 }
 
 pub(super) fn set(kv: &mut dyn Kv, flag: Flag, raised: bool) -> Result<(), KvError> {
+    mark_if(kv, &key(flag), raised)
+}
+
+pub(super) fn key(flag: Flag) -> Vec<u8> {
     let key = match flag {
         Flag::CartSoldTwice(cart) => Key::of(FLAG).byte(CART_SOLD_TWICE).bytes(&cart.0),
         Flag::OverReturned { sale, line } => Key::of(FLAG).byte(OVER_RETURNED).bytes(&sale.0).u16(line),
@@ -40,7 +44,7 @@ pub(super) fn set(kv: &mut dyn Kv, flag: Flag, raised: bool) -> Result<(), KvErr
             Key::of(FLAG).byte(NUMBER_TWICE).u16(number.terminal).u32(number.series).u64(number.counter)
         }
     };
-    mark_if(kv, &key.done(), raised)
+    key.done()
 }
 
 fn read_flag(key: &[u8]) -> Result<Flag, KvError> {

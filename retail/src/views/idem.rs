@@ -45,12 +45,19 @@ pub(super) fn fold(
     if toko_crdt::mutant!("drop-dedupe") {
         return Ok(());
     }
-    let table = if cart.is_some() { IDEM_FLOOR } else { IDEM_BOOKS };
+    if cart.is_none() {
+        return write(kv, &key_in_books(effect.author(), used.key, effect.id), &used.request);
+    }
     let to = |key: Key| key.bytes(&effect.author().0).bytes(&used.key).bytes(&effect.id.0).done();
     if let Some(cart) = cart {
         mark(kv, &to(Key::of(IDEM_OF_CART).bytes(&cart.0)))?;
     }
-    write(kv, &to(Key::of(table)), &used.request)
+    write(kv, &to(Key::of(IDEM_FLOOR)), &used.request)
+}
+
+/// The row of what a key did in the books.
+pub(super) fn key_in_books(node: NodeId, key: [u8; 16], effect: EffectId) -> Vec<u8> {
+    Key::of(IDEM_BOOKS).bytes(&node.0).bytes(&key).bytes(&effect.0).done()
 }
 
 /// Takes away what is kept of the keys that were used on carts.

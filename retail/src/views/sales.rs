@@ -1,5 +1,7 @@
 //! Sales, their numbers, and what came back of them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::fold::{Effect, Kv, KvError, KvRead};
@@ -7,6 +9,8 @@ use toko_crdt::ids::{EntryRef, JournalId};
 use toko_crdt::{CartId, EffectId, Lane, NodeId, Run};
 
 use super::flags::{self, Flag};
+use super::idem;
+use super::settled::Sweep;
 use super::table::{
     CART_SALE, DAY_SALE, Key, NUMBER, Parts, RETURNED, SALE, SERIES, add, currency, mark, qty, read,
     rows_below, rows_up_to, update, value, write,
@@ -73,6 +77,10 @@ struct SaleRow {
     original: Option<[u8; 32]>,
     job: Option<[u8; 16]>,
     external: String,
+    /// The idempotency key that it used.
+    idem: Option<[u8; 16]>,
+    /// The lines of other sales that came back with it, each once, in order.
+    returns: Vec<([u8; 32], u16)>,
 }
 
 /// A sale by its id.
@@ -123,21 +131,37 @@ pub fn sales_of_cart(kv: &dyn KvRead, cart: CartId) -> Result<Vec<EffectId>, KvE
 
 /// How much of each line of a sale came back, by line; lines of which nothing did are left out.
 pub fn returned_of(kv: &dyn KvRead, sale: EffectId) -> Result<Vec<(u16, Qty)>, KvError> {
-    let rows = rows_below(kv, &Key::of(RETURNED).bytes(&sale.0).done())?;
-    rows.iter().map(|(key, row)| Ok((returned_line(key)?, qty(value(row)?)))).collect()
+    let mut sums: Vec<(u16, i128)> = Vec::new();
+    for (key, row) in rows_below(kv, &Key::of(RETURNED).bytes(&sale.0).done())? {
+        let (line, part) = (returned_line(&key)?, value::<i128>(&row)?);
+        match sums.last_mut().filter(|(last, _)| *last == line) {
+            Some((_, sum)) => *sum = sum.wrapping_add(part),
+            None => sums.push((line, part)),
+        }
+    }
+    Ok(sums.into_iter().map(|(line, sum)| (line, qty(sum))).collect())
 }
 
-pub(super) fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, sale: &SaleV1) -> Result<(), KvError> {
-    let number = ReceiptNumber { terminal: sale.terminal, series: sale.series, counter: sale.counter };
-    write(kv, &sale_key(effect.id), &row_of(effect, sale))?;
-    mark(kv, &number_key(number).bytes(&effect.id.0).done())?;
-    let holders = rows_up_to(kv, &number_key(number).done(), &number_key(number).done(), 2)?.len();
-    let twice = holders > 1 && !toko_crdt::mutant!("hide-a-number-used-twice");
-    flags::set(kv, Flag::NumberTwice(number), twice)?;
+/// The highest number of its series, which outlives the rows of the sale.
+pub(super) fn fold_number(kv: &mut dyn Kv, sale: &SaleV1) -> Result<(), KvError> {
     update(kv, &Key::of(SERIES).u16(sale.terminal).u32(sale.series).done(), |high: &mut u64| {
         let before = if toko_crdt::mutant!("last-number-seen-counts") { 0 } else { *high };
         *high = before.max(sale.counter);
-    })?;
+    })
+}
+
+/// The rows of the sale itself, which go when it is settled.
+pub(super) fn fold(
+    kv: &mut dyn Kv,
+    effect: &Effect<'_>,
+    sale: &SaleV1,
+    idem: Option<[u8; 16]>,
+) -> Result<(), KvError> {
+    let number = ReceiptNumber { terminal: sale.terminal, series: sale.series, counter: sale.counter };
+    write(kv, &sale_key(effect.id), &row_of(effect, sale, idem))?;
+    mark(kv, &number_key(number).bytes(&effect.id.0).done())?;
+    let twice = is_used_twice(kv, number)? && !toko_crdt::mutant!("hide-a-number-used-twice");
+    flags::set(kv, Flag::NumberTwice(number), twice)?;
     mark(kv, &day_sale_key(sale.day, number, effect.id))?;
     if let Some(cart) = &sale.cart {
         mark(kv, &Key::of(CART_SALE).bytes(&cart.cart).bytes(&effect.id.0).done())?;
@@ -147,28 +171,71 @@ pub(super) fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, sale: &SaleV1) -> Resul
     }
     for line in &sale.lines {
         if let Some(of) = line.return_of {
-            let key = Key::of(RETURNED).bytes(&of.sale).u16(of.line).done();
+            let key = returned_key(EffectId(of.sale), of.line).bytes(&effect.id.0).done();
             update(kv, &key, |sum: &mut i128| add(sum, line.qty_milli.saturating_neg()))?;
-            judge_returned(kv, EffectId(of.sale), of.line)?;
+            let flag = Flag::OverReturned { sale: EffectId(of.sale), line: of.line };
+            let over = is_over_returned(kv, EffectId(of.sale), of.line)?;
+            flags::set(kv, flag, over)?;
         }
     }
     // Returns of this sale may have been folded before it.
     for (line, _) in returned_of(kv, effect.id)? {
-        judge_returned(kv, effect.id, line)?;
+        let over = is_over_returned(kv, effect.id, line)?;
+        flags::set(kv, Flag::OverReturned { sale: effect.id, line }, over)?;
     }
     Ok(())
 }
 
-/// Raises or lowers the flag of one line: a function of the sale and of what came back, whichever is folded last.
-fn judge_returned(kv: &mut dyn Kv, sale_id: EffectId, line: u16) -> Result<(), KvError> {
-    let Some(row) = read::<SaleRow>(kv, &sale_key(sale_id))? else { return Ok(()) };
-    let sold = row.line_qty.get(usize::from(line)).copied().unwrap_or(0);
-    let returned: i128 = read(kv, &Key::of(RETURNED).bytes(&sale_id.0).u16(line).done())?.unwrap_or(0);
-    flags::set(kv, Flag::OverReturned { sale: sale_id, line }, returned > i128::from(sold))
+/// Takes the rows of a sale away, and looks at the flags again that it was a cause of.
+pub(super) fn settle(sweep: &mut Sweep<'_>, id: EffectId) -> Result<(), KvError> {
+    let Some(row) = read::<SaleRow>(sweep.kv, &sale_key(id))? else { return Ok(()) };
+    let number = ReceiptNumber { terminal: row.terminal, series: row.series, counter: row.counter };
+    sweep.take(&sale_key(id))?;
+    sweep.take(&day_sale_key(row.day, number, id))?;
+    sweep.take(&number_key(number).bytes(&id.0).done())?;
+    let twice = is_used_twice(sweep.kv, number)?;
+    sweep.judge(Flag::NumberTwice(number), twice)?;
+    if let Some(key) = row.idem {
+        sweep.take(&idem::key_in_books(NodeId(row.node), key, id))?;
+    }
+    if let Some(cart) = row.cart.map(CartId) {
+        sweep.take(&Key::of(CART_SALE).bytes(&cart.0).bytes(&id.0).done())?;
+        let sold = sales_of_cart(sweep.kv, cart)?.len();
+        sweep.judge(Flag::CartSoldTwice(cart), sold > 1)?;
+    }
+    for (line, _) in returned_of(sweep.kv, id)? {
+        sweep.judge(Flag::OverReturned { sale: id, line }, false)?;
+    }
+    for (sale, line) in row.returns {
+        let sale = EffectId(sale);
+        sweep.take(&returned_key(sale, line).bytes(&id.0).done())?;
+        let over = is_over_returned(sweep.kv, sale, line)?;
+        sweep.judge(Flag::OverReturned { sale, line }, over)?;
+    }
+    Ok(())
 }
 
-fn row_of(effect: &Effect<'_>, sale: &SaleV1) -> SaleRow {
+fn is_used_twice(kv: &dyn KvRead, number: ReceiptNumber) -> Result<bool, KvError> {
+    let prefix = number_key(number).done();
+    Ok(rows_up_to(kv, &prefix, &prefix, 2)?.len() > 1)
+}
+
+/// Whether more came back of a line than was sold: a function of the sale and of what came back, whichever is folded last.
+fn is_over_returned(kv: &dyn KvRead, sale_id: EffectId, line: u16) -> Result<bool, KvError> {
+    let Some(row) = read::<SaleRow>(kv, &sale_key(sale_id))? else { return Ok(false) };
+    let sold = row.line_qty.get(usize::from(line)).copied().unwrap_or(0);
+    let parts = rows_below(kv, &returned_key(sale_id, line).done())?;
+    let mut returned: i128 = 0;
+    for (_, part) in &parts {
+        returned = returned.wrapping_add(value(part)?);
+    }
+    Ok(!parts.is_empty() && returned > i128::from(sold))
+}
+
+fn row_of(effect: &Effect<'_>, sale: &SaleV1, idem: Option<[u8; 16]>) -> SaleRow {
     let place = effect.entry.place();
+    let returns: BTreeSet<([u8; 32], u16)> =
+        sale.lines.iter().filter_map(|line| line.return_of).map(|of| (of.sale, of.line)).collect();
     SaleRow {
         node: place.journal.node.0,
         run: place.journal.run.0,
@@ -189,6 +256,8 @@ fn row_of(effect: &Effect<'_>, sale: &SaleV1) -> SaleRow {
         original: sale.original,
         job: sale.print.as_ref().map(|ask| ask.job),
         external: sale.external.clone(),
+        idem,
+        returns: returns.into_iter().collect(),
     }
 }
 
@@ -225,6 +294,10 @@ fn number_key(number: ReceiptNumber) -> Key {
 fn day_sale_key(day: u32, number: ReceiptNumber, id: EffectId) -> Vec<u8> {
     let ReceiptNumber { terminal, series, counter } = number;
     Key::of(DAY_SALE).u32(day).u16(terminal).u32(series).u64(counter).bytes(&id.0).done()
+}
+
+fn returned_key(sale: EffectId, line: u16) -> Key {
+    Key::of(RETURNED).bytes(&sale.0).u16(line)
 }
 
 fn returned_line(key: &[u8]) -> Result<u16, KvError> {

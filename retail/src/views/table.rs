@@ -34,6 +34,7 @@ pub(super) const BUNDLE_ACTIVE: u8 = 0x24;
 pub(super) const DAY_EVENT: u8 = 0x25;
 pub(super) const FLAG: u8 = 0x26;
 pub(super) const SHIFT_OPEN: u8 = 0x27;
+pub(super) const BOOKS_SETTLED: u8 = 0x28;
 pub(super) const CUSTODY: u8 = 0x50;
 pub(super) const TENDER: u8 = 0x51;
 pub(super) const CART_CLOSED: u8 = 0x52;

@@ -100,6 +100,10 @@ pub(crate) fn samples() -> Vec<What> {
             currency: GBP,
         }),
         What::CartClosed(CartClosedV1 { cart: [1; 16], sale: Some([9; 32]) }),
+        What::BooksSettled(BooksSettledV1 {
+            sales: SalePlaceV1 { day: DAY, terminal: 3, series: 2, counter: 42 },
+            jobs_before_micros: 1_291_192_000_000_000,
+        }),
     ]
 }
 

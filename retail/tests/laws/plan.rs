@@ -2,6 +2,7 @@
 
 use toko_crdt::Entry;
 use toko_crdt::body::Idem;
+use toko_crdt::ids::dated_at;
 use toko_retail::ops::*;
 
 use crate::shop::{AUTHORS, Shop};
@@ -17,13 +18,13 @@ pub(crate) fn plan(shop: &Shop, choices: &[Choice]) -> Vec<Entry> {
         let mut dice = Dice { faces: choice, at: 0 };
         let author = dice.below(AUTHORS);
         let what = plan.what(&mut dice);
-        let publishes = matches!(what, What::BundlePublished(_));
+        let is_the_hubs = matches!(what, What::BundlePublished(_) | What::BooksSettled(_));
         let idem =
             (dice.below(3) == 0).then(|| Idem { key: [dice.below(3); 16], request: [dice.below(2); 16] });
+        let idem = idem.filter(|_| !matches!(what, What::BooksSettled(_)));
         let op = OpV1 { idem, what };
         op.check_shape().unwrap();
-        // Publishing is the hub's.
-        let author = if publishes { 0 } else { author };
+        let author = if is_the_hubs { 0 } else { author };
         let entry = shop.sign(author, seq, u64::from(dice.below(4)), &op);
         plan.remember(&op.what, entry.hash().0);
         entries.push(entry);
@@ -153,6 +154,7 @@ impl Plan {
                 currency: currency(dice),
             }),
             15 => What::CartClosed(CartClosedV1 { cart: [dice.below(3); 16], sale: dice.pick(&self.sales) }),
+            16 => What::BooksSettled(settled(dice)),
             _ => What::Sale(Box::new(self.sale(dice))),
         }
     }
@@ -257,6 +259,22 @@ impl Plan {
             note: String::new(),
         }
     }
+}
+
+/// Some of the sales, of the days and of the jobs that are in the plans.
+fn settled(dice: &mut Dice<'_>) -> BooksSettledV1 {
+    let sales = SalePlaceV1 {
+        day: 20_101_200 + u32::from(dice.below(3)) + 1,
+        terminal: u16::from(dice.below(2)),
+        series: u32::from(dice.below(2)),
+        counter: u64::from(dice.below(4)),
+    };
+    let jobs_before_micros = match dice.below(3) {
+        0 => 0,
+        n => dated_at(&[n - 1; 16]).0 + 1_000,
+    };
+    let nothing = dice.below(4) == 0;
+    BooksSettledV1 { sales: if nothing { SalePlaceV1::default() } else { sales }, jobs_before_micros }
 }
 
 fn moved(dice: &mut Dice<'_>) -> StockMovedV1 {

@@ -14,7 +14,7 @@ use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::settling::Settling;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Entry, Lane};
-use toko_retail::ops::{OpKind, OpV1, What};
+use toko_retail::ops::{OpKind, OpV1, SalePlaceV1, What};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 
@@ -59,6 +59,23 @@ impl Shop {
     /// The hub settles carts.
     pub(crate) fn settle(&self, n: u64, settling: Settling) -> Entry {
         self.write(0, Lane::Floor, 2_000_000 + n, 1, &Body::Settled(settling))
+    }
+
+    /// The hub says an op of the books.
+    pub(crate) fn say(&self, n: u64, op: &[u8]) -> Entry {
+        self.write(0, Lane::Books, 3_000_000 + n, 1, &Body::Op(op.to_vec()))
+    }
+
+    /// Up to where an entry settles the books: the sales as their rows are ordered, and the jobs.
+    pub(crate) fn settled(&self, entry: &Entry) -> Option<(Vec<u8>, i64)> {
+        let Ok(Body::Op(op)) = Body::decode(&self.store, entry.body()?) else { return None };
+        let What::BooksSettled(said) = OpV1::decode(&op).unwrap().what else { return None };
+        let SalePlaceV1 { day, terminal, series, counter } = said.sales;
+        let mut below = day.to_be_bytes().to_vec();
+        below.extend(terminal.to_be_bytes());
+        below.extend(series.to_be_bytes());
+        below.extend(counter.to_be_bytes());
+        Some((below, said.jobs_before_micros))
     }
 
     fn write(&self, author: u8, lane: Lane, seq: u64, micros: u64, body: &Body) -> Entry {

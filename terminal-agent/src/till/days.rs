@@ -18,7 +18,11 @@ impl Clerk {
         day: Day,
         by: Option<String>,
     ) -> Result<Answer, Refusal> {
-        let state = self.ledger.read(|kv| views::day_state(kv, day))?;
+        let (state, first) =
+            self.ledger.read(|kv| Ok((views::day_state(kv, day)?, views::first_open_day(kv)?)))?;
+        if let Some(first) = first.filter(|first| day < *first) {
+            return Err(Refusal::DaySettled { day: day.to_string(), first: first.to_string() });
+        }
         if !state.closings.is_empty() && !toko_crdt::mutant!("reopen-a-closed-day") {
             return Err(Refusal::DayClosed(day.to_string()));
         }
@@ -63,7 +67,7 @@ impl Clerk {
         Ok(Answer::Day(self.day_as(day, true)))
     }
 
-    /// The day that is open: the latest of those that somebody opened and nobody closed.
+    /// The day that is open: the latest of those that somebody opened and nobody closed, and that are not settled.
     pub(super) fn day_now(&mut self) -> Result<Option<Day>, Refusal> {
         if let Some((at, day)) = self.day
             && at.elapsed() < LOOK_EVERY
@@ -71,7 +75,9 @@ impl Clerk {
             return Ok(day);
         }
         let day = self.ledger.read(|kv| {
-            for day in views::days(kv)?.into_iter().rev() {
+            let first = views::first_open_day(kv)?;
+            let days = views::days(kv)?.into_iter().rev();
+            for day in days.take_while(|day| first.is_none_or(|first| *day >= first)) {
                 let state = views::day_state(kv, day)?;
                 if !state.opened.is_empty() && state.closings.is_empty() {
                     return Ok(Some(day));
@@ -91,16 +97,19 @@ impl Clerk {
             return Ok(day);
         }
         let now = self.look();
-        let closed = !self.ledger.read(|kv| views::day_state(kv, now.day))?.closings.is_empty();
+        // A clock that fell back behind what is settled opens the first day that is not.
+        let first = self.ledger.read(|kv| views::first_open_day(kv))?;
+        let today = first.map_or(now.day, |first| now.day.max(first));
+        let closed = !self.ledger.read(|kv| views::day_state(kv, today))?.closings.is_empty();
         // A sale after the day was closed still is a sale: it books under that day, whose closing then shows that it does not
         // hold any more.
         if !closed {
-            let opened = DayOpenedV1 { day: now.day.number(), by: None };
+            let opened = DayOpenedV1 { day: today.number(), by: None };
             self.write(None, What::DayOpened(opened), None).await?;
-            info!(day = %now.day, verified = now.verified, "business day opened by its first sale");
+            info!(day = %today, verified = now.verified, "business day opened by its first sale");
         }
         self.day = None;
-        Ok(now.day)
+        Ok(today)
     }
 
     pub(super) fn day_seen(&mut self) -> Result<DaySeen, Refusal> {

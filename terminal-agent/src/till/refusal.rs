@@ -73,6 +73,14 @@ pub enum Refusal {
     /// The day was closed.
     #[error("the business day {0} is closed")]
     DayClosed(String),
+    /// The day is too long ago: its sales are settled.
+    #[error("the business day {day} is settled; the first day that can be opened is {first}")]
+    DaySettled {
+        /// The day.
+        day: String,
+        /// The first that is not.
+        first: String,
+    },
     /// The cart's document refused.
     #[error(transparent)]
     Cart(#[from] CartError),
@@ -219,6 +227,9 @@ impl Refusal {
             Self::NoDay => shown(Kind::Conflict, "no-day", "Open the business day first."),
             Self::DayClosed(_) => {
                 shown_at(Kind::Conflict, "day-closed", "Open another business day.", "date")
+            }
+            Self::DaySettled { .. } => {
+                shown_at(Kind::Conflict, "day-settled", "Check the date, and open a later day.", "date")
             }
             Self::Cart(error) => Self::of_cart(error),
             Self::Line(error) => of_line(error),

@@ -2,7 +2,7 @@
 
 use toko_crdt::EffectId;
 use toko_crdt::body::Idem;
-use toko_crdt::ids::CartId;
+use toko_crdt::ids::{CartId, dated};
 use toko_retail::ops::{CartRefV1, PrintAskV1, SaleV1, What};
 use toko_retail::sale::{Occasion, ReceiptNumber, SaleDraft, close_sale};
 use toko_retail::tender::Tender;
@@ -95,7 +95,10 @@ impl Clerk {
     }
 
     fn ask_for_paper(&mut self, printer: Option<&str>) -> Result<PrintAskV1, Refusal> {
-        let job = self.draw.id();
+        // Never dated in a time that is settled already, whatever this clock says: such a job would be nobody's.
+        let at = self.look().at;
+        let first = self.ledger.read(|kv| views::first_open_job(kv))?;
+        let job = dated(first.map_or(at, |first| at.max(first)), self.draw.id());
         let printer = printer.unwrap_or(&self.receipt.printer);
         Ok(paper::ask(job, printer, self.receipt.wanted_for_s(), 1)?)
     }
