@@ -110,6 +110,14 @@ pub trait Fold: Send + Sync {
     /// Changes with every change of what comes of the same entries: by this fold, or by the book around it
     /// ([`crate::book::VERSION`]).
     fn version(&self) -> u32;
+    /// Makes the rows that an older version of this fold made of some entries into those that this version makes of the same
+    /// entries. Whether it knows that version; where not, it touched nothing. *Cost*: the rows that change wait in memory.
+    ///
+    /// The law: bringing up what the older version folded equals folding with this version. What the older one parked as too
+    /// new is folded afterwards.
+    fn bring_up(&self, _from: u32, _kv: &mut dyn Kv) -> Result<bool, KvError> {
+        Ok(false)
+    }
     /// Folds one effect. Called once per effect identity, in any order.
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError>;
     /// Takes every row of carts away that a settling ends, and none else. The book has noted the settling and taken its own

@@ -8,4 +8,5 @@ mod history {
     mod prune;
     mod rig;
     mod seals;
+    mod upgrade;
 }

@@ -93,6 +93,9 @@ pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
 /// Of the shop's own rows.
 const ROWS_VERSION: u32 = if cfg!(feature = "next") { 4 } else { 3 };
 
+/// Older versions that made the same rows of all that they could read: what an upgrade from them changes is what they parked.
+const SAME_ROWS: &[u32] = if cfg!(feature = "next") { &[(book::VERSION << 16) | 3] } else { &[] };
+
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShopFold;
@@ -104,6 +107,10 @@ pub struct KeepingFold;
 impl Fold for ShopFold {
     fn version(&self) -> u32 {
         FOLD_VERSION
+    }
+
+    fn bring_up(&self, from: u32, _kv: &mut dyn Kv) -> Result<bool, KvError> {
+        Ok(SAME_ROWS.contains(&from))
     }
 
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {
@@ -128,6 +135,10 @@ impl Fold for ShopFold {
 impl Fold for KeepingFold {
     fn version(&self) -> u32 {
         FOLD_VERSION
+    }
+
+    fn bring_up(&self, from: u32, kv: &mut dyn Kv) -> Result<bool, KvError> {
+        ShopFold.bring_up(from, kv)
     }
 
     fn fold(&self, kv: &mut dyn Kv, effect: &Effect<'_>) -> Result<(), FoldError> {

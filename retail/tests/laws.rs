@@ -201,12 +201,11 @@ mod tests {
             let mut node = Node::new();
             plan(&shop, &choices).iter().for_each(|entry| { node.receive(&shop, entry); });
             let open_days = |node: &Node| {
-                let days = views::days(&node.kv).unwrap().into_iter();
-                let open = days.filter(|day| {
+                let mut days = views::days(&node.kv).unwrap().into_iter().rev();
+                days.find(|day| {
                     let state = views::day_state(&node.kv, *day).unwrap();
                     !state.opened.is_empty() && state.closings.is_empty()
-                });
-                open.last()
+                })
             };
             let (open, settled_before) = (open_days(&node), views::first_open_day(&node.kv).unwrap());
             for (n, op) in (0..).zip(ShopFold.books_due(&node.kv, UnixMicros(before)).unwrap()) {

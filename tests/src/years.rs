@@ -216,8 +216,12 @@ impl Desk {
             if let What::Sale(sale) = &mut op.what {
                 sale.day = date.number();
                 sale.at_unix_micros = now.0;
-                sale.print =
-                    Some(PrintAskV1 { job: job(now, nth), printer: "counter".into(), ttl_s: 3_600, copies: 1 });
+                sale.print = Some(PrintAskV1 {
+                    job: job(now, nth),
+                    printer: "counter".into(),
+                    ttl_s: 3_600,
+                    copies: 1,
+                });
             }
             let cart = cart_of(day, sales, nth);
             let summary = Summary { name: String::new(), lines, total: Money::minor(0, currency) };
@@ -277,8 +281,10 @@ impl Desk {
     fn settle(&mut self, now: UnixMicros, args: &Args) -> Result<(), Trouble> {
         let failed = "settling";
         let before = |days: u32| UnixMicros(now.0 - i64::from(days) * DAY_MICROS);
-        let carts = self.store.reader().settlings_due(before(args.floor_days)).map_err(Trouble::product(failed))?;
-        let books = self.store.reader().books_due(before(args.books_days)).map_err(Trouble::product(failed))?;
+        let carts =
+            self.store.reader().settlings_due(before(args.floor_days)).map_err(Trouble::product(failed))?;
+        let books =
+            self.store.reader().books_due(before(args.books_days)).map_err(Trouble::product(failed))?;
         let carts = carts.into_iter().map(|word| append(Lane::Floor, Body::Settled(word)));
         let books = books.into_iter().map(|op| append(Lane::Books, Body::Op(op)));
         for word in carts.chain(books) {

@@ -31,11 +31,11 @@ pub(super) async fn settle(shared: &Arc<Shared>) -> Result<(), PruningError> {
     }
     let on_thread = Arc::clone(shared);
     let due = shared.config.machine.aside(move || due(&on_thread)).await;
-    let Some((seal, due)) = due.map_err(|error| PruningError::Other(error.to_string()))?? else {
+    let Some(Due { seal, words }) = due.map_err(|error| PruningError::Other(error.to_string()))?? else {
         return Ok(());
     };
-    let written = due.len();
-    for (lane, body) in due {
+    let written = words.len();
+    for (lane, body) in words {
         // Another may have become hub meanwhile.
         if !shared.is_hub() {
             return Ok(());
@@ -49,8 +49,13 @@ pub(super) async fn settle(shared: &Arc<Shared>) -> Result<(), PruningError> {
     Ok(())
 }
 
-/// The newest seal, and what is to be written after it: carts first.
-fn due(shared: &Shared) -> Result<Option<(Hash, Vec<(Lane, Body)>)>, PruningError> {
+/// What is to be written after the newest seal: carts first.
+struct Due {
+    seal: Hash,
+    words: Vec<(Lane, Body)>,
+}
+
+fn due(shared: &Shared) -> Result<Option<Due>, PruningError> {
     let (entry, carts_before, books_before) = {
         let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
@@ -63,8 +68,9 @@ fn due(shared: &Shared) -> Result<Option<(Hash, Vec<(Lane, Body)>)>, PruningErro
     let reader = shared.store.reader();
     let carts = reader.settlings_due(carts_before)?.into_iter();
     let books = reader.books_due(books_before)?.into_iter();
-    let due = carts.map(|settling| (Lane::Floor, Body::Settled(settling)));
-    Ok(Some((entry.hash(), due.chain(books.map(|op| (Lane::Books, Body::Op(op)))).collect())))
+    let carts = carts.map(|settling| (Lane::Floor, Body::Settled(settling)));
+    let words = carts.chain(books.map(|op| (Lane::Books, Body::Op(op)))).collect();
+    Ok(Some(Due { seal: entry.hash(), words }))
 }
 
 /// When each terminal wrote what is sealed of it last, on the floor, where carts come from, by its own clock; the beginning of

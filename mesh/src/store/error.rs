@@ -5,6 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use toko_crdt::{KvError, NodeId, codec::CodecError, entry::BODY_BYTES_MAX, journal::BatchError};
 
+use super::SealError;
 use crate::{
     log::{AppendLogError, OpenLogError, ReadLogError},
     views::FlushError,
@@ -95,9 +96,12 @@ pub enum OpenStoreError {
     /// The views are to be made anew, the log begins in the middle of history, and the views at the last seal cannot be used.
     #[error(
         "the views are gone, the log no longer reaches back to the beginning, and sealed.redb, from which they would be made, \
-         is missing or of another build; start the build that wrote it, or enrol this node anew: peers hold what it had sent"
+         is missing or of a build that this one does not follow; start the build that wrote it, or enrol this node anew: peers hold what it had sent"
     )]
     NoSnapshot,
+    /// What an older build left could not be made into what this one needs. Nothing was changed; the older build still starts.
+    #[error("the views at the last seal, which an older build made, could not be brought up")]
+    Upgrade(#[source] Box<SealError>),
     /// The views could not be made.
     #[error("the views could not be opened")]
     Views(#[from] FlushError),

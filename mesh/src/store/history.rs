@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toko_crdt::{Hash, Kv, KvError, KvRead, book::rows, frontier::Frontier, ids::EntryRef, member::Members};
 
 use super::{
-    OpenStoreError, SaveError, Store, StoreReader,
+    OpenStoreError, SaveError, SealedViews, Store, StoreReader,
     open::Kept,
     prune::{ArchivedLog, Rows},
     sealed::SEALED_FILE,
@@ -35,7 +35,9 @@ pub(super) fn begin_from_sealed(
     reader: &StoreReader,
     views: &Views,
     log: &Log,
+    members: &Members,
 ) -> Result<Frontier, OpenStoreError> {
+    SealedViews::recover(&*reader.disk())?;
     if reader.disk().size(SEALED_FILE).is_err() {
         return if log.reader().has_first() {
             Ok(Frontier::default())
@@ -56,9 +58,19 @@ pub(super) fn begin_from_sealed(
     if log.reader().has_first() && !adopted {
         return Ok(Frontier::default());
     }
-    if made.is_none_or(|made| made.store != reader.store() || made.fold_version != reader.fold_version()) {
+    let Some(made) = made.filter(|made| made.store == reader.store()) else {
         return Err(OpenStoreError::NoSnapshot);
-    }
+    };
+    let sealed = if made.fold_version == reader.fold_version() {
+        sealed
+    } else {
+        drop(sealed);
+        match SealedViews::of_this_build(reader, members, made.fold_version) {
+            Ok(true) => Views::open_as(reader.disk(), SEALED_FILE, CACHE_BYTES)?,
+            Ok(false) => return Err(OpenStoreError::NoSnapshot),
+            Err(error) => return Err(OpenStoreError::Upgrade(Box::new(error))),
+        }
+    };
     fill(reader, &sealed, views)?;
     let heads = sealed.read(|kv| Ok(tables::heads(kv)?.into_iter().collect::<Frontier>()))?;
     tracing::info!(journals = heads.len(), "views begin at the last seal");
@@ -175,6 +187,9 @@ impl Store {
     /// Removes the segments below one, which no row leads to any more, on disk as in memory.
     pub fn drop_below(&mut self, segment: u32) -> Result<(), SaveError> {
         self.usable()?;
+        if let Err(error) = SealedViews::forget_older(&*self.disk) {
+            tracing::warn!(err = %error, "what an older build left could not be removed; tried again later");
+        }
         if let Err(error) = self.log.drop_below(segment) {
             tracing::warn!(err = %error, "old segments of the log could not be removed; tried again later");
         }

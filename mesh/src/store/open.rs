@@ -45,7 +45,7 @@ impl Store {
         };
         let below = match made {
             Some(_) => Frontier::default(),
-            None => history::begin_from_sealed(&reader, &views, &log)?,
+            None => history::begin_from_sealed(&reader, &views, &log, &members)?,
         };
         let kept = Kept::read(&views, &mut members)?;
         let fold_version = setup.fold.version();

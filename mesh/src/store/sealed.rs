@@ -22,12 +22,17 @@
 //! | `f9` | nothing: these views came from a peer |
 //! | `f8` seal | version 1, verdict, and the two digests that came out here |
 
+mod upgrade;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 use toko_crdt::{
     Body, EffectId, Entry, Hash, JournalId, Kv, KvError, KvRead, Lane, NodeId, StoreId,
-    book::{Applied, Book, Code, rows},
+    book::{
+        Applied, Book, Code,
+        rows::{self, Parked},
+    },
     clock::UnixMicros,
     codec::CodecError,
     digest::Digests,
@@ -361,15 +366,31 @@ impl SealedViews {
 
     /// Tries parked entries again whose author or right to write may be known now, or that people let in.
     fn heal(&mut self, live: &Snapshot, members: &Members) -> Result<(), SealError> {
+        let is_ripe = |parked: &Parked| {
+            let may_heal = matches!(parked.code, Code::OutOfScope | Code::UnknownAuthor);
+            Ok(may_heal || rows::parked(live, parked.effect)?.is_none())
+        };
+        self.try_again(live, members, &is_ripe)
+    }
+
+    /// Tries everything again that another build parked.
+    fn heal_all(&mut self, live: &Snapshot, members: &Members) -> Result<(), SealError> {
+        self.try_again(live, members, &|parked| Ok(parked.code.may_heal()))
+    }
+
+    fn try_again(
+        &mut self,
+        live: &Snapshot,
+        members: &Members,
+        is_ripe: &dyn Fn(&Parked) -> Result<bool, KvError>,
+    ) -> Result<(), SealError> {
         let base = self.views.snapshot();
         let parked = rows::parked_all(&base)?;
         let mut draft = Draft::new(&base);
         let mut tried = BTreeSet::new();
         for parked in parked {
-            let may_heal = matches!(parked.code, Code::OutOfScope | Code::UnknownAuthor);
-            let let_in = !may_heal && rows::parked(live, parked.effect)?.is_none();
             let Some(bytes) = tables::parked_entry(&base, parked.effect)? else { continue };
-            if (may_heal || let_in) && tried.insert(parked.place) {
+            if is_ripe(&parked)? && tried.insert(parked.place) {
                 let entry = Entry::decode(&self.reader.store(), &bytes)?;
                 let Meaning { fold, scope } = self.reader.meaning().clone();
                 let book = Book { store: self.reader.store(), fold: &*fold, scope: &*scope };

@@ -6,12 +6,12 @@ use toko_mesh::disk::Disk;
 use toko_mesh::sim_disk::{Faults, SimDisk};
 use toko_mesh::store::{ArchivedLog, Cut, Incoming, Outgoing, SealedViews, SnapshotError, Store, Verdict};
 
-fn day(n: i64) -> UnixMicros {
+pub(crate) fn day(n: i64) -> UnixMicros {
     UnixMicros(NOW.0 + n * DAY)
 }
 
 /// Goes over a seal of the hub; the same comes out.
-fn go_over(store: &Store, entry: Hash) -> Frontier {
+pub(crate) fn go_over(store: &Store, entry: Hash) -> Frontier {
     let hub_entry = store.reader().entry_by_hash(entry).unwrap().expect("the seal is here");
     let Ok(toko_crdt::Body::Seal(seal)) =
         toko_crdt::Body::decode(&store_id(), hub_entry.body().expect("it is whole"))
@@ -39,12 +39,12 @@ fn one_day(hub: &mut Store, till: &mut Store, n: i64) -> Frontier {
     go_over(till, entry)
 }
 
-fn cut(sealed: &Frontier, n: i64) -> Cut {
+pub(crate) fn cut(sealed: &Frontier, n: i64) -> Cut {
     Cut { sealed: sealed.clone(), headquarters: None, log_before: day(n - 2), books_before: day(n - 6) }
 }
 
 /// Prunes all that may go. Gives how many segments the log had and has.
-fn prune(store: &mut Store, cut: &Cut) -> (usize, usize) {
+pub(crate) fn prune(store: &mut Store, cut: &Cut) -> (usize, usize) {
     let segments = |store: &Store| store.log_segments().unwrap();
     let before = segments(store);
     let mut archive = ArchivedLog::open(&store.reader()).unwrap();
@@ -64,7 +64,7 @@ fn prune(store: &mut Store, cut: &Cut) -> (usize, usize) {
 }
 
 /// Twelve days of a hub and a till.
-fn long_ago(hub_disk: &SimDisk, till_disk: &SimDisk) -> (Store, Store, Frontier) {
+pub(crate) fn long_ago(hub_disk: &SimDisk, till_disk: &SimDisk) -> (Store, Store, Frontier) {
     let (mut hub, mut till) = (member(hub_disk, HUB, 20), member(till_disk, 3, 30));
     let mut sealed = Frontier::default();
     for n in 0..12 {

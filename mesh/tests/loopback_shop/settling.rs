@@ -42,10 +42,26 @@ impl Fold for Carts {
         ended.iter().try_for_each(|row| kv.delete(row))
     }
 
+    fn books_due(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<Vec<Vec<u8>>, KvError> {
+        let said = books_settled(kv)?;
+        Ok(said.is_none().then(|| [b"B", before.0.to_be_bytes().as_slice()].concat()).into_iter().collect())
+    }
+
     fn carts(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
         let carts = settled::carts_before(kv, 0x52, before)?;
         carts.into_iter().map(|cart| Ok((cart, !said_done(kv, &cart)?))).collect()
     }
+}
+
+/// Up to where the hub said that books are settled.
+fn books_settled(kv: &dyn KvRead) -> Result<Option<UnixMicros>, KvError> {
+    let mut said = None;
+    kv.scan(&[0x10], &mut |_, op| {
+        let before = op.strip_prefix(b"B").and_then(|before| before.try_into().ok());
+        said = before.map(|before| UnixMicros(i64::from_be_bytes(before)));
+        said.is_none()
+    })?;
+    Ok(said)
 }
 
 fn with_carts() -> Meaning {
@@ -149,4 +165,38 @@ async fn carts_wait_a_month_for_a_terminal_that_nobody_has_heard_of() {
     hub.seal().await.unwrap();
     until(&till, "what is too old is settled", |node| is_settled(node, old)).await;
     assert_eq!(on_the_floor(&till), [recent], "the silent one may know more of this one");
+}
+
+#[tokio::test]
+async fn the_hub_says_after_a_seal_up_to_where_books_are_settled_and_a_till_never_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, till, _) = shop(&dir).await;
+    // Ages count from what a terminal wrote last, where that is older than the seal.
+    let last = says(&till, b'o', CartId([9; 16])).await;
+    until_seen(&hub, &last).await;
+    let heard = till.entry(&last.place).unwrap().unwrap().at().wall();
+    hub.seal().await.unwrap();
+    for node in [&hub, &till] {
+        let said = |node: &Node| node.read(|kv| books_settled(kv)).unwrap();
+        until(node, "books are settled", |node| said(node).is_some()).await;
+        assert_eq!(said(node), Some(UnixMicros(heard.0 - 400 * DAY)));
+    }
+    let by: Vec<_> = hub
+        .read(|kv| {
+            let mut found = Vec::new();
+            kv.scan(&[0x10], &mut |key, op| {
+                if op.starts_with(b"B") {
+                    found.push(toko_crdt::EffectId(key[1..].try_into().unwrap()));
+                }
+                true
+            })?;
+            found
+                .into_iter()
+                .map(|effect| Ok(rows::place_of(kv, effect)?.unwrap().journal.node))
+                .collect::<Result<_, KvError>>()
+        })
+        .unwrap();
+    assert_eq!(by, [hub.id()], "once, by the hub");
+    till.shutdown().await.unwrap();
+    hub.shutdown().await.unwrap();
 }

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 
 use toko_crdt::fold::{Kv, KvError, KvRead};
 
+use super::table::Row;
+
 /// First key byte of a row that is kept; the row's own key follows.
 const KEPT: u8 = 0x90;
 
@@ -84,14 +86,14 @@ struct Pages<'a> {
     /// Where the next page begins; nothing behind the last one.
     next: Option<Vec<u8>>,
     /// Backwards, so that the next one is at the end.
-    page: Vec<(Vec<u8>, Vec<u8>)>,
+    page: Vec<Row>,
 }
 
 const PAGE_ROWS: usize = 256;
 
 impl Pages<'_> {
     /// The next row, if its key is below the given one.
-    fn next_below(&mut self, below: Option<&[u8]>) -> Result<Option<(Vec<u8>, Vec<u8>)>, KvError> {
+    fn next_below(&mut self, below: Option<&[u8]>) -> Result<Option<Row>, KvError> {
         if self.page.is_empty() {
             self.turn()?;
         }

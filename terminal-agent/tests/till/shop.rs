@@ -11,7 +11,7 @@ use terminal_agent::service::{Agent, meaning};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_crdt::settling::Settling;
-use toko_crdt::{Body, CartId, Lane};
+use toko_crdt::{Body, CartId, KvRead, Lane};
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::{enrol_terminal, found_store};
 use toko_mesh::node::{Node, NodeConfig};
@@ -19,8 +19,9 @@ use toko_mesh::store::Wait;
 use toko_retail::bundle::publish_catalogue;
 use toko_retail::catalogue::Catalogue;
 use toko_retail::currency::Currency;
+use toko_retail::day::Day;
 use toko_retail::ops::{BundleActivatedV1, BundleKind, OpV1, What};
-use toko_retail::views::{CartState, carts_open};
+use toko_retail::views::{CartState, carts_open, sales_of_day};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -231,6 +232,59 @@ async fn a_parked_cart_outlives_the_settling_of_the_others_and_is_sold_at_anothe
     assert_eq!(one.get(&path).await.0, 404, "it went with the next settling");
     let (status, sold) = one.get(&format!("/v1/sales/{}", text(&sale["sale"]))).await;
     assert_eq!((status, sold["total"].as_str()), (200, Some("24.78")), "{sold}");
+    one.agent.stop().await;
+    two.agent.stop().await;
+    hub.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sales_of_long_ago_leave_the_lists_and_what_they_came_to_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, one, two) = shop_of_two(dir.path()).await;
+    sell(&one, "a").await;
+    sell(&two, "b").await;
+    let day = text(&one.get("/v1/day").await.1["date"]);
+    two.until("/v1/sales", "both sales", |list| list["sales"].as_array().unwrap().len() == 2).await;
+    one.until("/v1/sales", "both sales", |list| list["sales"].as_array().unwrap().len() == 2).await;
+    let totals = one.get(&format!("/v1/totals?day={day}")).await.1;
+    assert_eq!(totals["sales"], 2, "{totals}");
+    let sold = text(&one.get("/v1/sales").await.1["sales"][0]["sale"]);
+
+    // As a seal of 402 days later would have it; nothing goes of a day that is still open.
+    let booked = |hub: &Node| {
+        let of_day = |kv: &dyn KvRead| sales_of_day(kv, Day::parse(&day).unwrap(), None, 9);
+        hub.read(of_day).unwrap()
+    };
+    hub_until(&hub, "it hears of both sales", |hub| booked(hub).len() == 2).await;
+    let later = UnixMicros(booked(&hub)[0].at.0 + 2 * 86_400_000_000);
+    let due = || hub.store().reader().books_due(later).unwrap();
+    assert_eq!(due(), Vec::<Vec<u8>>::new(), "the day is open");
+    one.post("/v1/day/close", "z", json!({})).await;
+    hub_until(&hub, "it hears that the day is closed", |_| !due().is_empty()).await;
+    for op in due() {
+        hub.append(Lane::Books, Body::Op(op), None, Wait::Synced).await.unwrap();
+    }
+    for till in [&one, &two] {
+        till.until(&format!("/v1/sales?day={day}"), "no sale", |list| {
+            list["sales"].as_array().unwrap().is_empty()
+        })
+        .await;
+        assert_eq!(till.get(&format!("/v1/sales/{sold}")).await.0, 404);
+    }
+    let (status, mut after) = one.get(&format!("/v1/totals?day={day}")).await;
+    after["closed"] = totals["closed"].clone();
+    assert_eq!((status, after), (200, totals));
+
+    // Nobody books under a day that is settled; the next sale opens the first one that is not, with the next number.
+    let (status, refused) = one
+        .door
+        .call(hyper::Method::POST, "/v1/day", Some("again"), Some(&json!({ "date": day })))
+        .await
+        .unwrap();
+    assert_eq!((status, refused["error"]["code"].as_str()), (409, Some("day-settled")), "{refused}");
+    assert_eq!(sell(&one, "c").await, "1-1-000002");
+    let open = text(&one.get("/v1/day").await.1["date"]);
+    assert!(open > day, "{open} is after {day}");
     one.agent.stop().await;
     two.agent.stop().await;
     hub.shutdown().await.unwrap();

@@ -3,6 +3,24 @@
 use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
+    mutant(
+        "late-settled-sales-stay",
+        "retail/src/views/settled.rs",
+        "what is heard late of a settled day stays for ever, on some nodes",
+        &["retail/laws"],
+    ),
+    mutant(
+        "headquarters-forgets-what-is-settled",
+        "retail/src/views/settled.rs",
+        "what stores have settled is gone from headquarters too",
+        &["retail/laws"],
+    ),
+    mutant(
+        "settle-the-open-day",
+        "retail/src/views/settled.rs",
+        "sales that are rung up now leave no trace in any list",
+        &["retail/laws"],
+    ),
     mutant("round-half-down", "retail/src/money.rs", "half a penny is given away", &["retail/lib money::"]),
     mutant(
         "mix-currencies",
