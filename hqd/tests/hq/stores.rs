@@ -5,11 +5,13 @@ use crate::shop::{Line, sale, write_off};
 use crate::store::{Store, until, write};
 use serde_json::{Value, json};
 use std::time::Duration;
+use toko_crdt::Body;
 use toko_mesh::endpoint::Endpoint;
 use toko_mesh::enrol::{CODE_MINUTES, Code, CodeKind, JoiningStore, join_hq};
 use toko_mesh::node::Node;
 use toko_mesh::tls::TlsKey;
-use toko_retail::ops::BundleKind;
+use toko_retail::day::Day;
+use toko_retail::ops::{BooksSettledV1, BundleKind, OpV1, SalePlaceV1, What};
 use toko_retail::views;
 
 const DAY: &str = "2010-12-01";
@@ -89,6 +91,37 @@ async fn what_was_sold_while_headquarters_was_dark_arrives_when_it_is_back_and_n
         (&json!("joined"), &Value::Null, &Value::Null)
     );
     assert_eq!(sales(office.get("/report?by=store").await), json!(2));
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_store_has_settled_and_what_comes_of_it_late_stands_in_every_report() {
+    let office = Office::new().await;
+    let store = Store::open().await;
+    store.join(&office.add_store("High Street").await, office.listen).await.unwrap();
+    write(&store.hub, sale(DAY, 1, &[TOMATO])).await;
+    until_equal(&office, "High Street", &store.hub).await;
+    let by = "/report?by=item-day&store=High%20Street";
+    let before = office.get(by).await;
+    assert_eq!(before["items"][0]["sold"], "2");
+
+    let day_after = SalePlaceV1 { day: 20_101_202, ..SalePlaceV1::default() };
+    let settled = BooksSettledV1 { sales: day_after, jobs_before_micros: 0 };
+    write(&store.hub, Body::Op(OpV1::new(What::BooksSettled(settled)).encode())).await;
+    until_equal(&office, "High Street", &store.hub).await;
+    let day = Day::parse(DAY).unwrap();
+    let in_store = |node: &Node| node.read(|kv| views::day_items(kv, day)).unwrap().len();
+    assert_eq!(in_store(&store.hub), 0, "the store has let go of it");
+    assert_eq!(office.get(by).await, before);
+    // A sale of that day that was in a drawer all the while, and one after it.
+    write(&store.hub, sale(DAY, 2, &[TOMATO])).await;
+    write(&store.hub, sale("2010-12-02", 3, &[TOMATO])).await;
+    until_equal(&office, "High Street", &store.hub).await;
+    let items = office.get(by).await;
+    let sold = |n: usize| (items["items"][n]["day"].clone(), items["items"][n]["sold"].clone());
+    assert_eq!(sold(0), (json!(DAY), json!("4")), "{items}");
+    assert_eq!(sold(1), (json!("2010-12-02"), json!("2")), "{items}");
+    store.hub.shutdown().await.unwrap();
     office.stop().await;
 }
 

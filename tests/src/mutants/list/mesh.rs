@@ -4,6 +4,12 @@ use super::{Mutant, mutant};
 
 pub(super) const MUTANTS: &[Mutant] = &[
     mutant(
+        "upgrade-leaves-what-was-too-new",
+        "mesh/src/store/sealed/upgrade.rs",
+        "after an upgrade a node whose log was pruned never counts what the older build could not read",
+        &["mesh/history upgrade::"],
+    ),
+    mutant(
         "stand-on-what-is-lost",
         "mesh/src/proto/session.rs",
         "a node whose disk lost a journal leaves unsaid that it lacks it, and never gets it back",
