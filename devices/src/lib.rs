@@ -4,8 +4,8 @@
 //! printer swallows megabytes; so a printer is asked before a job, and asked again whether it is on paper.
 //!
 //! In reading order: a [`page::Page`] is what stands on a receipt, [`codes`] are its barcodes, [`codepage`] the
-//! characters that a printer has, [`escpos`] the bytes, [`reply`] and [`status`] what the printer says, [`printer`] drives one
-//! over TCP and tells the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper.
+//! characters that a printer has, [`escpos`] the bytes, [`reply`] and [`status`] what the printer says, [`cable`] is how it
+//! is reached, [`printer`] drives one and tells the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper.
 //!
 //! ```
 //! use toko_devices::{Model, Page, Style, escpos, virtual_printer::Machine};
@@ -26,6 +26,7 @@
 //! Absent on purpose: what a receipt means and who may print it; a binary joins those to a page. The crate is blind to
 //! journals, sales and peers.
 
+pub mod cable;
 pub mod codepage;
 pub mod codes;
 pub mod escpos;
@@ -41,6 +42,7 @@ pub mod spool;
 pub mod status;
 pub mod virtual_printer;
 
+pub use cable::{Address, Roots};
 pub use codepage::CodePage;
 pub use codes::{Barcode, CodeError, Qr};
 pub use escpos::{DrawerPin, Model};

@@ -1,4 +1,4 @@
-//! One TCP session with a printer: bytes out, replies in, each wait with a deadline and a stop.
+//! One session with a printer, over any cable: bytes out, replies in, each wait with a deadline and a stop.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -6,10 +6,10 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::cable::{self, Address, Cable, Finished, Roots};
 use crate::escpos::{self, Question};
 use crate::reply::{Replies, Reply};
 use crate::status::PrinterStatus;
@@ -17,7 +17,7 @@ use crate::status::PrinterStatus;
 /// A session with a printer.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Cable,
     replies: Replies,
     heard: VecDeque<Reply>,
 }
@@ -34,15 +34,20 @@ pub(crate) enum Cut {
 }
 
 impl Link {
+    /// Opens a session with whatever the address names; a printer that is not plugged in is waited for.
     pub(crate) async fn connect(
         address: &str,
+        roots: &Roots,
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Link, Cut> {
-        let stream = bounded(deadline, stop, TcpStream::connect(address)).await?;
-        // Without it a status question waits for the acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(Cut::Lost)?;
-        Ok(Link { stream, replies: Replies::new(), heard: VecDeque::new() })
+        let wrong = |problem| Cut::Lost(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        let address: Address = address.parse().map_err(wrong)?;
+        match bounded(deadline, stop, cable::connect(&address, roots)).await {
+            Ok(stream) => Ok(Link { stream, replies: Replies::new(), heard: VecDeque::new() }),
+            Err(Cut::Late) => Err(cable::absent(&address, roots).map_or(Cut::Late, Cut::Lost)),
+            Err(cut) => Err(cut),
+        }
     }
 
     /// Sends all of `bytes`; on failure says how many were handed to the system.
@@ -102,7 +107,11 @@ impl Link {
     /// Closes our side and waits until the printer closes its own, having read all.
     pub(crate) async fn drain(&mut self, within: Duration, stop: &CancellationToken) -> Result<(), Cut> {
         let deadline = Instant::now() + within;
-        bounded(deadline, stop, self.stream.shutdown()).await?;
+        match bounded(deadline, stop, self.stream.finish()).await? {
+            Finished::ClosesInTurn => {}
+            Finished::Taken => return Ok(()),
+            Finished::Unknown => return Err(Cut::Late),
+        }
         loop {
             match self.hear(deadline, stop).await {
                 Ok(_) => {}

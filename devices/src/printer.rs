@@ -1,4 +1,4 @@
-//! Drives one receipt printer over TCP (port 9100): asks, sends, and finds out what happened.
+//! Drives one receipt printer over any cable: asks, sends, and finds out what happened.
 //!
 //! Invariants: `NotPrinted` means that no byte of the job was handed to the network, so sending it again is safe;
 //! from the first byte on the end is `Printed`, at the level that the printer confirmed, or `InDoubt`. Each wait has a
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::cable::Roots;
 use crate::escpos::{self, DrawerPin, Model, ProcessId};
 use crate::link::{Cut, Link};
 use crate::outcome::{Doubt, Level, NotSent, Opening, Outcome};
@@ -24,8 +25,10 @@ use crate::status::PrinterStatus;
 /// One printer, as a shop configures it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrinterConfig {
-    /// Host and port, such as `192.168.1.40:9100`.
+    /// Where it hangs, as [`Address`](crate::cable::Address) is written: `192.168.1.40:9100`, `usb:SERIAL`.
     pub address: String,
+    /// Where this machine lists its devices.
+    pub roots: Roots,
     /// Its paper and characters.
     pub model: Model,
     /// The least that counts as printed. A printer that answers nothing needs `Sent` or `Drained`, and then its dead
@@ -71,6 +74,7 @@ impl PrinterConfig {
     pub fn at(address: impl Into<String>) -> PrinterConfig {
         PrinterConfig {
             address: address.into(),
+            roots: Roots::default(),
             model: Model::default(),
             believe: Level::Processed,
             deadlines: Deadlines::default(),
@@ -181,7 +185,7 @@ impl Printer {
 
     async fn connect(&self, stop: &CancellationToken) -> Result<Link, NotSent> {
         let deadline = Instant::now() + self.config.deadlines.connect;
-        match Link::connect(&self.config.address, deadline, stop).await {
+        match Link::connect(&self.config.address, &self.config.roots, deadline, stop).await {
             Err(Cut::Late) => Err(NotSent::Unreachable {
                 address: self.config.address.clone(),
                 error: "no session in time".to_owned(),

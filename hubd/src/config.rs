@@ -88,7 +88,8 @@ pub struct Headquarters {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Printer {
-    /// Address and port of an ESC/POS printer, such as `192.168.1.50:9100`; empty means that the hub prints nothing.
+    /// Where an ESC/POS printer hangs: `192.168.1.50:9100`, `usb:` and its serial number, or another cable as
+    /// [`toko_devices::Address`] is written; empty means that the hub prints nothing.
     pub address: String,
     /// What receipts call it.
     pub name: String,
@@ -176,8 +177,8 @@ pub struct Config {
 /// A printer that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrinterConfig {
-    /// Where it listens: host and port, resolved at each connection.
-    pub address: String,
+    /// Where it hangs, looked up at each connection.
+    pub address: toko_devices::Address,
     /// Its name.
     pub name: String,
     /// Characters in a line.
@@ -238,19 +239,19 @@ impl File {
         }
         let printer = match self.printer.address.as_str() {
             "" => None,
-            text if is_host_and_port(text) => Some(PrinterConfig {
-                address: text.to_owned(),
-                name: self.printer.name,
-                columns: self.printer.columns,
-                reprint,
-                confirm: self.printer.confirm,
-            }),
-            text => {
-                problems.push(format!(
-                    "printer.address: \"{text}\" is no host and port, such as 192.168.1.50:9100"
-                ));
-                None
-            }
+            text => match text.parse::<toko_devices::Address>() {
+                Ok(address) => Some(PrinterConfig {
+                    address,
+                    name: self.printer.name,
+                    columns: self.printer.columns,
+                    reprint,
+                    confirm: self.printer.confirm,
+                }),
+                Err(problem) => {
+                    problems.push(format!("printer.address: {problem}"));
+                    None
+                }
+            },
         };
         let currency = Currency::parse(&self.shop.currency)
             .map_err(|problem| problems.push(format!("shop.currency: {problem}")))
@@ -339,5 +340,25 @@ mod tests {
         let Problems(problems) = file.parse(Path::new("/x")).unwrap_err();
         let keys: Vec<&str> = problems.iter().filter_map(|line| line.split(':').next()).collect();
         assert_eq!(keys, ["links.listen", "printer.in_doubt", "printer.columns", "printer.address"]);
+    }
+
+    #[test]
+    fn a_printer_may_hang_on_any_cable_and_the_old_spelling_of_a_network_one_stands() {
+        for text in ["192.168.1.50:9100", "printer.lan:9100", "usb:J7Q-0012", "serial:/dev/ttyS0?baud=38400"]
+        {
+            let mut file = File::default();
+            file.printer.address = text.into();
+            let printer = file.parse(Path::new("/x")).unwrap().printer.unwrap();
+            assert_eq!(printer.address, text.parse().unwrap());
+        }
+        let mut file = File::default();
+        file.printer.address = "serial:/dev/ttyS0?baud=fast".into();
+        let Problems(problems) = file.parse(Path::new("/x")).unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "printer.address: \"serial:/dev/ttyS0?baud=fast\", from character 19 on: \"fast\" is no number of bits a second, such as 9600"
+            ]
+        );
     }
 }

@@ -69,7 +69,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
         data = %data.display(),
         links = %node.listen_addr(),
         control = %config.socket.display(),
-        printer = config.printer.as_ref().map_or("none", |printer| printer.address.as_str()),
+        printer = config.printer.as_ref().map_or_else(|| "none".to_owned(), |printer| printer.address.to_string()),
         "hub listens"
     );
 

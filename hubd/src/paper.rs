@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_crdt::{Body, EffectId, Hash, Lane};
+use toko_devices::cable::{Roots, plugged_in};
 use toko_devices::printer::{Deadlines, Printer};
 use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy};
 use toko_devices::{Level, Outcome, Page};
@@ -68,7 +69,7 @@ impl Paper {
         (state, slips): (SharedState, mpsc::Receiver<Slip>),
         stop: CancellationToken,
     ) -> Self {
-        let mut printer = toko_devices::PrinterConfig::at(config.address.clone());
+        let mut printer = toko_devices::PrinterConfig::at(config.address.to_string());
         printer.deadlines = Deadlines { confirm: config.confirm.into(), ..printer.deadlines };
         printer.model.columns = usize::from(config.columns);
         let printer = Printer::new(printer);
@@ -78,6 +79,7 @@ impl Paper {
     /// Works off what is asked for until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut changed = self.node.changed();
+        let roots = Roots::default();
         while !self.stop.is_cancelled() {
             changed.mark_unchanged();
             let pause = match self.work().await {
@@ -92,6 +94,8 @@ impl Paper {
                 () = self.stop.cancelled() => {}
                 Some(slip) = self.slips.recv() => self.slip(slip).await,
                 news = changed.changed() => if news.is_err() { break },
+                // What waited for it need not wait out its pause.
+                () = plugged_in(&self.config.address, &roots) => self.started.clear(),
                 () = sleep_until(Instant::now() + pause) => {}
             }
         }
