@@ -58,7 +58,7 @@ impl Default for Roots {
 
 impl Roots {
     /// The place of a device file below these roots.
-    fn device(&self, path: &Path) -> PathBuf {
+    pub(crate) fn device(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("/dev") {
             Ok(inside) => self.dev.join(inside),
             Err(_) => path.to_owned(),

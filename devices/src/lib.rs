@@ -5,7 +5,8 @@
 //!
 //! In reading order: a [`page::Page`] is what stands on a receipt, [`codes`] are its barcodes, [`codepage`] the
 //! characters that a printer has, [`escpos`] the bytes, [`reply`] and [`status`] what the printer says, [`cable`] is how it
-//! is reached, [`printer`] drives one and tells the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper.
+//! is reached, [`printer`] drives one and tells the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper. Beside
+//! it stand [`label`] printers, [`display`]s, [`scale`]s and [`scanner`]s, each with a virtual twin.
 //!
 //! ```
 //! use toko_devices::{Model, Page, Style, escpos, virtual_printer::Machine};
@@ -29,7 +30,9 @@
 pub mod cable;
 pub mod codepage;
 pub mod codes;
+pub mod display;
 pub mod escpos;
+pub mod label;
 mod link;
 // The file of `toko-crdt`, which this crate does not know: one module owns the choice, and both compile it.
 #[path = "../../crdt/src/mutant.rs"]
@@ -38,8 +41,11 @@ pub mod outcome;
 pub mod page;
 pub mod printer;
 pub mod reply;
+pub mod scale;
+pub mod scanner;
 pub mod spool;
 pub mod status;
+pub mod virtual_device;
 pub mod virtual_printer;
 
 pub use cable::{Address, Roots};

@@ -3,6 +3,8 @@
 //! A small tree of files stands for `/sys` and `/dev`, and pseudo-terminals for the device files in it. What the kernel does
 //! itself is shown by `usb-lane/run.sh`, with a real kernel in QEMU.
 
+#![cfg(test)]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
