@@ -7,9 +7,9 @@ use crate::proto::session::{Base, Fresh, Roster};
 use crate::store::StoreReader;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
-use toko_crdt::Hash;
-use toko_crdt::frontier::Frontier;
+use toko_crdt::frontier::{Frontier, Head};
 use toko_crdt::member::Members;
+use toko_crdt::{Hash, JournalId};
 
 /// How many bulletins a link may lag behind. More, and it gets the state anew.
 const BACKLOG: usize = 256;
@@ -81,8 +81,8 @@ impl Newsroom {
         let frontier = reader.frontier();
         let mut now = self.now();
         let delta = frontier.delta(&now.frontier);
-        if frontier.len() != now.frontier.len() + new_lines(&delta, &now.frontier) {
-            // Journals left it. That is rare, and not a delta.
+        if goes_back(&frontier, &delta, &now.frontier) {
+            // That is rare, and not a delta: links take no line for news that is below what they told.
             now.frontier = Arc::new(frontier);
             let state = now.clone();
             self.publish(Bulletin::Anew(state));
@@ -166,6 +166,13 @@ impl News {
     }
 }
 
+/// Whether journals left the frontier, or end earlier in it than before: a fork was found and closed them.
+fn goes_back(frontier: &Frontier, delta: &Frontier, before: &Frontier) -> bool {
+    let lower =
+        |(journal, head): (&JournalId, &Head)| before.head(journal).is_some_and(|old| head.seq < old.seq);
+    frontier.len() != before.len() + new_lines(delta, before) || delta.lines().any(lower)
+}
+
 fn new_lines(delta: &Frontier, before: &Frontier) -> usize {
     delta.lines().filter(|(journal, _)| before.head(journal).is_none()).count()
 }
@@ -183,4 +190,28 @@ fn fresh_of(delta: &Frontier, before: &Frontier, reader: &StoreReader) -> Arc<[F
         }
     }
     fresh.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::{Lane, NodeId, Run};
+
+    fn held(lines: &[(u64, u64)]) -> Frontier {
+        let journal = |run| JournalId { node: NodeId([1; 32]), run: Run(run), lane: Lane::Books };
+        let head = |seq: u64| Head { seq, hash: Hash([u8::try_from(seq).unwrap(); 32]) };
+        lines.iter().map(|(run, seq)| (journal(*run), head(*seq))).collect()
+    }
+
+    /// A fork that was found at a run's third entry: what is left of it is less than links were told.
+    #[test]
+    fn a_journal_that_a_fork_closed_below_its_end_is_told_anew_and_not_as_news() {
+        let before = held(&[(1, 5), (2, 2)]);
+        let says = |now: &Frontier| goes_back(now, &now.delta(&before), &before);
+        assert!(says(&held(&[(1, 2), (2, 2)])), "closed at the second entry");
+        assert!(says(&held(&[(2, 2)])), "closed before the first");
+        assert!(says(&held(&[(1, 2), (2, 2), (3, 1)])), "while another run begins");
+        assert!(says(&held(&[(2, 2), (3, 1)])));
+        assert!(!says(&before) && !says(&held(&[(1, 6), (2, 2), (3, 1)])));
+    }
 }

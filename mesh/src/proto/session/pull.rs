@@ -146,6 +146,11 @@ impl Puller {
             if !due {
                 continue;
             }
+            let to = telling.theirs_seq(journal);
+            if to <= lacking.have {
+                // It tells less since: a fork closed the journal there.
+                continue;
+            }
             if self.wants >= WANTS_MAX {
                 break;
             }
@@ -153,7 +158,6 @@ impl Puller {
                 lacking.hold_until = until;
                 continue;
             }
-            let to = telling.theirs_seq(journal);
             lacking.want = Some(Want { to, asked_at: now });
             self.wants += 1;
             out.push(Frame::Want { journal: *journal, from: lacking.have + 1, to });
