@@ -98,6 +98,21 @@ impl SimDisk {
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// Cuts the power where nothing is kept but what was synced: what a node may not count on, it does not get. This one is
+    /// dead.
+    #[must_use]
+    pub fn power_cut_at_its_worst(&self) -> SimDisk {
+        let mut old = self.lock();
+        old.dead = true;
+        old.at_its_worst()
+    }
+
+    /// What [`SimDisk::power_cut_at_its_worst`] would leave now. This one goes on.
+    #[must_use]
+    pub fn at_its_worst(&self) -> SimDisk {
+        self.lock().at_its_worst()
+    }
+
     /// Kills the process only: everything written stays visible, un-synced as it was. This handle is dead.
     #[must_use]
     pub fn process_killed(&self) -> SimDisk {
@@ -157,6 +172,14 @@ impl SimDisk {
 }
 
 impl State {
+    fn at_its_worst(&self) -> SimDisk {
+        let names = self.durable_names.clone();
+        let files = self.files.iter().map(|(id, file)| (*id, file.as_synced())).collect();
+        let (next_file, liar) = (self.next_file, self.liar);
+        let state = State { files, next_file, durable_names: names.clone(), names, liar, ..State::default() };
+        SimDisk { state: Arc::new(Mutex::new(state)) }
+    }
+
     fn alive(&self) -> io::Result<()> {
         if self.dead { Err(io::Error::other("the power is off")) } else { Ok(()) }
     }

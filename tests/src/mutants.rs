@@ -40,6 +40,7 @@ Examples:
   mutants                        all of them, half an hour
   mutants --quick                those that no daemon has to be started for, with the suites that should see them
   mutants --only skip-sync       one; may be repeated
+  mutants --by 'tests/sim seeds::'   all of them, with the simulated shop alone
   mutants --list                 what there is, without running anything
 
 The suites are built once, unoptimised, with the feature `mutants`; no release can be. Each is first run without a mutant.
@@ -55,6 +56,9 @@ struct Args {
     /// Only this mutant; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Try no suite but this one, with words that narrow it to some of its tests, or none
+    #[arg(long, value_name = "SUITE", conflicts_with = "quick")]
+    by: Option<String>,
     /// Print all mutants and run nothing
     #[arg(long)]
     list: bool,
@@ -122,8 +126,8 @@ fn try_all(args: &Args, mutants: &[Mutant]) -> Result<bool, Trouble> {
     let mut suites = suite::build()?;
     suites.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
     say(&format!("{} suites built in {}", suites.len(), seconds(began.elapsed())));
-    let mut run =
-        Run { suites, passed: BTreeMap::new(), stop: StopSign::raised_by_signals()?, thorough: !args.quick };
+    let (passed, stop) = (BTreeMap::new(), StopSign::raised_by_signals()?);
+    let mut run = Run { suites, passed, stop, thorough: !args.quick, by: args.by.clone() };
     let mut out = io::stdout();
     let mut verdicts = Vec::new();
     for mutant in mutants {
@@ -156,11 +160,17 @@ struct Run {
     passed: BTreeMap<String, Duration>,
     stop: StopSign,
     thorough: bool,
+    /// The one suite to try.
+    by: Option<String>,
 }
 
 impl Run {
     fn judge(&mut self, mutant: &Mutant) -> Result<Verdict, Trouble> {
         let (mut took, thorough) = (Duration::ZERO, self.thorough);
+        if let Some(by) = self.by.clone() {
+            let caught = self.meets(&by, mutant, &mut took)?;
+            return Ok(Verdict { mutant: *mutant, caught, took });
+        }
         let named = mutant.seen_by.iter().filter(|spec| thorough || !starts_daemons(spec));
         for spec in named {
             if let Some(caught) = self.meets(spec, mutant, &mut took)? {

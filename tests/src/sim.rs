@@ -5,7 +5,8 @@
 //! [`toko_mesh::sim_disk`], [`host`]), and time passes only when nobody has anything left to do.
 //!
 //! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
-//! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`ledger`] what must have come of it and [`judge`] whether it
+//! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`swaps`] what becomes of whole
+//! boxes, [`ledger`] what must have come of it and [`judge`] whether it
 //! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only.
 //!
 //! Invariants: one seed decides everything; the trace of a run is the same in another process. The trace covers times, ends,
@@ -36,6 +37,7 @@ pub mod ledger;
 pub mod plan;
 pub mod shop;
 pub mod shrink;
+pub mod swaps;
 pub mod trouble;
 
 use cashier::Cashier;
@@ -44,7 +46,7 @@ use judge::Judge;
 use ledger::Tally;
 use plan::{Draft, Fault, Kind};
 use shop::Shop;
-use trouble::Trouble;
+use trouble::{Done, Pace, Trouble};
 
 /// How often the judge looks while things go wrong.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -97,6 +99,8 @@ pub struct Outcome {
     pub healed_in: Option<Duration>,
     /// How often the judge looked.
     pub looks: u64,
+    /// Seals that hubs wrote, and nodes whose log no longer has its beginning.
+    pub upkeep: (u64, u64),
 }
 
 impl Setting {
@@ -149,6 +153,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         simulated: Duration::ZERO,
         healed_in: None,
         looks: 0,
+        upkeep: (0, 0),
     };
     let shop = match Shop::open(setting, goods, &mut posts).await {
         Ok(shop) => Arc::new(shop),
@@ -163,6 +168,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         outcome.healed_in = heal(&shop, &mut judge, &mut outcome.violations).await;
     }
     outcome.looks = judge.looks;
+    outcome.upkeep = judge::upkeep(&shop);
     outcome.tally = shop.ledger().tally;
     outcome.packets = shop.net.tally();
     outcome.trace = shop.net.trace();
@@ -180,13 +186,13 @@ async fn trade(
 ) -> BTreeMap<Kind, u64> {
     let closing = CancellationToken::new();
     let mut cashiers = JoinSet::new();
+    let pace = Pace { seed: setting.seed, customers: (setting.gap, setting.customers) };
     for at in shop.tills() {
-        let pace = (setting.gap, setting.customers);
-        let cashier = Cashier::new(Arc::clone(shop), at, setting.seed, pace, closing.clone());
+        let cashier = Cashier::new(Arc::clone(shop), at, pace.seed, pace.customers, closing.clone());
         cashiers.spawn(cashier.work());
     }
     let mut breaking = JoinSet::new();
-    breaking.spawn(Trouble::new(Arc::clone(shop), planned).work(closing.clone()));
+    breaking.spawn(Trouble::new(Arc::clone(shop), planned, pace, closing.clone()).work());
     let closes = Instant::now() + setting.open;
     while Instant::now() < closes && violations.is_empty() {
         sleep(LOOK_EVERY.min(closes - Instant::now())).await;
@@ -194,13 +200,22 @@ async fn trade(
     }
     // Whoever is told finishes what is in hand.
     closing.cancel();
-    let faults = breaking.join_next().await.and_then(Result::ok).unwrap_or_default();
-    let finished = tokio::time::timeout(FINISH, async { while cashiers.join_next().await.is_some() {} });
+    let Some(Ok(Done { faults, cashiers: mut others })) = breaking.join_next().await else {
+        violations.push("I10: whoever breaks things broke".to_owned());
+        return BTreeMap::new();
+    };
+    let finished = tokio::time::timeout(FINISH, async {
+        while cashiers.join_next().await.is_some() {}
+        while others.join_next().await.is_some() {}
+    });
     if finished.await.is_err() && violations.is_empty() {
-        violations
-            .push(format!("I3: {} cashiers got no answer {FINISH:?} after all was well", cashiers.len()));
+        violations.push(format!(
+            "I3: {} cashiers got no answer {FINISH:?} after all was well",
+            cashiers.len() + others.len()
+        ));
     }
     cashiers.shutdown().await;
+    others.shutdown().await;
     faults
 }
 
@@ -218,6 +233,13 @@ async fn heal(shop: &Shop, judge: &mut Judge, violations: &mut Vec<String>) -> O
         sleep(Duration::from_millis(50)).await;
     };
     let took = well.elapsed();
+    while let Some(unseen) = shop.unseen_copy().await {
+        if well.elapsed() > AGREE {
+            violations.push(unseen);
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
     shop.net.note(&agreed);
     violations.extend(judge.look(shop, true));
     Some(took)

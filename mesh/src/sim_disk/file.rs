@@ -30,6 +30,10 @@ impl SimFile {
         self.unsynced.push(change);
     }
 
+    pub(super) fn as_synced(&self) -> SimFile {
+        SimFile { visible: self.durable.clone(), durable: self.durable.clone(), unsynced: Vec::new() }
+    }
+
     pub(super) fn after_power_cut(&self, dice: &mut Dice) -> SimFile {
         let mut image = self.durable.clone();
         let sector = if dice.below(2) == 0 { 512 } else { 4096 };

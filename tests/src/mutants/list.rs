@@ -30,10 +30,13 @@ impl Mutant {
     }
 }
 
-/// Whether a suite starts whole daemons, which takes time.
+/// Whether a suite starts whole daemons, which takes time. The simulated shop has them all in one process.
 pub fn starts_daemons(suite: &str) -> bool {
-    suite.starts_with("tests/")
+    suite.starts_with("tests/") && !suite.starts_with(SIMULATOR)
 }
+
+/// The simulated shop, a fixed list of seeds: `tests/sim seeds::`.
+pub const SIMULATOR: &str = "tests/sim";
 
 const fn mutant(
     name: &'static str,

@@ -27,6 +27,7 @@ use toko_retail::views::CartState;
 use super::goods::Piece;
 use super::ledger::{Effect, What};
 use super::shop::{CURRENCY, Shop};
+use super::swaps::Cut;
 
 /// How long a cashier waits before asking again.
 const AGAIN: Duration = Duration::from_millis(300);
@@ -92,6 +93,8 @@ impl Cashier {
                 () = self.closing.cancelled() => {}
                 () = sleep(pause) => {
                     self.customers -= 1;
+                    let shop = Arc::clone(&self.shop);
+                    let _here = shop.stations[self.at].counter.lock().await;
                     self.serve().await;
                 }
             }
@@ -467,8 +470,11 @@ impl Cashier {
             let wrong = format!("I3: {} waited {took:?} for {command:?}", self.at);
             self.shop.ledger().note(wrong);
         }
-        if answer.is_ok() && counts && host.answered() {
-            self.shop.drop_dead(self.at).await;
+        if answer.is_ok()
+            && counts
+            && let Some(seed) = host.answered()
+        {
+            self.shop.cut_power(self.at, Cut::Seeded(seed)).await;
         }
         match answer {
             Ok(answer) => {

@@ -33,7 +33,7 @@ struct Args {
     /// The mean time between two customers of a terminal, in seconds.
     #[arg(long, default_value_t = 20.0)]
     gap: f64,
-    /// The kinds of faults to draw from, with commas between; `all` or `none`.
+    /// The kinds of faults to draw from, with commas between; `all` (but `fork`) or `none`.
     #[arg(long, default_value = "all")]
     faults: String,
     /// Only these faults of the plan, by number, with commas between; `none` for none of them.
@@ -152,7 +152,7 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
     let tally = &outcome.tally;
     let healed = outcome.healed_in.map_or("-".to_owned(), |took| format!("{:.2} s", took.as_secs_f64()));
     println!(
-        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} faults {} healed in {healed} speed {:.0}x{}",
+        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} faults {} healed in {healed} speed {:.0}x{}",
         setting.seed,
         outcome.trace,
         setting.tills,
@@ -162,6 +162,8 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
         tally.taken_over,
         tally.returns,
         tally.repeated,
+        outcome.upkeep.0,
+        outcome.upkeep.1,
         outcome.faults.values().sum::<u64>(),
         ratio(outcome.simulated, took),
         if outcome.violations.is_empty() { "" } else { " FAILED" },
@@ -217,6 +219,8 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "sales": outcome.tally.sales,
         "lines": outcome.tally.lines,
         "faults": faults,
+        "seals": outcome.upkeep.0,
+        "pruned_nodes": outcome.upkeep.1,
         "packets": outcome.packets.sent,
         "healed_in_s": outcome.healed_in.map(|took| took.as_secs_f64()),
         "violations": outcome.violations,
@@ -234,7 +238,7 @@ pub fn tills_of(seed: u64) -> usize {
 fn kinds(list: &str) -> Result<Vec<Kind>, String> {
     let words = || Kind::ALL.map(Kind::word).join(", ");
     match list {
-        "all" => Ok(Kind::ALL.to_vec()),
+        "all" => Ok(Kind::usual()),
         "none" => Ok(Vec::new()),
         list => list
             .split(',')

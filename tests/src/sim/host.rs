@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toko_crdt::Hash;
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::sign::SecretKey;
+use toko_crdt::sign::{PublicKey, SecretKey};
 use toko_mesh::endpoint::{BindError, Endpoint};
 use toko_mesh::enrol::NoRandomness;
 use toko_mesh::identity::{CreateDirError, DataDir, NewDir, OpenDirError, Role};
@@ -54,6 +54,15 @@ struct State {
     down: bool,
     /// The power goes at the next answer that counts, and this decides what is left.
     aimed: Option<u64>,
+}
+
+/// Everything on the disks of a box at one moment, as somebody copies it.
+#[derive(Clone, Debug)]
+pub struct Image {
+    dir: Option<NewDir>,
+    own: SimDisk,
+    journal: SimDisk,
+    blobs: SimDisk,
 }
 
 /// What is wrong with a clock.
@@ -150,13 +159,49 @@ impl Host {
         self.lock().aimed = seed;
     }
 
-    /// Somebody was answered something that counts. Whether the power went at that.
-    pub fn answered(&self) -> bool {
-        let aimed = self.lock().aimed.take();
-        if let Some(seed) = aimed {
-            self.cut_power(seed);
+    /// Somebody was answered something that counts. Whether the power is to go at that, and what decides what is left.
+    #[must_use]
+    pub fn answered(&self) -> Option<u64> {
+        self.lock().aimed.take()
+    }
+
+    /// Power goes, and nothing is left but what was synced.
+    pub fn cut_power_at_its_worst(&self) {
+        self.inner.net.switch_off(self.inner.ip);
+        let mut state = self.lock();
+        state.down = true;
+        state.own = state.own.power_cut_at_its_worst();
+        state.journal = state.journal.power_cut_at_its_worst();
+        state.blobs = state.blobs.power_cut_at_its_worst();
+    }
+
+    /// A copy of its disks. Whatever runs on it goes on.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        let state = self.lock();
+        Image {
+            dir: state.dir.clone(),
+            own: state.own.copied(),
+            journal: state.journal.copied(),
+            blobs: state.blobs.copied(),
         }
-        aimed.is_some()
+    }
+
+    /// A copy takes the place of its disks. Nothing may run on it.
+    pub fn put(&self, image: &Image) {
+        let mut state = self.lock();
+        state.dir = image.dir.clone();
+        state.own = image.own.copied();
+        state.journal = image.journal.copied();
+        state.blobs = image.blobs.copied();
+    }
+
+    /// What a node of this box would find if it started now: the store's root key, its own, and the disk of log and views.
+    #[must_use]
+    pub fn found(&self) -> Option<(PublicKey, SecretKey, SimDisk)> {
+        let state = self.lock();
+        let dir = state.dir.as_ref()?;
+        Some((dir.root, dir.key.clone(), state.journal.copied()))
     }
 
     /// The process goes, the machine stays: everything written is still there.

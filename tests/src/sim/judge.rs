@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use toko_crdt::digest::Digests;
 use toko_crdt::{EffectId, Hash, KvRead, Lane};
 use toko_mesh::node::Node;
+use toko_mesh::store::Verdict;
 use toko_retail::views::{self, SaleSummary};
 
-use super::ledger::{Effect, Sums, What};
+use super::ledger::{Effect, Ledger, Sums, What};
 use super::shop::{Part, Shop};
 
 /// How many sales are read at once.
@@ -25,7 +26,8 @@ const DISK_BYTES_PER_ENTRY: u64 = 24 << 10;
 /// What was shown by each box so far.
 #[derive(Debug, Default)]
 pub struct Judge {
-    shown: BTreeMap<usize, BTreeSet<EffectId>>,
+    /// By box, and by how often its disk went back.
+    shown: BTreeMap<(usize, u64), BTreeSet<EffectId>>,
     /// How often it looked.
     pub looks: u64,
 }
@@ -44,7 +46,7 @@ impl Judge {
     pub fn look(&mut self, shop: &Shop, at_the_end: bool) -> Vec<String> {
         self.looks += 1;
         let mut wrong = shop.ledger().wrong().to_vec();
-        for (nth, station) in shop.stations.iter().enumerate() {
+        for nth in shop.used() {
             let Some(node) = shop.running(nth) else {
                 if at_the_end {
                     wrong.push(format!("I4: box {nth} does not run"));
@@ -56,7 +58,7 @@ impl Judge {
                     let mut found = self.weigh(shop, nth, &node, &shown, at_the_end);
                     found.truncate(5);
                     wrong.extend(
-                        found.into_iter().map(|words| format!("{words} (box {nth}, {:?})", station.part)),
+                        found.into_iter().map(|words| format!("{words} (box {nth}, {:?})", shop.part(nth))),
                     );
                 }
                 Err(problem) => wrong.push(format!("I10: the views of box {nth} cannot be read: {problem}")),
@@ -83,7 +85,10 @@ impl Judge {
                 What::Moved => has(id),
                 _ => shown.sales.contains_key(id),
             };
-            let must = end || effect.till == nth;
+            let must = match end {
+                true => !ledger.is_doubtful(id),
+                false => effect.till == nth && !ledger.is_not_there(id),
+            };
             if is_here {
                 here.push(effect);
             } else if must {
@@ -94,7 +99,7 @@ impl Judge {
                 ));
             }
         }
-        let before = self.shown.entry(nth).or_default();
+        let before = self.shown.entry((nth, shop.went_back(nth))).or_default();
         for id in before.iter().filter(|id| !shown.sales.contains_key(id)) {
             wrong.push(format!("I11: {} was shown before and is gone", id.short()));
         }
@@ -103,7 +108,7 @@ impl Judge {
         if unknown == 0 && ledger.is_settled() {
             wrong.extend(sums(shown, &Sums::of(here)));
         }
-        wrong.extend(numbers(shop, nth, &shown.sales, end));
+        wrong.extend(numbers(shop, nth, &ledger, &shown.sales, end));
         if end {
             let lost = ledger.closed_days().difference(&shown.closed);
             wrong.extend(lost.map(|day| format!("I1: the close of day {day} is not here")));
@@ -112,6 +117,9 @@ impl Judge {
             wrong.push(format!("I10: {} entries are set aside", shown.parked));
         }
         wrong.extend(bounds(shop, nth, node));
+        if end {
+            wrong.extend(seals(node));
+        }
         drop(ledger);
         wrong
     }
@@ -122,12 +130,12 @@ impl Judge {
 pub fn agreed(shop: &Shop) -> Option<[u64; 2]> {
     let mut all = Vec::new();
     let mut offices = Vec::new();
-    for (nth, station) in shop.stations.iter().enumerate() {
+    for nth in shop.used() {
         let node = shop.running(nth)?;
         let digests = node.read(|kv| Digests::of(kv)).ok()?;
         let frontier = node.frontier();
         let books = frontier.of_lanes(&[Lane::Books]).root();
-        match station.part {
+        match shop.part(nth) {
             Part::Headquarters => offices.push((books, digests.books)),
             _ => all.push((frontier.root(), digests.books, digests.floor, books)),
         }
@@ -144,7 +152,7 @@ pub fn agreed(shop: &Shop) -> Option<[u64; 2]> {
 #[must_use]
 pub fn disagreement(shop: &Shop) -> String {
     let mut words = Vec::new();
-    for nth in 0..shop.stations.len() {
+    for nth in shop.used() {
         let Some(node) = shop.running(nth) else {
             words.push(format!("{nth} is down"));
             continue;
@@ -241,12 +249,25 @@ fn sums(shown: &Shown, expected: &Sums) -> Vec<String> {
     wrong
 }
 
-/// Numbers of each series: each once, none missing. Of other terminals some may still be on their way.
-fn numbers(shop: &Shop, nth: usize, sales: &BTreeMap<EffectId, SaleSummary>, end: bool) -> Vec<String> {
+/// Numbers of each series: each once, none missing. Of other terminals some may still be on their way. Where a terminal was
+/// copied or its disk went back, a number may stand on two receipts, and some may be gone with the disk.
+fn numbers(
+    shop: &Shop,
+    nth: usize,
+    ledger: &Ledger,
+    sales: &BTreeMap<EffectId, SaleSummary>,
+    end: bool,
+) -> Vec<String> {
     let own = shop.running(nth).and_then(|node| node.members().roles(&node.id()).terminal.pop());
     let mut series: BTreeMap<(u16, u32), Vec<u64>> = BTreeMap::new();
+    let till_of = |sale: &SaleSummary| ledger.effects().get(&sale.id).map(|effect| effect.till);
+    let copied = |sale: &&SaleSummary| till_of(sale).is_some_and(|till| ledger.is_copied(till));
+    let unsure: BTreeSet<u16> = sales.values().filter(copied).map(|sale| sale.number.terminal).collect();
     for sale in sales.values() {
         let number = sale.number;
+        if unsure.contains(&number.terminal) {
+            continue;
+        }
         series.entry((number.terminal, number.series)).or_default().push(number.counter);
     }
     let mut wrong = Vec::new();
@@ -263,6 +284,28 @@ fn numbers(shop: &Shop, nth: usize, sales: &BTreeMap<EffectId, SaleSummary>, end
         }
     }
     wrong
+}
+
+/// What came out otherwise here, or at headquarters, than at the hub that sealed it.
+fn seals(node: &Node) -> Vec<String> {
+    let Ok(seals) = node.seals() else { return vec!["I10: its seals cannot be read".to_owned()] };
+    let differs = seals.iter().filter(|seal| {
+        seal.verdict == Some(Verdict::Differs)
+            || seal.countersigned == Some(false)
+            || !seal.differs_at.is_empty()
+    });
+    differs.map(|seal| format!("I4: seal {} did not come out equal", seal.entry.short())).collect()
+}
+
+/// How many seals there are, and how many nodes no longer have the beginning of their log.
+#[must_use]
+pub fn upkeep(shop: &Shop) -> (u64, u64) {
+    let (mut sealed, mut pruned) = (0, 0);
+    for node in shop.used().filter_map(|nth| shop.running(nth)) {
+        sealed = sealed.max(node.seals().map_or(0, |seals| seals.len() as u64));
+        pruned += u64::from(!node.store().reader().is_whole());
+    }
+    (sealed, pruned)
 }
 
 fn bounds(shop: &Shop, nth: usize, node: &Node) -> Option<String> {

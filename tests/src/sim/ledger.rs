@@ -61,6 +61,14 @@ pub struct Ledger {
     wrong: Vec<String>,
     /// Days that somebody closed.
     closed: BTreeSet<u32>,
+    /// What one disk alone had that then went back to an earlier state: it may be gone.
+    doubtful: BTreeSet<EffectId>,
+    /// What a box acknowledged before its disk went back.
+    not_there: BTreeSet<EffectId>,
+    /// Boxes that share their terminal's number with another, or with their own past.
+    copied: BTreeSet<usize>,
+    /// Which was copied into which.
+    pairs: Vec<(usize, usize)>,
     /// Every effect that a key was answered with.
     keys: BTreeMap<String, EffectId>,
     /// Customers served, for the report.
@@ -149,6 +157,58 @@ impl Ledger {
     #[must_use]
     pub fn wrong(&self) -> &[String] {
         &self.wrong
+    }
+
+    /// A terminal's disk was copied: these boxes are one terminal, and their receipts may bear one number.
+    pub fn copied(&mut self, one: usize, other: usize) {
+        self.copied.extend([one, other]);
+        self.pairs.push((one, other));
+    }
+
+    /// Boxes with one terminal's key.
+    #[must_use]
+    pub fn pairs(&self) -> &[(usize, usize)] {
+        &self.pairs
+    }
+
+    /// Boxes whose terminal may print a number twice: it was copied, or its disk went back.
+    #[must_use]
+    pub fn is_copied(&self, till: usize) -> bool {
+        self.copied.contains(&till)
+    }
+
+    /// The disk that acknowledged this went back. It is not there for now; `elsewhere`: another node has it.
+    pub fn went_back(&mut self, id: EffectId, elsewhere: bool) {
+        if let Some(effect) = self.effects.get(&id) {
+            self.copied.insert(effect.till);
+        }
+        self.not_there.insert(id);
+        if !elsewhere {
+            self.doubt(id);
+        }
+    }
+
+    /// Whether the box that acknowledged this went back since, and must hear of it from others.
+    #[must_use]
+    pub fn is_not_there(&self, id: &EffectId) -> bool {
+        self.not_there.contains(id)
+    }
+
+    /// Days that nobody knows to be closed any more.
+    pub fn reopen_days(&mut self, is_closed: impl Fn(u32) -> bool) {
+        self.closed.retain(|day| is_closed(*day));
+    }
+
+    /// One disk alone had this, and went back to an earlier state: nobody can demand it any more. If it comes to light it
+    /// counts, once.
+    pub fn doubt(&mut self, id: EffectId) {
+        self.doubtful.insert(id);
+    }
+
+    /// Whether it may be gone.
+    #[must_use]
+    pub fn is_doubtful(&self, id: &EffectId) -> bool {
+        self.doubtful.contains(id)
     }
 
     /// Everything that was answered.

@@ -45,11 +45,22 @@ pub enum Kind {
     Jump,
     /// A clock wakes up in 1970 (F10).
     Epoch,
+    /// A terminal's disk is copied into another box, and both go on (F13).
+    Clone,
+    /// Likewise, by whoever copies the dice along: both draw the same run, and one journal goes two ways. Only without QUIC
+    /// and tills.
+    Fork,
+    /// A disk goes back to what it was some time ago (F16).
+    Restore,
+    /// The hub dies for good, a blank box with the recovery code takes its place, and the old one may come back (F15, F17).
+    HubReplaced,
+    /// Headquarters' disk goes back to what it was some time ago (F43).
+    HqRestored,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Loss,
         Self::Delay,
         Self::Double,
@@ -67,7 +78,18 @@ impl Kind {
         Self::Drift,
         Self::Jump,
         Self::Epoch,
+        Self::Clone,
+        Self::Fork,
+        Self::Restore,
+        Self::HubReplaced,
+        Self::HqRestored,
     ];
+
+    /// What is drawn from where nothing is said: all but forks, which are asked for by name.
+    #[must_use]
+    pub fn usual() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|kind| *kind != Self::Fork).collect()
+    }
 
     /// Its word on the command line.
     #[must_use]
@@ -90,6 +112,11 @@ impl Kind {
             Self::Drift => "drift",
             Self::Jump => "jump",
             Self::Epoch => "epoch",
+            Self::Clone => "clone",
+            Self::Fork => "fork",
+            Self::Restore => "restore",
+            Self::HubReplaced => "hub-replaced",
+            Self::HqRestored => "hq-restored",
         }
     }
 

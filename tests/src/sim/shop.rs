@@ -21,10 +21,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::sign::SecretKey;
+use toko_mesh::enrol::RecoveryCode;
 use toko_mesh::identity::Role;
 use toko_mesh::log::LogConfig;
 use toko_mesh::node::setup::{Founded, PendingStore, Spot, enrol_terminal, found_store, take_in_store};
-use toko_mesh::node::{Node, NodeConfig};
+use toko_mesh::node::{History, Node, NodeConfig};
 use toko_mesh::sim_net::SimNet;
 use toko_mesh::store::StoreConfig;
 use toko_retail::currency::Currency;
@@ -33,7 +34,10 @@ use super::Setting;
 use super::goods::Goods;
 use super::host::Host;
 use super::ledger::Ledger;
+use super::swaps;
 
+/// Boxes that stand in a corner: for copies of terminals, and for a hub that takes the place of another.
+const SPARE_BOXES: usize = 3;
 /// What prices are in.
 pub const CURRENCY: &str = "GBP";
 /// How long anything may take while nothing goes wrong yet.
@@ -48,8 +52,14 @@ pub struct Shop {
     pub net: SimNet,
     /// What it sells.
     pub goods: Arc<Goods>,
-    /// Hub, terminals, headquarters, in this order.
+    /// Hub, terminals, headquarters, in this order, and then boxes that nobody has used yet.
     pub stations: Vec<Station>,
+    /// How many terminals it opened with.
+    count: usize,
+    /// How far back history is kept here.
+    history: History,
+    /// The recovery code, on paper.
+    pub(super) recovery: Option<RecoveryCode>,
     ledger: Mutex<Ledger>,
 }
 
@@ -58,13 +68,13 @@ pub struct Shop {
 pub struct Station {
     /// The box.
     pub host: Host,
-    /// What it is for.
-    pub part: Part,
+    /// Whoever stands at it: held from a customer's first word to the last.
+    pub counter: tokio::sync::Mutex<()>,
     slot: Mutex<Slot>,
 }
 
 /// What a box is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Part {
     /// The store's hub.
     Hub,
@@ -72,10 +82,16 @@ pub enum Part {
     Till,
     /// Headquarters.
     Headquarters,
+    /// Nothing: it is new, or scrap.
+    #[default]
+    Nothing,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
+    part: Part,
+    /// How often its disk went back to an earlier state.
+    went_back: u64,
     /// How often it was started.
     life: u64,
     running: Option<Running>,
@@ -110,19 +126,25 @@ impl Shop {
         let (seed, tills) = (setting.seed, setting.tills);
         let net = SimNet::new(seed);
         posts.spawn(net.clone().deliver());
-        let station = |nth: usize, part| Station {
+        let station = |nth: usize| Station {
             host: {
                 let host = Host::new(&net, seed, u8::try_from(nth).unwrap_or(u8::MAX));
                 if setting.lying_disks { host.on_a_disk_that_lies() } else { host }
             },
-            part,
+            counter: tokio::sync::Mutex::default(),
             slot: Mutex::default(),
         };
-        let mut stations = vec![station(0, Part::Hub)];
-        stations.extend((1..=tills).map(|nth| station(nth, Part::Till)));
-        stations.push(station(tills + 1, Part::Headquarters));
-        let shop = Self { net, goods, stations, ledger: Mutex::default() };
+        let stations = (0..tills + 2 + SPARE_BOXES).map(station).collect();
+        // Every other shop keeps its log for as long as it must, and no longer.
+        let history =
+            if seed % 2 == 0 { History::default() } else { History { floor_days: 0, ..History::default() } };
+        let mut shop =
+            Self { net, goods, stations, count: tills, history, recovery: None, ledger: Mutex::default() };
+        shop.set_part(0, Part::Hub);
+        (1..=tills).for_each(|nth| shop.set_part(nth, Part::Till));
+        shop.set_part(shop.office(), Part::Headquarters);
         let founded = found_store(spot(shop.hub()), &meaning()).map_err(closed)?;
+        shop.recovery = Some(founded.recovery.clone());
         shop.start(0).await?;
         shop.join_headquarters(&founded).await?;
         shop.start(tills + 1).await?;
@@ -148,9 +170,48 @@ impl Shop {
         &self.stations[0]
     }
 
-    /// The places of terminals.
+    /// The places of the terminals that it opened with.
     pub fn tills(&self) -> impl Iterator<Item = usize> + use<> {
-        1..self.stations.len() - 1
+        1..=self.count
+    }
+
+    /// The place of headquarters.
+    #[must_use]
+    pub fn office(&self) -> usize {
+        self.count + 1
+    }
+
+    /// The places of boxes that are in use, up or down.
+    pub fn used(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.stations.len()).filter(|nth| self.part(*nth) != Part::Nothing)
+    }
+
+    /// A box that nobody has used.
+    pub fn spare(&self) -> Option<usize> {
+        let new =
+            |nth: &usize| self.part(*nth) == Part::Nothing && self.stations[*nth].host.found().is_none();
+        (0..self.stations.len()).find(new)
+    }
+
+    /// What a box is for.
+    #[must_use]
+    pub fn part(&self, nth: usize) -> Part {
+        self.slot(nth).part
+    }
+
+    /// A box is for this from now on.
+    pub(super) fn set_part(&self, nth: usize, part: Part) {
+        self.slot(nth).part = part;
+    }
+
+    /// How often the disk of a box went back.
+    #[must_use]
+    pub fn went_back(&self, nth: usize) -> u64 {
+        self.slot(nth).went_back
+    }
+
+    pub(super) fn goes_back(&self, nth: usize) {
+        self.slot(nth).went_back += 1;
     }
 
     /// The oracle's ledger. Never held across a wait.
@@ -178,16 +239,26 @@ impl Shop {
         if station.host.is_down() {
             station.host.switch_on();
         }
-        let means = meaning();
-        let node = Node::open(self.config(nth), means.fold, means.scope).await.map_err(closed)?;
+        let (means, part) = (meaning(), self.part(nth));
         let mut tasks = JoinSet::new();
-        let till = match station.part {
+        let node = if part == Part::Headquarters {
+            // As hqd does: one port for all stores, which serves whichever store a caller names.
+            let endpoint = station.host.machine().bind(station.host.listen(), None).map_err(closed)?;
+            let node =
+                Node::open_on(&endpoint, self.config(nth), means.fold, means.scope).await.map_err(closed)?;
+            tasks.spawn(async move { endpoint.serve(CancellationToken::new()).await });
+            node
+        } else {
+            Node::open(self.config(nth), means.fold, means.scope).await.map_err(closed)?
+        };
+        let till = match part {
             Part::Till => Some(till(&node, &mut tasks).await?),
             Part::Hub => {
                 tasks.spawn(shelf::follow(node.clone(), CancellationToken::new()));
+                tasks.spawn(swaps::get_back(node.clone()));
                 None
             }
-            Part::Headquarters => None,
+            Part::Headquarters | Part::Nothing => None,
         };
         let mut slot = self.slot(nth);
         slot.life += 1;
@@ -233,26 +304,28 @@ impl Shop {
     fn config(&self, nth: usize) -> NodeConfig {
         let station = &self.stations[nth];
         let listen = |nth: usize| self.stations[nth].host.listen();
-        let (role, hq) = match station.part {
-            Part::Hub => (Role::Hub, vec![listen(self.stations.len() - 1)]),
-            Part::Till => (Role::Terminal, Vec::new()),
+        let part = self.part(nth);
+        let (role, hq) = match part {
+            Part::Hub => (Role::Hub, vec![listen(self.office())]),
+            Part::Till | Part::Nothing => (Role::Terminal, Vec::new()),
             Part::Headquarters => (Role::Headquarters, Vec::new()),
         };
         let mut config = NodeConfig::new(dir().to_owned(), role, station.host.listen());
         config.machine = station.host.machine();
         config.headquarters = hq;
-        if station.part == Part::Till {
-            config.hub = vec![listen(0)];
+        if part == Part::Till {
+            // Where a hub may come to be, as the LAN would tell by mDNS.
+            let corners = self.office() + 1..self.stations.len();
+            config.hub = std::iter::once(0).chain(corners).map(listen).collect();
             config.peers = self.tills().filter(|till| *till != nth).map(listen).collect();
         }
-        // Small files: a disk in memory has each byte twice.
-        let log = LogConfig { segment_bytes: 2 << 20, reserve_bytes: 256 << 10, ..LogConfig::default() };
-        config.store = StoreConfig { log, views_cache_bytes: 4 << 20, ..StoreConfig::default() };
+        config.history = self.history;
+        config.store = store_config();
         config
     }
 
     async fn join_headquarters(&self, founded: &Founded) -> Result<(), Closed> {
-        let Some(office) = self.stations.last() else { return Ok(()) };
+        let office = &self.stations[self.office()];
         let machine = office.host.machine();
         let key = SecretKey::from_seed(machine.random().map_err(closed)?);
         let endpoint = machine.bind(office.host.listen(), None).map_err(closed)?;
@@ -296,7 +369,7 @@ impl Shop {
         let catalogue = Catalogue::import(self.goods.csv.as_bytes(), currency, &[]).map_err(closed)?;
         let (op, blob) =
             toko_retail::bundle::publish_catalogue(&catalogue, "the real week", &[]).map_err(closed)?;
-        let office = self.node(self.stations.len() - 1)?;
+        let office = self.node(self.office())?;
         office.blob_put(blob).await.map_err(closed)?;
         let body = toko_crdt::Body::Op(OpV1::new(What::BundlePublished(op)).encode());
         let wait = toko_mesh::store::Wait::Synced;
@@ -330,15 +403,26 @@ fn receipt() -> Result<Receipt, Closed> {
     Ok(File::default().parse().map_err(|problems| Closed(problems.to_string()))?.receipt)
 }
 
-fn spot(station: &Station) -> Spot {
+/// Small files: a disk in memory has each byte twice, and a segment that is full can go.
+pub(super) fn store_config() -> StoreConfig {
+    let log = LogConfig {
+        segment_bytes: 256 << 10,
+        payload_bytes_max: 128 << 10,
+        reserve_bytes: 256 << 10,
+        ..LogConfig::default()
+    };
+    StoreConfig { log, views_cache_bytes: 4 << 20, ..StoreConfig::default() }
+}
+
+pub(super) fn spot(station: &Station) -> Spot {
     Spot { machine: station.host.machine(), dir: dir().to_owned() }
 }
 
 /// Where a node's directory is: it has a box to itself.
-fn dir() -> &'static Path {
+pub(super) fn dir() -> &'static Path {
     Path::new("/data")
 }
 
-fn closed(problem: impl fmt::Display) -> Closed {
+pub(super) fn closed(problem: impl fmt::Display) -> Closed {
     Closed(problem.to_string())
 }

@@ -86,7 +86,7 @@ pub fn replay(setting: &Setting) -> String {
     if setting.customers != u64::MAX {
         words += &format!(" --steps {}", setting.customers);
     }
-    if setting.kinds != super::Kind::ALL {
+    if setting.kinds != super::Kind::usual() {
         let kinds: Vec<&str> = setting.kinds.iter().map(|kind| kind.word()).collect();
         words += &format!(" --faults {}", if kinds.is_empty() { "none".to_owned() } else { kinds.join(",") });
     }

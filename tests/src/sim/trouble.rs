@@ -1,23 +1,34 @@
 //! Whoever makes things go wrong: works a plan off, and starts again what fell over, as systemd does.
 
+mod boxes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use toko_crdt::frontier::Frontier;
 use toko_mesh::sim_disk::Faults;
 use toko_mesh::sim_net::Weather;
 use toko_mesh::store::SaveError;
 
-use super::host::{SYNC, address};
+use super::host::{Image, SYNC, address};
 use super::plan::{Fault, Kind};
-use super::shop::Shop;
+use super::shop::{Part, Shop};
+use super::swaps::Cut;
 
 /// How long systemd takes to start again what ended.
 const RESTART: Duration = Duration::from_millis(300);
 /// How often each node is asked whether it still saves.
 const PROBE: Duration = Duration::from_secs(1);
+/// How often somebody who waits for a bad moment looks.
+const AIM_EVERY: Duration = Duration::from_millis(2);
+/// How often the hub seals.
+const SEAL_EVERY: Duration = Duration::from_secs(50);
+/// How often a blank box is made a hub at the end, where all is well.
+const HEIR_TRIES: usize = 3;
 
 /// Works the plan off until the doors close, then mends everything.
 #[derive(Debug)]
@@ -29,28 +40,66 @@ pub struct Trouble {
     going_on: Vec<(Instant, Fault)>,
     /// Boxes that are to be started, and when.
     to_start: BTreeMap<usize, Instant>,
+    /// Boxes whose power goes as soon as another has something new of them, and what others had when it was decided.
+    aimed: BTreeMap<usize, Frontier>,
+    /// Copies of disks, by the fault that puts them back.
+    copies: BTreeMap<usize, Image>,
+    /// The box that is to become the hub, and when that is tried next.
+    heir: Option<(usize, Instant)>,
+    /// How cashiers work, for those at copied terminals.
+    pace: Pace,
+    cashiers: JoinSet<()>,
+    closing: CancellationToken,
+    /// When the hub seals next.
+    seal: Instant,
     /// How often each kind was done.
     done: BTreeMap<Kind, u64>,
     opened: Instant,
 }
 
+/// How cashiers work.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// The mean time between two customers, and how many there are at most.
+    pub customers: (Duration, u64),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// How often each kind happened.
+    pub faults: BTreeMap<Kind, u64>,
+    /// Cashiers at terminals that were not there in the morning.
+    pub cashiers: JoinSet<()>,
+}
+
 impl Trouble {
     /// This plan for this shop; its doors open now.
     #[must_use]
-    pub fn new(shop: Arc<Shop>, mut plan: Vec<Fault>) -> Self {
+    pub fn new(shop: Arc<Shop>, mut plan: Vec<Fault>, pace: Pace, closing: CancellationToken) -> Self {
         plan.sort_by_key(|fault| std::cmp::Reverse((fault.at, fault.number)));
         Self {
             shop,
             coming: plan,
             going_on: Vec::new(),
             to_start: BTreeMap::new(),
+            aimed: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            heir: None,
+            pace,
+            cashiers: JoinSet::new(),
+            closing,
+            seal: Instant::now() + SEAL_EVERY,
             done: BTreeMap::new(),
             opened: Instant::now(),
         }
     }
 
-    /// Until the doors close. How often each kind happened.
-    pub async fn work(mut self, closing: CancellationToken) -> BTreeMap<Kind, u64> {
+    /// Until the doors close.
+    pub async fn work(mut self) -> Done {
+        let closing = self.closing.clone();
         let mut probe = Instant::now() + PROBE;
         loop {
             let now = Instant::now();
@@ -59,7 +108,13 @@ impl Trouble {
                 self.look_after().await;
                 probe = now + PROBE;
             }
-            let next = self.next().min(probe);
+            self.strike().await;
+            if now >= self.seal {
+                self.seal = now + SEAL_EVERY;
+                self.let_the_hub_seal().await;
+            }
+            let aim = if self.aimed.is_empty() { probe } else { Instant::now() + AIM_EVERY };
+            let next = self.next().min(probe).min(aim);
             tokio::select! {
                 biased;
                 () = closing.cancelled() => break,
@@ -67,14 +122,21 @@ impl Trouble {
             }
         }
         self.mend().await;
-        self.done
+        Done { faults: self.done, cashiers: self.cashiers }
     }
 
     fn next(&self) -> Instant {
         let coming = self.coming.last().map(|fault| self.opened + fault.at);
         let ends = self.going_on.iter().map(|(until, _)| *until);
         let starts = self.to_start.values().copied();
-        coming.into_iter().chain(ends).chain(starts).min().unwrap_or_else(|| Instant::now() + PROBE)
+        let heir = self.heir.map(|(_, at)| at);
+        coming
+            .into_iter()
+            .chain(ends)
+            .chain(starts)
+            .chain(heir)
+            .min()
+            .unwrap_or_else(|| Instant::now() + PROBE)
     }
 
     async fn begin_and_end(&mut self, now: Instant) {
@@ -89,7 +151,7 @@ impl Trouble {
         self.going_on = going_on;
         let over: Vec<(Instant, Fault)> = over;
         for (_, fault) in &over {
-            self.end(fault);
+            self.end(fault).await;
         }
         if changed || !over.is_empty() {
             self.weather();
@@ -103,21 +165,36 @@ impl Trouble {
                 self.to_start.insert(nth, now + RESTART);
             }
         }
+        self.succeed(now).await;
     }
 
     async fn begin(&mut self, fault: Fault, now: Instant) {
         let host = &self.shop.stations[fault.host].host;
         self.shop.net.note(&[fault.number as u64, fault.host as u64]);
+        if matches!(
+            fault.kind,
+            Kind::Clone | Kind::Fork | Kind::Restore | Kind::HubReplaced | Kind::HqRestored
+        ) {
+            return self.swap(fault, now).await;
+        }
+        if self.shop.part(fault.host) == Part::Nothing {
+            // It is scrap.
+            return;
+        }
         *self.done.entry(fault.kind).or_default() += 1;
         let down_for = fault.lasts;
         match fault.kind {
             Kind::Power | Kind::Kill if self.to_start.contains_key(&fault.host) => {}
-            Kind::Power if fault.much % 2 == 1 && self.shop.counter(fault.host).is_some() => {
+            Kind::Power if fault.much % 3 == 1 && self.shop.counter(fault.host).is_some() => {
                 host.aim(Some(fault.much));
             }
+            Kind::Power if fault.much % 3 == 2 && self.shop.running(fault.host).is_some() => {
+                if let Some(seen) = self.shop.seen_of(fault.host) {
+                    self.aimed.insert(fault.host, seen);
+                }
+            }
             Kind::Power => {
-                host.cut_power(fault.much);
-                self.shop.drop_dead(fault.host).await;
+                self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
                 self.to_start.insert(fault.host, now + down_for);
             }
             Kind::Kill => {
@@ -151,12 +228,21 @@ impl Trouble {
         self.going_on.push((now + fault.lasts, fault));
     }
 
-    fn end(&self, fault: &Fault) {
+    async fn end(&mut self, fault: &Fault) {
         let host = &self.shop.stations[fault.host].host;
         match fault.kind {
             Kind::Full | Kind::Eio => host.set_faults(Faults::default()),
             Kind::Stall => host.set_sync(SYNC),
-            Kind::Power => host.aim(None),
+            Kind::Power => {
+                host.aim(None);
+                self.aimed.remove(&fault.host);
+            }
+            Kind::Restore | Kind::HqRestored => self.put_back(fault).await,
+            Kind::HubReplaced if fault.much.is_multiple_of(2) => {
+                // Somebody plugs the old one in again.
+                self.shop.set_part(fault.host, Part::Hub);
+                self.to_start.insert(fault.host, Instant::now());
+            }
             Kind::Drift | Kind::Jump | Kind::Epoch => host.set_right(),
             Kind::Move => self.shop.net.move_host(host.ip(), host.ip()),
             _ => {}
@@ -183,7 +269,7 @@ impl Trouble {
                     local.entry(host).or_insert(Weather::FINE).jitter = Duration::from_millis(5 + much % 60);
                 }
                 Kind::Mtu => local.entry(host).or_insert(Weather::FINE).bytes_max = 1_200,
-                Kind::Partition => {
+                Kind::Partition | Kind::Clone => {
                     for other in (0..self.shop.stations.len()).filter(|other| *other != host) {
                         net.set_cut(ip(host), ip(other), true);
                         net.set_cut(ip(other), ip(host), true);
@@ -210,7 +296,8 @@ impl Trouble {
     /// A node that saves nothing any more is started again: on a disk that syncs it sells again. So is a box whose power went
     /// at an answer.
     async fn look_after(&mut self) {
-        for nth in 0..self.shop.stations.len() {
+        let used: Vec<usize> = self.shop.used().collect();
+        for nth in used {
             let Some(node) = self.shop.running(nth) else {
                 self.to_start.entry(nth).or_insert_with(|| Instant::now() + RESTART);
                 continue;
@@ -228,11 +315,21 @@ impl Trouble {
     /// Everything is well again, and everybody is up.
     async fn mend(&mut self) {
         let going_on = std::mem::take(&mut self.going_on);
+        self.aimed.clear();
         for (_, fault) in &going_on {
-            self.end(fault);
+            self.end(fault).await;
         }
         self.weather();
         self.look_after().await;
+        for _ in 0..HEIR_TRIES {
+            if let Some((heir, _)) = self.heir {
+                self.heir = Some((heir, Instant::now()));
+                self.succeed(Instant::now()).await;
+            }
+        }
+        if self.heir.is_some() {
+            self.shop.ledger().note("I4: no terminal made a new hub of a blank box".to_owned());
+        }
         while let Some((nth, _)) = self.to_start.pop_first() {
             if let Err(closed) = self.shop.start(nth).await {
                 self.shop

@@ -13,13 +13,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "fold-twice",
         "crdt/src/book.rs",
         "an effect counts as often as it arrives",
-        &["crdt/laws book::", "crdt/lib"],
+        &["crdt/laws book::", "crdt/lib", "tests/sim seeds::"],
     ),
     mutant(
         "carried-counts-again",
         "crdt/src/book.rs",
         "a sale that is carried out of a forked journal counts again",
-        &["crdt/laws book::"],
+        &["crdt/laws book::", "tests/sim seeds::"],
     ),
     mutant(
         "skip-scope",

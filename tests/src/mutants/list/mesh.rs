@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "skip-sync",
         "mesh/src/log.rs",
         "nothing that was sold today is there after a power cut",
-        &["mesh/lib log::", "mesh/power_cut"],
+        &["mesh/lib log::", "mesh/power_cut", "tests/sim seeds::"],
     ),
     mutant(
         "try-a-failed-sync-again",
@@ -79,7 +79,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "send-before-own-sync",
         "mesh/src/store/commit.rs",
         "others have entries that their author forgets in a power cut, and then writes otherwise",
-        &["mesh/lib store::"],
+        &["mesh/lib store::", "tests/sim seeds::"],
     ),
     mutant(
         "nod-at-every-seal",

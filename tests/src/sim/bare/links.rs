@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::frontier::Frontier;
-use toko_crdt::{Entry, Hash, Lane};
+use toko_crdt::frontier::{Frontier, Head, Lack};
+use toko_crdt::hash::hex;
+use toko_crdt::{Entry, Hash, JournalId, Lane, NodeId, Run};
+
 use toko_mesh::proto::frame::Lanes;
 use toko_mesh::proto::session::{Base, Fresh, Roster};
-use toko_mesh::proto::{Config, Input, Output, Reader, Session};
+use toko_mesh::proto::{Code, Config, Input, Outcome, Output, Reader, Session};
 use toko_mesh::sim_disk::Dice;
 
 use super::super::plan::{Fault, Kind};
@@ -37,6 +39,8 @@ pub(super) struct Links {
     cut: BTreeSet<(usize, usize)>,
     /// How much longer pieces take at a box, and how many of a hundred wait for their repetition.
     slow: BTreeMap<usize, (i64, u64)>,
+    aimed: BTreeSet<usize>,
+    hit: Vec<usize>,
     sent: u64,
     bytes: u64,
 }
@@ -77,6 +81,8 @@ impl Links {
             seals: Vec::new(),
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            aimed: BTreeSet::new(),
+            hit: Vec::new(),
             sent: 0,
             bytes: 0,
         };
@@ -126,7 +132,7 @@ impl Links {
         self.slow.clear();
         for Fault { kind, host, other, much, .. } in going_on {
             match kind {
-                Kind::Partition | Kind::OneWay => {
+                Kind::Partition | Kind::OneWay | Kind::Clone | Kind::Fork => {
                     self.cut
                         .extend((0..self.nodes.len()).map(|other| ((*host).min(other), (*host).max(other))));
                 }
@@ -145,26 +151,88 @@ impl Links {
         }
     }
 
-    /// Lets time go by.
+    /// Lets time go by, until then or until somebody is [hit](Self::hit).
     pub(super) fn run_until(&mut self, end: i64) {
-        while self.events.peek().is_some_and(|next| next.0.0 <= end) {
+        while self.hit.is_empty() && self.events.peek().is_some_and(|next| next.0.0 <= end) {
             let Some(Reverse((at, _, event))) = self.events.pop() else { break };
             self.now = at;
             self.happen(event);
         }
-        self.now = self.now.max(end);
+        if self.hit.is_empty() {
+            self.now = self.now.max(end);
+        }
     }
 
-    /// Whether all run, hold the same and show the same.
+    /// Whether all run, hold the same and show the same as the hub.
     pub(super) fn agree(&self) -> bool {
         let of = |node: &Node, lanes: &[Lane]| node.frontier().of_lanes(lanes).root();
-        self.nodes.windows(2).all(|pair| {
-            let [one, other] = pair else { return true };
-            let shared = if one.headquarters { lanes(one) } else { lanes(other) };
-            let (Some(first), Some(second)) = (one.digests(), other.digests()) else { return false };
-            let floor = shared.len() == 1 || first.floor == second.floor;
-            of(one, shared) == of(other, shared) && first.books == second.books && floor
+        let hub = &self.nodes[HUB];
+        let Some(known) = hub.digests() else { return false };
+        self.nodes.iter().skip(1).all(|other| {
+            let (shared, Some(digests)) = (lanes(other), other.digests()) else { return false };
+            let floor = shared.len() == 1 || known.floor == digests.floor;
+            of(hub, shared) == of(other, shared) && known.books == digests.books && floor
         })
+    }
+
+    /// Who does not agree with the hub, in words.
+    pub(super) fn disagreement(&self) -> String {
+        let hub = &self.nodes[HUB];
+        let (known, shown) = (hub.frontier(), hub.digests());
+        let mut words = Vec::new();
+        for (nth, node) in self.nodes.iter().enumerate().skip(1) {
+            let (lanes, there) = (lanes(node), node.frontier());
+            let lines = |lacks: Vec<Lack>| {
+                let line = |lack: Lack| {
+                    let Lack { journal, from, to } = lack;
+                    let closed = [hub, node].map(|node| node.has_closed(&journal));
+                    format!("{:x}/{:?} {from} to {to} closed {closed:?}", journal.run.0, journal.lane)
+                };
+                lacks.into_iter().map(line).collect::<Vec<_>>().join(", ")
+            };
+            let lacks = lines(there.lacks(&known.of_lanes(lanes)));
+            let more = lines(known.of_lanes(lanes).lacks(&there.of_lanes(lanes)));
+            let other_heads = known.of_lanes(lanes).root() != there.of_lanes(lanes).root();
+            let digests = node.digests().zip(shown).is_none_or(|(one, other)| one.books != other.books);
+            if other_heads || digests {
+                let (ours, theirs) = (hub.rows(), node.rows());
+                let differ =
+                    ours.keys().chain(theirs.keys()).filter(|key| ours.get(*key) != theirs.get(*key));
+                let row = |key: &Vec<u8>| {
+                    let value = |rows: &BTreeMap<Vec<u8>, Vec<u8>>| rows.get(key).map(|value| hex(value));
+                    format!("{}: {:?} at the hub, {:?} there", hex(key), value(&ours), value(&theirs))
+                };
+                let differ: Vec<String> = differ.take(3).map(row).collect();
+                words.push(format!(
+                    "{nth} lacks [{lacks}], has [{more}], digests differ: {digests} {differ:?}"
+                ));
+            }
+        }
+        words.join("; ")
+    }
+
+    /// Another box, from now on.
+    pub(super) fn add(&mut self, node: Node) -> usize {
+        let nth = self.nodes.len();
+        self.nodes.push(node);
+        let first = self.between(0, SECOND);
+        self.at(self.now + first, Event::Tick { node: nth });
+        nth
+    }
+
+    /// The power of this box is to go as soon as another has something new that it wrote.
+    pub(super) fn aim(&mut self, node: usize) {
+        self.aimed.insert(node);
+    }
+
+    /// Nobody aims at this box any more.
+    pub(super) fn spare(&mut self, node: usize) {
+        self.aimed.remove(&node);
+    }
+
+    /// Boxes that were aimed at and of which another has something now.
+    pub(super) fn hit(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.hit)
     }
 
     /// New entries of a node's store: all its sessions hear of them.
@@ -176,6 +244,13 @@ impl Links {
             .filter(|(journal, head)| told.head(journal) != Some(*head))
             .map(|(journal, head)| (*journal, *head))
             .collect();
+        let back = |(journal, head): (&JournalId, &Head)| {
+            frontier.head(journal).is_none_or(|now| now.seq < head.seq)
+        };
+        if told.lines().any(back) {
+            // A fork closed a journal below its end: that is no news, but another state.
+            return self.give_all(node, &Input::Frontier(Arc::new(frontier)));
+        }
         if delta.lines().next().is_none() {
             return;
         }
@@ -201,7 +276,8 @@ impl Links {
     }
 
     fn connect(&mut self, pair: (usize, usize), after: i64) {
-        if pair.0 == HUB || !self.nodes[pair.1].headquarters {
+        let office = self.nodes[pair.0].headquarters || self.nodes[pair.1].headquarters;
+        if pair.0 == HUB || !office {
             self.at(self.now + after, Event::Open { pair });
         }
     }
@@ -230,10 +306,25 @@ impl Links {
                 let Some(ends) = self.links.get_mut(&link) else { return };
                 let node = ends[at].node;
                 let Some(batch) = ends[at].ingests.remove(&ticket) else { return };
+                let author = batch.first().map(|first| (*first.author(), first.journal().run));
                 let outcome = self.nodes[node].ingest(self.now, batch);
+                self.take_aim(node, author, &outcome);
                 self.spread(node);
                 self.give(link, at, Input::Ingested { ticket, outcome });
             }
+        }
+    }
+
+    /// Whether whoever wrote what `node` has just taken in is aimed at.
+    fn take_aim(&mut self, node: usize, author: Option<(NodeId, Run)>, outcome: &Outcome) {
+        let (Some((author, run)), Outcome::Held(_)) = (author, outcome) else { return };
+        let wrote = |nth: &usize| {
+            let there = &self.nodes[*nth];
+            *nth != node && there.id() == author && there.wrote(run)
+        };
+        if let Some(nth) = self.aimed.iter().copied().find(wrote) {
+            self.aimed.remove(&nth);
+            self.hit.push(nth);
         }
     }
 
@@ -365,15 +456,17 @@ impl Links {
                         self.give_all(node, &Input::Roster(roster));
                     }
                 }
-                Output::PeerStandsOn(base) if !self.nodes[peer].frontier().covers(&base) => {
+                Output::PeerStandsOn(base) if !self.nodes[peer].stands_on(&base) => {
                     self.violations.push(format!("I1: {peer} went over a seal that it does not hold"));
                 }
                 Output::PeerHolds(lines) => {
-                    let held = self.nodes[peer].frontier().covers(&lines);
-                    if !held {
+                    // What stands above a fork goes on as carried, in another journal.
+                    if !self.nodes[peer].stands_on(&lines) {
                         self.violations.push(format!("I1: {peer} acknowledged what it does not hold"));
                     }
                 }
+                // A fork closed a journal below what both stood on: they begin anew.
+                Output::Close { code: Code::Replaced, .. } => return self.break_link(link),
                 Output::Close { code, reason, .. } => {
                     self.violations.push(format!("link {link} was closed: {code:?} {reason}"));
                 }

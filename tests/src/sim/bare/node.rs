@@ -1,16 +1,17 @@
 //! A node without a network: the product's store on a simulated disk, and whoever sells at it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use toko_crdt::body::Body;
+use toko_crdt::book::rows;
 use toko_crdt::clock::UnixMicros;
-use toko_crdt::digest::Digests;
+use toko_crdt::digest::{Digests, LOCAL_KEYS};
 use toko_crdt::frontier::Frontier;
 use toko_crdt::ids::CartId;
 use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{EffectId, Entry, Hash, Lane, NodeId, Run, StoreId};
+use toko_crdt::{EffectId, Entry, Hash, JournalId, Lane, NodeId, Run, StoreId};
 use toko_mesh::log::LogConfig;
 use toko_mesh::proto::frame::Lanes;
 use toko_mesh::proto::{Claims, Outcome};
@@ -33,8 +34,19 @@ use super::super::goods::{Goods, Piece};
 use super::super::host::OPENING;
 use super::super::ledger::{Effect, Ledger, Sums, What};
 
-/// The one series of each terminal.
-const SERIES: u32 = 1;
+/// Series that one box may need: one more each time that its disk goes back.
+const SERIES_A_BOX: u32 = 1_000;
+
+/// How a node dies.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Death {
+    /// Its process does.
+    Killed,
+    /// Its power goes, and this decides what is left of what was not synced.
+    Power(u64),
+    /// Its power goes, and nothing is left of what was not synced.
+    Worst,
+}
 
 pub(super) struct Node {
     key: SecretKey,
@@ -50,6 +62,16 @@ pub(super) struct Node {
     pub(super) told: Frontier,
     /// Sales during which the store broke: whether they are on disk shows after the next start.
     in_doubt: Vec<(ReceiptNumber, Sold)>,
+    /// Which box this is: no two draw the same for long, although one was copied.
+    salt: u64,
+    /// In which its receipts are numbered.
+    series: u32,
+    /// The runs that this box wrote.
+    runs: Arc<Mutex<Vec<Run>>>,
+    /// What it said was durable when its power went.
+    claimed: Option<Frontier>,
+    /// Its disk as it was when somebody made a copy.
+    backup: Option<SimDisk>,
 }
 
 /// A sale that was acknowledged.
@@ -103,6 +125,11 @@ pub(super) fn found(setting: &Setting) -> Result<Vec<Node>, String> {
             hub_alive: nth == 0,
             told: Frontier::default(),
             in_doubt: Vec::new(),
+            salt: nth as u64,
+            series: series_of(nth),
+            runs: Arc::default(),
+            claimed: None,
+            backup: None,
         };
         node.start()?;
         let known = claims.iter().enumerate().filter(|(other, _)| nth == 0 || *other == 0 || *other == nth);
@@ -140,13 +167,21 @@ impl Node {
 
     /// Opens the store on the disk as it is.
     pub(super) fn start(&mut self) -> Result<(), String> {
-        let mut draws = Dice::new(self.dice.below(u64::MAX));
+        // Of two boxes with the same dice both draw the same run, once.
+        let first = self.dice.below(u64::MAX);
+        let (mut first, mut draws) = (Some(first), Dice::new(first ^ self.salt << 40));
+        let runs = Arc::clone(&self.runs);
+        let mint_run = move || {
+            let run = Run(first.take().unwrap_or_else(|| draws.below(u64::MAX)));
+            runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+            run
+        };
         let log = LogConfig { segment_bytes: 2 << 20, reserve_bytes: 256 << 10, ..LogConfig::default() };
         let store = Store::open(StoreSetup {
             disk: Arc::new(self.disk.clone()),
             root: self.root.public(),
             key: self.key.clone(),
-            mint_run: Box::new(move || Run(draws.below(u64::MAX))),
+            mint_run: Box::new(mint_run),
             fold: Arc::new(ShopFold),
             scope: Arc::new(ShopScope),
             config: StoreConfig { log, views_cache_bytes: 4 << 20, ..StoreConfig::default() },
@@ -157,13 +192,71 @@ impl Node {
         Ok(())
     }
 
-    /// Dies: with the power, and what was not synced, or by itself.
-    pub(super) fn die(&mut self, power: Option<u64>) {
+    /// Dies.
+    pub(super) fn die(&mut self, how: Death) {
+        if let (Some(store), Death::Power(_) | Death::Worst) = (&self.store, how) {
+            self.claimed = Some(store.reader().frontier());
+        }
         self.store = None;
-        self.disk = match power {
-            Some(seed) => self.disk.power_cut(seed),
-            None => self.disk.process_killed(),
+        self.disk = match how {
+            Death::Killed => self.disk.process_killed(),
+            Death::Power(seed) => self.disk.power_cut(seed),
+            Death::Worst => self.disk.power_cut_at_its_worst(),
         };
+    }
+
+    /// A journal that this node said was durable, or gave to others, before its power went, and that is not on its disk.
+    pub(super) fn lost(&mut self) -> Option<String> {
+        let claimed = self.claimed.take()?;
+        let lack = self.frontier().lacks(&claimed).into_iter().next()?;
+        let whose = if self.wrote(lack.journal.run) { "of its own" } else { "of others" };
+        Some(format!(
+            "what it said was safe of {:?}, {whose}, from {} to {}",
+            lack.journal, lack.from, lack.to
+        ))
+    }
+
+    /// Whether this box wrote that run, itself.
+    pub(super) fn wrote(&self, run: Run) -> bool {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+    }
+
+    /// Another box with a copy of this disk, its dice copied too or not. It has not started yet.
+    pub(super) fn copied(&self, nth: usize, dice_too: bool) -> Self {
+        let salt = nth as u64;
+        let dice = self.dice.clone();
+        Self {
+            key: self.key.clone(),
+            root: self.root.clone(),
+            number: self.number,
+            disk: self.disk.copied(),
+            store: None,
+            dice: if dice_too { dice } else { Dice::new(salt ^ dice.clone().below(u64::MAX)) },
+            headquarters: self.headquarters,
+            claims: Claims::default(),
+            hub_alive: false,
+            told: Frontier::default(),
+            in_doubt: Vec::new(),
+            salt,
+            series: series_of(nth),
+            runs: Arc::default(),
+            claimed: None,
+            backup: None,
+        }
+    }
+
+    /// Somebody makes a copy of the disk, and keeps it.
+    pub(super) fn back_up(&mut self) {
+        self.backup = Some(self.disk.copied());
+    }
+
+    /// The disk is as it was when the copy was made; the node is not running. Whether there was a copy.
+    pub(super) fn go_back(&mut self) -> bool {
+        let Some(backup) = self.backup.take() else { return false };
+        (self.store, self.disk, self.claimed) = (None, backup, None);
+        self.in_doubt.clear();
+        self.series += 1;
+        true
     }
 
     /// Once a second: views move into the database.
@@ -176,6 +269,18 @@ impl Node {
 
     pub(super) fn frontier(&self) -> Frontier {
         self.store.as_ref().map(|store| store.reader().frontier()).unwrap_or_default()
+    }
+
+    /// Whether a fork closed this journal here.
+    pub(super) fn has_closed(&self, journal: &JournalId) -> bool {
+        let Some(store) = &self.store else { return false };
+        matches!(store.reader().read(|kv| rows::closed(kv, journal)), Ok(Some(_)))
+    }
+
+    /// Whether it holds all of a frontier, as far as no fork closed a journal of it.
+    pub(super) fn stands_on(&self, base: &Frontier) -> bool {
+        let open = base.lines().filter(|(journal, _)| !self.has_closed(journal));
+        self.frontier().covers(&open.map(|(journal, head)| (*journal, *head)).collect())
     }
 
     pub(super) fn members(&self) -> Arc<Members> {
@@ -220,13 +325,7 @@ impl Node {
         }
     }
 
-    pub(super) fn load(
-        &self,
-        journal: toko_crdt::JournalId,
-        from: u64,
-        to: u64,
-        bytes_max: usize,
-    ) -> Vec<Arc<[u8]>> {
+    pub(super) fn load(&self, journal: JournalId, from: u64, to: u64, bytes_max: usize) -> Vec<Arc<[u8]>> {
         let read = self.store.as_ref().map(|store| store.reader().entries(journal, from, bytes_max));
         let entries = read.and_then(Result::ok).unwrap_or_default();
         entries.into_iter().take_while(|entry| entry.seq() <= to).map(|entry| entry.encode().into()).collect()
@@ -244,8 +343,8 @@ impl Node {
     ) -> Result<Option<Sold>, String> {
         let words = |problem: &dyn std::fmt::Display| format!("I1: a sale was refused: {problem}");
         let Some(store) = &mut self.store else { return Ok(None) };
-        let high = store.reader().read(|kv| views::series_high(kv, self.number, SERIES));
-        let number = ReceiptNumber::next(self.number, SERIES, high.map_err(|problem| words(&problem))?);
+        let high = store.reader().read(|kv| views::series_high(kv, self.number, self.series));
+        let number = ReceiptNumber::next(self.number, self.series, high.map_err(|problem| words(&problem))?);
         let day = Day::parse("2026-11-23").map_err(|problem| words(&problem))?;
         let occasion = Occasion::new(day, wall(now), number.map_err(|problem| words(&problem))?);
         let (number, mut shelf, mut pennies) = (occasion.number, BTreeMap::new(), 0);
@@ -309,6 +408,25 @@ impl Node {
         kept
     }
 
+    /// Every row of the shared views.
+    pub(super) fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = BTreeMap::new();
+        if let Some(store) = &self.store {
+            let read = store.reader().read(|kv| {
+                kv.scan(&[], &mut |key, value| {
+                    let shared = key.first().is_some_and(|table| *table < LOCAL_KEYS);
+                    if shared {
+                        rows.insert(key.to_vec(), value.to_vec());
+                    }
+                    shared
+                })
+            });
+            // Whoever cannot be read shows nothing.
+            drop(read);
+        }
+        rows
+    }
+
     pub(super) fn has(&self, id: EffectId) -> bool {
         let Some(store) = &self.store else { return false };
         matches!(store.reader().read(|kv| views::sale(kv, id)), Ok(Some(_)))
@@ -320,7 +438,7 @@ impl Node {
         let mut wrong: Vec<String> = ledger
             .effects()
             .keys()
-            .filter(|id| !self.has(**id))
+            .filter(|id| !ledger.is_doubtful(id) && !self.has(**id))
             .take(3)
             .map(|id| format!("I1: {} is not at {nth}", id.short()))
             .collect();
@@ -336,7 +454,7 @@ impl Node {
                 sums.shelf.insert(row.sku, row.on_hand.milli_units() / 1_000);
             }
             sums.shelf.retain(|_, pieces| *pieces != 0);
-            Ok((sums, toko_crdt::book::rows::parked_all(kv)?.len()))
+            Ok((sums, rows::parked_all(kv)?.len()))
         });
         match shown {
             Ok((sums, 0)) if sums == *expected => {}
@@ -351,6 +469,10 @@ impl Node {
         }
         wrong
     }
+}
+
+fn series_of(nth: usize) -> u32 {
+    1 + u32::try_from(nth).unwrap_or(0) * SERIES_A_BOX
 }
 
 fn wall(now: i64) -> UnixMicros {
