@@ -2,24 +2,87 @@
 //!
 //! Invariants: [`CodePage::show`] answers only printable characters of its page, one column each; asking twice changes
 //! nothing; every byte of [`CodePage::bytes`] is 20h or above and never 7Fh, so no text can be a command. Absent on
-//! purpose: scripts that need shaping or two columns. They come out as `?` until text can be drawn as a picture.
-//! Source: the Unicode consortium's CP437, CP858 and CP1252 mapping tables.
+//! purpose: scripts that need shaping, two columns or another direction. They are drawn, see [`crate::ink`]; only for a
+//! printer that cannot draw they are spelt in numbers. A `?` stands for a question mark and nothing else.
+//! Source: `data/pages.txt`, see `data/NOTICE.md`.
 
-/// A set of 256 characters, chosen by `ESC t`. The number that selects it differs per model, so the
-/// [`Model`](crate::escpos::Model) carries that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CodePage {
-    /// The first one, which each printer has: box drawing, few accents, no euro sign.
-    Pc437,
-    /// Western Europe with the euro sign at D5h.
-    Pc858,
-    /// Windows Western Europe, with typographic quotes and dashes.
-    Wpc1252,
+use std::sync::OnceLock;
+
+macro_rules! pages {
+    ($($page:ident $name:literal,)*) => {
+        /// A set of 256 characters, chosen by `ESC t`. The number that selects it differs per model, so the
+        /// [`Model`](crate::Model) carries that.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum CodePage {
+            $(#[doc = concat!("`", $name, "`")] $page,)*
+        }
+
+        impl CodePage {
+            /// All that are known, in the order of `data/pages.txt`.
+            pub const ALL: &[CodePage] = &[$(CodePage::$page,)*];
+
+            /// The name in profiles.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(CodePage::$page => $name,)*
+                }
+            }
+        }
+    };
 }
 
+pages! {
+    Pc437 "cp437", Pc737 "cp737", Pc771 "cp771", Pc772 "cp772", Pc774 "cp774", Pc775 "cp775", Pc850 "cp850",
+    Pc852 "cp852", Pc855 "cp855", Pc857 "cp857", Pc858 "cp858", Pc860 "cp860", Pc861 "cp861", Pc862 "cp862",
+    Pc863 "cp863", Pc865 "cp865", Pc866 "cp866", Pc869 "cp869", Pc1125 "cp1125", Pc3011 "cp3011", Pc3012 "cp3012",
+    Wpc1250 "windows-1250", Wpc1251 "windows-1251", Wpc1252 "windows-1252", Wpc1253 "windows-1253",
+    Wpc1254 "windows-1254", Wpc1257 "windows-1257", Iso8859P1 "iso8859-1", Iso8859P2 "iso8859-2",
+    Iso8859P7 "iso8859-7", Iso8859P9 "iso8859-9", Iso8859P15 "iso8859-15", Rk1048 "rk1048", Katakana "katakana",
+}
+
+/// The upper half of each page and its characters in order, for looking up.
+struct Tables {
+    upper: Vec<[char; 128]>,
+    sorted: Vec<Vec<(char, u8)>>,
+}
+
+fn tables() -> &'static Tables {
+    static TABLES: OnceLock<Tables> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let lines = include_str!("../data/pages.txt").lines();
+        let upper: Vec<[char; 128]> = lines.map(upper_half).collect();
+        assert_eq!(upper.len(), CodePage::ALL.len(), "data/pages.txt holds a line for each page");
+        let sorted = upper.iter().map(|upper| {
+            let mut sorted: Vec<(char, u8)> =
+                upper.iter().copied().zip(0x80..=0xff).filter(|(c, _)| *c != HOLE).collect();
+            sorted.sort_unstable();
+            sorted
+        });
+        Tables { sorted: sorted.collect(), upper }
+    })
+}
+
+fn upper_half(line: &str) -> [char; 128] {
+    let mut upper = [HOLE; 128];
+    let chars = line.split_once(' ').map_or("", |(_, chars)| chars);
+    upper.iter_mut().zip(chars.chars()).for_each(|(place, c)| *place = c);
+    upper
+}
+
+/// Where a page has nothing.
+const HOLE: char = '\u{fffd}';
+
 impl CodePage {
+    /// The page of a name in profiles.
+    #[must_use]
+    pub fn named(name: &str) -> Option<CodePage> {
+        CodePage::ALL.iter().copied().find(|page| page.name() == name)
+    }
+
     /// The text as this page can show it: control characters become spaces, invisible ones vanish, what the page
-    /// lacks is spelt with what it has, and at worst is `?`.
+    /// lacks is spelt with what it has, and at worst is its number, such as `<4E2D>`.
     ///
     /// Shape: one character is one column of paper.
     #[must_use]
@@ -34,7 +97,7 @@ impl CodePage {
     /// The bytes of a text on the wire; what [`show`](Self::show) was not asked about first is shown here.
     #[must_use]
     pub fn bytes(self, text: &str) -> Vec<u8> {
-        self.show(text).chars().map(|c| self.byte(c).unwrap_or(b'?')).collect()
+        self.show(text).chars().filter_map(|c| self.byte(c)).collect()
     }
 
     /// The character that a byte prints, `None` where the page has a hole or the byte is a control.
@@ -42,8 +105,24 @@ impl CodePage {
     pub fn character(self, byte: u8) -> Option<char> {
         match byte {
             0x20..=0x7e => Some(char::from(byte)),
-            0x80..=0xff => self.upper().chars().nth(usize::from(byte - 0x80)).filter(|c| *c != '\0'),
+            0x80..=0xff => {
+                let upper = tables().upper.get(self as usize)?;
+                upper.get(usize::from(byte - 0x80)).copied().filter(|c| *c != HOLE)
+            }
             _ => None,
+        }
+    }
+
+    /// The byte that prints a character, `None` where the page lacks it.
+    #[must_use]
+    pub fn byte(self, c: char) -> Option<u8> {
+        match c {
+            ' '..='~' => u8::try_from(c).ok(),
+            c => {
+                let sorted = tables().sorted.get(self as usize)?;
+                let at = sorted.binary_search_by_key(&c, |(c, _)| *c).ok()?;
+                sorted.get(at).map(|(_, byte)| *byte)
+            }
         }
     }
 
@@ -55,34 +134,26 @@ impl CodePage {
             c if self.byte(c).is_some() => shown.push(c),
             c => match plainer(c) {
                 Some(spelt) => spelt.chars().for_each(|c| self.show_one(c, shown)),
-                None => shown.push('?'),
+                None => shown.push_str(&format!("<{:04X}>", u32::from(c))),
             },
-        }
-    }
-
-    fn byte(self, c: char) -> Option<u8> {
-        match c {
-            ' '..='~' => u8::try_from(c).ok(),
-            '\0' => None,
-            c => {
-                let place = self.upper().chars().position(|u| u == c)?;
-                u8::try_from(0x80 + place).ok()
-            }
-        }
-    }
-
-    /// The characters of bytes 80h to FFh; NUL marks a hole.
-    fn upper(self) -> &'static str {
-        match self {
-            CodePage::Pc437 => PC437,
-            CodePage::Pc858 => PC858,
-            CodePage::Wpc1252 => WPC1252,
         }
     }
 }
 
+/// The ASCII sign that a typographic one may be printed as without anybody missing it: quotes, dashes, hard spaces.
+#[must_use]
+pub(crate) fn twin(c: char) -> Option<char> {
+    match c {
+        '‘' | '’' | '‚' | '‛' | '′' | 'ʼ' | '‹' | '›' => Some('\''),
+        '“' | '”' | '„' | '‟' | '″' => Some('"'),
+        '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' => Some('-'),
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' => Some(' '),
+        _ => None,
+    }
+}
+
 /// Characters that take no column, or that would turn the reading order of a receipt around.
-fn invisible(c: char) -> bool {
+pub(crate) fn invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{0300}'..='\u{036f}')
 }
@@ -118,48 +189,44 @@ fn plainer(c: char) -> Option<&'static str> {
     })
 }
 
-#[rustfmt::skip]
-const PC437: &str = "ÇüéâäàåçêëèïîìÄÅ\
-    ÉæÆôöòûùÿÖÜ¢£¥₧ƒ\
-    áíóúñÑªº¿⌐¬½¼¡«»\
-    ░▒▓│┤╡╢╖╕╣║╗╝╜╛┐\
-    └┴┬├─┼╞╟╚╔╩╦╠═╬╧\
-    ╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
-    αßΓπΣσµτΦΘΩδ∞φε∩\
-    ≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
-
-#[rustfmt::skip]
-const PC858: &str = "ÇüéâäàåçêëèïîìÄÅ\
-    ÉæÆôöòûùÿÖÜø£Ø×ƒ\
-    áíóúñÑªº¿®¬½¼¡«»\
-    ░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐\
-    └┴┬├─┼ãÃ╚╔╩╦╠═╬¤\
-    ðÐÊËÈ€ÍÎÏ┘┌█▄¦Ì▀\
-    ÓßÔÒõÕµþÞÚÛÙýÝ¯´\
-    \u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
-
-#[rustfmt::skip]
-const WPC1252: &str = "€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\
-    \0‘’“”•–—˜™š›œ\0žŸ\
-    \u{a0}¡¢£¤¥¦§¨©ª«¬\u{ad}®¯\
-    °±²³´µ¶·¸¹º»¼½¾¿\
-    ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏ\
-    ÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞß\
-    àáâãäåæçèéêëìíîï\
-    ðñòóôõö÷øùúûüýþÿ";
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [CodePage; 3] = [CodePage::Pc437, CodePage::Pc858, CodePage::Wpc1252];
+    #[test]
+    fn the_file_of_pages_has_a_line_of_128_characters_for_each_in_this_order() {
+        let lines: Vec<_> = include_str!("../data/pages.txt").lines().collect();
+        assert_eq!(lines.len(), CodePage::ALL.len());
+        for (line, page) in lines.into_iter().zip(CodePage::ALL) {
+            let (name, upper) = line.split_once(' ').expect("a name and characters");
+            assert_eq!((name, upper.chars().count()), (page.name(), 128));
+            assert_eq!(CodePage::named(name), Some(*page));
+        }
+        assert_eq!(CodePage::named("cp65001"), None);
+    }
 
     #[test]
-    fn each_page_holds_128_upper_characters() {
-        for page in ALL {
-            assert_eq!(page.upper().chars().count(), 128, "{page:?}");
+    fn pages_read_as_their_makers_print_them() {
+        for (page, byte, c) in [
+            (CodePage::Pc437, 0xe1, 'ß'),
+            (CodePage::Pc858, 0xd5, '€'),
+            (CodePage::Wpc1252, 0x80, '€'),
+            (CodePage::Pc866, 0x80, 'А'),
+            (CodePage::Wpc1251, 0xff, 'я'),
+            (CodePage::Pc852, 0x88, 'ł'),
+            (CodePage::Iso8859P15, 0xa4, '€'),
+            (CodePage::Wpc1253, 0xe1, 'α'),
+            (CodePage::Katakana, 0xb1, 'ｱ'),
+        ] {
+            assert_eq!((page.character(byte), page.byte(c)), (Some(c), Some(byte)), "{}", page.name());
         }
+        assert_eq!(CodePage::Wpc1252.character(0x81), None, "a hole");
+    }
+
+    #[test]
+    fn what_has_no_spelling_is_shown_by_its_number_and_never_as_a_question() {
+        assert_eq!(CodePage::Pc437.show("中 ?"), "<4E2D> ?");
     }
 
     #[test]
@@ -186,14 +253,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_becomes_a_control_byte(text in any::<String>()) {
-            for page in ALL {
+            for page in CodePage::ALL {
                 prop_assert!(page.bytes(&text).iter().all(|b| *b >= 0x20 && *b != 0x7f));
             }
         }
 
         #[test]
         fn showing_twice_changes_nothing_and_bytes_read_back(text in any::<String>()) {
-            for page in ALL {
+            for page in CodePage::ALL {
                 let shown = page.show(&text);
                 prop_assert_eq!(&page.show(&shown), &shown);
                 let back: Option<String> = page.bytes(&text).iter().map(|b| page.character(*b)).collect();

@@ -1,9 +1,16 @@
 //! Codes that a scanner reads back: barcodes and QR, checked before they reach a printer.
 //!
 //! Invariants: a code that exists can be printed; its data holds no control byte, because real-time commands are
-//! obeyed even inside the data of a code. Absent on purpose: pictures. The printer draws the code from its data.
+//! obeyed even inside the data of a code. Most printers draw a code from its data; [`Barcode::bars`] and
+//! [`Qr::matrix`] are for screens, files and printers that cannot.
+
+mod bars;
+mod pdf417;
 
 use thiserror::Error;
+
+use crate::bitmap::Bitmap;
+pub use pdf417::{PDF417_BYTES_MAX, PDF417_COLUMNS, Pdf417};
 
 /// A one-dimensional barcode whose digits have been checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +28,10 @@ pub enum Symbology {
     Ean8,
     /// 12 digits, the last one a check digit.
     UpcA,
+    /// 8 digits that stand for a UPC-A with zeros inside; the first is 0 or 1, the last the check digit.
+    UpcE,
+    /// An even number of digits, as on cartons.
+    Itf,
     /// Any printable ASCII.
     Code128,
 }
@@ -85,6 +96,39 @@ impl Barcode {
         checked(Symbology::UpcA, digits, 12, "12 digits")
     }
 
+    /// A UPC-E of 8 digits: 0 or 1, six digits, and the check digit of the UPC-A that they stand for.
+    ///
+    /// Errors: [`CodeError`] if it is not 8 digits, starts otherwise or the check digit is wrong.
+    pub fn upc_e(digits: &str) -> Result<Barcode, CodeError> {
+        let name = Symbology::UpcE.name();
+        if let Some(character) = digits.chars().find(|c| !c.is_ascii_digit()) {
+            return Err(CodeError::Character { name, character });
+        }
+        let (8, Some(b'0' | b'1')) = (digits.len(), digits.bytes().next()) else {
+            return Err(CodeError::Length { name, takes: "8 digits, the first 0 or 1", given: digits.len() });
+        };
+        checked(Symbology::UpcA, &bars::upc_e_in_full(digits), 12, "12 digits")?;
+        Ok(Barcode { symbology: Symbology::UpcE, data: digits.to_owned() })
+    }
+
+    /// An ITF (interleaved 2 of 5) of an even number of digits; a check digit is the caller's.
+    ///
+    /// Errors: [`CodeError`] if it is empty, odd, longer than [`ITF_DIGITS_MAX`] or holds anything else.
+    pub fn itf(digits: &str) -> Result<Barcode, CodeError> {
+        let name = Symbology::Itf.name();
+        if let Some(character) = digits.chars().find(|c| !c.is_ascii_digit()) {
+            return Err(CodeError::Character { name, character });
+        }
+        if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > ITF_DIGITS_MAX {
+            return Err(CodeError::Length {
+                name,
+                takes: "2 to 30 digits, an even number",
+                given: digits.len(),
+            });
+        }
+        Ok(Barcode { symbology: Symbology::Itf, data: digits.to_owned() })
+    }
+
     /// A Code 128 of printable ASCII, as receipt numbers are.
     ///
     /// Errors: [`CodeError`] if it is empty, longer than [`CODE128_CHARS_MAX`] or holds anything else.
@@ -123,6 +167,9 @@ impl Barcode {
         match self.symbology {
             Symbology::Ean13 | Symbology::UpcA => 95,
             Symbology::Ean8 => 67,
+            Symbology::UpcE => 51,
+            // Start 4, 18 a pair with wide bars of 3, stop 5 or 6 as printers draw it.
+            Symbology::Itf => 9 * self.data.len() + 9,
             // Start, data and check characters of 11 modules, a stop of 13.
             Symbology::Code128 => 11 * (self.data.len() + 2) + 13,
         }
@@ -137,6 +184,8 @@ impl Symbology {
             Symbology::Ean13 => "EAN13",
             Symbology::Ean8 => "EAN8",
             Symbology::UpcA => "UPCA",
+            Symbology::UpcE => "UPCE",
+            Symbology::Itf => "ITF",
             Symbology::Code128 => "CODE128",
         }
     }
@@ -170,7 +219,26 @@ impl Qr {
         let smaller = QR_BYTES_AT_M.iter().filter(|room| **room < self.data.len()).count();
         17 + 4 * (smaller + 1) + 8
     }
+
+    /// The code in modules, without its quiet zone.
+    #[must_use]
+    pub fn matrix(&self) -> Bitmap {
+        // Up to version 17 there is room for every text that [`Qr::new`] lets pass.
+        let Ok(code) = qrcode::QrCode::with_error_correction_level(self.data.as_bytes(), qrcode::EcLevel::M)
+        else {
+            return Bitmap::new(0, 0);
+        };
+        let side = code.width();
+        let mut matrix = Bitmap::new(side, side);
+        let dark =
+            code.into_colors().into_iter().enumerate().filter(|(_, color)| *color == qrcode::Color::Dark);
+        dark.for_each(|(at, _)| matrix.set(at % side, at / side));
+        matrix
+    }
 }
+
+/// Longest ITF.
+pub const ITF_DIGITS_MAX: usize = 30;
 
 /// Longest Code 128 text; whether it fits on the paper is for the encoder to see.
 pub const CODE128_CHARS_MAX: usize = 40;

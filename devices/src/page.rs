@@ -1,10 +1,15 @@
 //! A receipt as a page: what stands on it, before any printer's bytes.
 //!
-//! Invariants: a page holds no control character, so nothing a caller writes can become a command or a line of its own;
-//! layout is pure and depends on the width only. Absent on purpose: what a receipt means (`retail` knows, a binary
+//! Invariants: a page holds no control character, so nothing a caller writes can become a command or a line of its own,
+//! and no invisible one that would turn the reading order around; accents are part of their letters (NFC); layout is
+//! pure and depends on the width only. Absent on purpose: what a receipt means (`retail` knows, a binary
 //! joins the two), and the drawer, which is a device of its own and no part of a page.
 
-use crate::codes::{Barcode, Qr};
+pub(crate) mod layout;
+
+use crate::codes::{Barcode, Pdf417, Qr};
+use crate::picture::Picture;
+use unicode_normalization::UnicodeNormalization;
 
 /// How a piece of text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,10 +105,39 @@ pub struct Page {
 enum Block {
     Text { text: String, style: Style },
     Columns { left: String, right: String, style: Style },
+    Cells { cells: Vec<Cell>, style: Style },
     Rule,
     Code(Row),
     Feed(u8),
     Cut,
+}
+
+/// One cell of a table's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    text: String,
+    columns: u8,
+    align: Align,
+}
+
+impl Cell {
+    /// Text in so many columns, in which it wraps; in what the others leave, shared evenly, where that is 0.
+    #[must_use]
+    pub fn new(text: &str, columns: u8) -> Cell {
+        Cell { text: clean(text), columns, align: Align::Left }
+    }
+
+    /// The same at the right edge of its columns.
+    #[must_use]
+    pub fn right(self) -> Cell {
+        Cell { align: Align::Right, ..self }
+    }
+
+    /// The same in the middle of its columns.
+    #[must_use]
+    pub fn centre(self) -> Cell {
+        Cell { align: Align::Centre, ..self }
+    }
 }
 
 /// One row of a page that has been laid out for a width.
@@ -113,6 +147,9 @@ pub enum Row {
     Text {
         /// The characters, without padding for `style.align`.
         text: String,
+        /// Byte offsets in `text` where a cell after the first starts. Each cell is read for itself, so that a name
+        /// that runs from right to left leaves the amount at the right.
+        cells: Vec<usize>,
         /// How it looks.
         style: Style,
     },
@@ -120,6 +157,10 @@ pub enum Row {
     Barcode(Barcode),
     /// A QR code, in the middle.
     Qr(Qr),
+    /// A PDF417 code, in the middle.
+    Pdf417(Pdf417),
+    /// A picture, in the middle.
+    Picture(Picture),
     /// Empty rows.
     Feed(u8),
     /// Feed to the cutter and cut.
@@ -134,6 +175,9 @@ pub const POSSIBLE_DUPLICATE: &str = "POSSIBLE DUPLICATE";
 
 /// Longer text than this in one block is cut short: no name is worth a roll of paper.
 pub const TEXT_CHARS_MAX: usize = 1_000;
+
+/// Most cells in one row of a table.
+pub const CELLS_MAX: usize = 8;
 
 /// Longest job id on paper.
 pub const JOB_CHARS_MAX: usize = 64;
@@ -170,6 +214,15 @@ impl Page {
         self.with(Block::Columns { left: clean(left), right: clean(right), style })
     }
 
+    /// Adds a row of a table: cells from left to right with a space between, each wrapped in its own columns.
+    ///
+    /// Shape: at most [`CELLS_MAX`]; more are left out. Where the paper is too narrow for them, each has its own row.
+    #[must_use]
+    pub fn cells(self, cells: impl IntoIterator<Item = Cell>, style: Style) -> Page {
+        let style = Style { align: Align::Left, ..style };
+        self.with(Block::Cells { cells: cells.into_iter().take(CELLS_MAX).collect(), style })
+    }
+
     /// Adds a line across the page.
     #[must_use]
     pub fn rule(self) -> Page {
@@ -186,6 +239,18 @@ impl Page {
     #[must_use]
     pub fn qr(self, qr: Qr) -> Page {
         self.with(Block::Code(Row::Qr(qr)))
+    }
+
+    /// Adds a PDF417 code in the middle.
+    #[must_use]
+    pub fn pdf417(self, code: Pdf417) -> Page {
+        self.with(Block::Code(Row::Pdf417(code)))
+    }
+
+    /// Adds a picture in the middle.
+    #[must_use]
+    pub fn picture(self, picture: Picture) -> Page {
+        self.with(Block::Code(Row::Picture(picture)))
     }
 
     /// Adds empty rows.
@@ -235,54 +300,13 @@ impl Page {
             Block::Columns { left, right, style } => {
                 Block::Columns { left: clean(&show(left)), right: clean(&show(right)), style: *style }
             }
+            Block::Cells { cells, style } => {
+                let spelt = |cell: &Cell| Cell { text: clean(&show(&cell.text)), ..cell.clone() };
+                Block::Cells { cells: cells.iter().map(spelt).collect(), style: *style }
+            }
             other => other.clone(),
         });
         Page { blocks: blocks.collect() }
-    }
-
-    /// The rows of the page for a paper of so many columns, each short enough for its size.
-    ///
-    /// Shape: `columns` below 8 is taken as 8. One character counts as one column.
-    #[must_use]
-    pub fn lay_out(&self, columns: usize) -> Vec<Row> {
-        let columns = columns.max(COLUMNS_MIN);
-        let mut rows = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            match block {
-                Block::Text { text, style } => {
-                    let lines = wrap(text, columns / style.size.columns());
-                    rows.extend(lines.into_iter().map(|text| Row::Text { text, style: *style }));
-                }
-                Block::Columns { left, right, style } => {
-                    let lines = two_columns(left, right, columns / style.size.columns());
-                    rows.extend(lines.into_iter().map(|text| Row::Text { text, style: *style }));
-                }
-                Block::Rule => rows.push(Row::Text { text: "-".repeat(columns), style: Style::PLAIN }),
-                Block::Code(row) => rows.push(row.clone()),
-                Block::Feed(n) => rows.push(Row::Feed(*n)),
-                Block::Cut => rows.push(Row::Cut),
-            }
-        }
-        rows
-    }
-
-    /// The page as text, as a preview on a screen shows it; cuts are left out, codes are in brackets.
-    #[must_use]
-    pub fn plain(&self, columns: usize) -> String {
-        let columns = columns.max(COLUMNS_MIN);
-        let mut plain = String::new();
-        for row in self.lay_out(columns) {
-            let line = match row {
-                Row::Text { text, style } => aligned(&text, style, columns),
-                Row::Barcode(code) => aligned(&format!("[{} {}]", code.name(), code.data()), CODE, columns),
-                Row::Qr(qr) => aligned(&format!("[QR {}]", qr.data()), CODE, columns),
-                Row::Feed(rows) => "\n".repeat(usize::from(rows).saturating_sub(1)),
-                Row::Cut => continue,
-            };
-            plain.push_str(line.trim_end_matches(' '));
-            plain.push('\n');
-        }
-        plain
     }
 
     fn with(mut self, block: Block) -> Page {
@@ -317,79 +341,19 @@ fn clean(text: &str) -> String {
     let separator = |c: char| {
         c.is_control() && !crate::mutant!("print-control-characters") || matches!(c, '\u{2028}' | '\u{2029}')
     };
-    let mut clean: String =
-        text.chars().take(TEXT_CHARS_MAX).map(|c| if separator(c) { ' ' } else { c }).collect();
-    if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+    let composed = text.nfc().filter(|c| !turns(*c)).map(|c| if separator(c) { ' ' } else { c });
+    let mut clean: String = composed.take(TEXT_CHARS_MAX + 1).collect();
+    if let Some((end, _)) = clean.char_indices().nth(TEXT_CHARS_MAX) {
+        clean.truncate(end);
         clean.push_str("...");
     }
     clean
 }
 
-/// Breaks at spaces, hard inside a word only if the word alone is too long. Rows after the first keep the indent.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let text = text.trim_end();
-    if text.chars().count() <= columns {
-        return vec![text.to_owned()];
-    }
-    let indent = text.chars().take_while(|c| *c == ' ').count().min(columns / 2);
-    let pad = " ".repeat(indent);
-    let mut rows = Vec::new();
-    let (mut row, mut used) = (pad.clone(), indent);
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let chars = word.chars().count();
-        let gap = usize::from(used > indent);
-        if used > indent && used + gap + chars > columns {
-            rows.push(std::mem::replace(&mut row, pad.clone()));
-            used = indent;
-        } else if gap == 1 {
-            row.push(' ');
-            used += 1;
-        }
-        for c in word.chars() {
-            if used == columns {
-                rows.push(std::mem::replace(&mut row, pad.clone()));
-                used = indent;
-            }
-            row.push(c);
-            used += 1;
-        }
-    }
-    rows.push(row);
-    rows
+/// Whether a character is invisible and only turns the reading order, breaks lines or fills files.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
-
-fn two_columns(left: &str, right: &str, columns: usize) -> Vec<String> {
-    let right = right.trim();
-    let amount = right.chars().count();
-    if amount == 0 {
-        return wrap(left, columns);
-    }
-    if amount + 1 + NAME_COLUMNS_MIN > columns {
-        let mut rows = wrap(left, columns);
-        rows.extend(wrap(right, columns).iter().map(|row| format!("{row:>columns$}")));
-        return rows;
-    }
-    let mut rows = wrap(left, columns - amount - 1);
-    let last = rows.pop().unwrap_or_default();
-    let name = columns - amount;
-    rows.push(format!("{last:<name$}{right}"));
-    rows
-}
-
-/// Text padded to where its alignment puts it.
-fn aligned(text: &str, style: Style, columns: usize) -> String {
-    let free = columns.saturating_sub(text.chars().count() * style.size.columns());
-    let before = match style.align {
-        Align::Left => 0,
-        Align::Centre => free / 2,
-        Align::Right => free,
-    };
-    format!("{}{text}", " ".repeat(before))
-}
-
-const CODE: Style = Style::PLAIN.centre();
-const COLUMNS_MIN: usize = 8;
-const NAME_COLUMNS_MIN: usize = 6;
 
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,17 @@ const DOORS: [(&str, &[&str]); 20] = [
 ];
 
 /// Parts that take time and seeds as values and give effects as values.
-const PURE: [&str; 4] = ["crdt/src", "retail/src", "mesh/src/proto", "devices/src/escpos.rs"];
+const PURE: [&str; 9] = [
+    "crdt/src",
+    "retail/src",
+    "mesh/src/proto",
+    "devices/src/drawn",
+    "devices/src/escpos",
+    "devices/src/html",
+    "devices/src/ink",
+    "devices/src/page",
+    "devices/src/star",
+];
 const IMPURE: [&str; 10] = [
     "tokio",
     "Instant::now",

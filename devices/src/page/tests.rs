@@ -85,6 +85,28 @@ fn a_preview_shows_codes_in_brackets() -> Result<(), crate::CodeError> {
     Ok(())
 }
 
+#[test]
+fn a_wide_sign_takes_two_columns_and_is_never_cut_in_half() {
+    let page = Page::new().columns("烏龍茶 大杯", "65").line("一二三四五");
+    assert_eq!(rows(&page, 16), ["烏龍茶 大杯   65", "一二三四五"]);
+    assert_eq!(rows(&Page::new().line("一二三四五"), 9), ["一二三四", "五"]);
+}
+
+#[test]
+fn a_table_wraps_each_cell_in_its_own_columns() {
+    let row = |a: &str, b: &str, c: &str| [Cell::new(a, 3).right(), Cell::new(b, 0), Cell::new(c, 6).right()];
+    let page = Page::new().cells(row("2", "Tomatoes in a tin", "2.40"), Style::PLAIN);
+    assert_eq!(rows(&page, 24), ["  2 Tomatoes in a   2.40", "    tin                 "]);
+    let narrow = Page::new().cells(row("2", "Tin", "2.40"), Style::PLAIN);
+    assert_eq!(rows(&narrow, 12), ["2", "Tin", "2.40"], "too narrow for four columns of name");
+}
+
+#[test]
+fn accents_are_part_of_their_letters_and_what_turns_the_reading_order_is_gone() {
+    let page = Page::new().line("Cafe\u{301} \u{202e}abc\u{202c}\u{200b}!");
+    assert_eq!(rows(&page, 32), ["Café abc!"]);
+}
+
 proptest! {
     #[test]
     fn no_row_is_wider_than_the_paper(
@@ -93,7 +115,7 @@ proptest! {
         let style = Style::PLAIN.size(if big { Size::Big } else { Size::Normal });
         let page = Page::new().text(&left, style).columns_styled(&left, &right, style);
         for row in rows(&page, columns) {
-            prop_assert!(row.chars().count() * style.size.columns() <= columns, "{row:?}");
+            prop_assert!(crate::width::columns(&row) * style.size.columns() <= columns, "{row:?}");
             prop_assert!(!row.chars().any(char::is_control), "{row:?}");
         }
     }

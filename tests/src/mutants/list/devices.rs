@@ -57,4 +57,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "an item's name opens the drawer",
         &["devices/lib page::", "devices/escpos_golden"],
     ),
+    mutant(
+        "let-dots-be-commands",
+        "devices/src/escpos/pen.rs",
+        "a shop's sign opens the drawer",
+        &["devices/escpos_golden"],
+    ),
 ];

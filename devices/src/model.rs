@@ -1,0 +1,140 @@
+//! What has to be known of a printer to write for it. Pure.
+
+use crate::codepage::CodePage;
+use crate::fonts::Faces;
+use crate::page::Page;
+use crate::{escpos, star};
+
+/// A printer's paper, characters and abilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What it understands.
+    pub language: Language,
+    /// Characters of the normal font across the paper.
+    pub columns: usize,
+    /// Dots across the paper.
+    pub dots: usize,
+    /// The characters to print with first.
+    pub code_page: CodePage,
+    /// The number by which this printer knows that code page (`ESC t n`).
+    pub code_page_number: u8,
+    /// More code pages and their numbers, which are changed to where they make a text shorter.
+    pub pages: &'static [(u8, CodePage)],
+    /// Whether it prints dots, and how. What has no code page is drawn with them.
+    pub dots_by: DotsBy,
+    /// Which codes it draws by itself; the others are drawn for it.
+    pub draws: Draws,
+    /// What it does at the end of a piece of paper.
+    pub cut: Cut,
+    /// Whether to cancel the mode of Chinese firmware, in which two accents become one sign.
+    pub cancel_kanji: bool,
+    /// Whether it can be told to obey no drawer pulse while it takes dots.
+    pub guard: bool,
+}
+
+/// What a printer understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Epson's, and that of most others.
+    #[default]
+    EscPos,
+    /// Star's newer one.
+    StarPrnt,
+    /// Star's older one.
+    StarLine,
+}
+
+/// How a printer takes dots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DotsBy {
+    /// Not at all: what it lacks is spelt.
+    Nothing,
+    /// In bands of 24 that stand in a line of text (`ESC *`, Star `ESC X`) and as whole rows.
+    #[default]
+    BandsAndRows,
+    /// As whole rows only (`GS v 0`).
+    Rows,
+    /// In bands only, as impact printers and some old ones.
+    Bands,
+}
+
+/// Which codes a printer draws by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Draws {
+    /// Bars.
+    pub barcodes: bool,
+    /// QR.
+    pub qr: bool,
+    /// PDF417.
+    pub pdf417: bool,
+}
+
+/// What a printer does at the end of a piece of paper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// It feeds to its cutter and cuts.
+    #[default]
+    Feeding,
+    /// It cuts where it stands, so it is fed so many rows first.
+    After(u8),
+    /// It has no cutter: it is fed so many rows to the edge to tear at.
+    Tear(u8),
+}
+
+impl Draws {
+    /// All of them.
+    pub const ALL: Draws = Draws { barcodes: true, qr: true, pdf417: true };
+}
+
+impl Model {
+    /// 80 mm paper, 48 columns, Western Europe with the euro sign: most printers on a counter.
+    #[must_use]
+    pub const fn paper_80mm() -> Model {
+        Model {
+            language: Language::EscPos,
+            columns: 48,
+            dots: 576,
+            code_page: CodePage::Pc858,
+            code_page_number: 19,
+            pages: &[],
+            dots_by: DotsBy::BandsAndRows,
+            draws: Draws::ALL,
+            cut: Cut::Feeding,
+            cancel_kanji: true,
+            guard: true,
+        }
+    }
+
+    /// 58 mm paper, 32 columns.
+    #[must_use]
+    pub const fn paper_58mm() -> Model {
+        Model { columns: 32, dots: 384, ..Model::paper_80mm() }
+    }
+
+    /// A page as one print job in the printer's language.
+    #[must_use]
+    pub fn encode(&self, page: &Page, faces: &dyn Faces) -> Vec<u8> {
+        match self.language {
+            Language::EscPos => escpos::encode_with(page, self, faces),
+            Language::StarPrnt | Language::StarLine => star::encode_with(page, self, faces),
+        }
+    }
+
+    /// Dots across that a row of text takes.
+    #[must_use]
+    pub(crate) fn text_dots(&self) -> usize {
+        self.columns * CELL_DOTS
+    }
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        Model::paper_80mm()
+    }
+}
+
+/// Dots across of a character of font A.
+pub const CELL_DOTS: usize = 12;
+
+/// Dots down of a character of font A.
+pub const CELL_ROWS: usize = 24;
