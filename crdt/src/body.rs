@@ -155,6 +155,13 @@ impl Body {
         bytes.strip_prefix(&[family::OP])
     }
 
+    /// Whether the bytes of a body are an op or a cart change: the shop's business, which tells a store nothing about members,
+    /// journals or other entries. Nothing is decoded.
+    #[must_use]
+    pub fn is_shops(bytes: &[u8]) -> bool {
+        matches!(bytes, [family::OP | family::CART, ..])
+    }
+
     /// What the bytes of a body claim to be, in a word for people. Nothing is decoded.
     #[must_use]
     pub fn family_word(bytes: &[u8]) -> &'static str {

@@ -79,17 +79,19 @@ struct Carried<'e> {
 }
 
 impl Book<'_> {
-    /// Folds an accepted entry into `kv`, at most once per effect, and moves `digests` along.
+    /// Folds an accepted entry into `kv`, at most once per effect, and moves `digests` along, if they are given: whoever folds
+    /// many entries at once counts the rows that changed when all are folded, each once however often it changed.
     ///
     /// Errors: only of the views themselves. `digests` are then as they were; `kv` may have taken some of the writes, so
     /// its transaction is to be dropped, and the same call made again.
-    pub fn apply(
+    pub fn apply<'d>(
         &self,
         kv: &mut dyn Kv,
-        digests: &mut Digests,
+        digests: impl Into<Option<&'d mut Digests>>,
         members: &Members,
         entry: &Entry,
     ) -> Result<Applied, KvError> {
+        let digests = digests.into();
         let mut carried = None;
         for depth in 0..=CARRIED_DEPTH_MAX {
             let this = carried.as_ref().unwrap_or(entry);
@@ -171,7 +173,7 @@ impl Book<'_> {
     fn apply_effect(
         &self,
         kv: &mut dyn Kv,
-        digests: &mut Digests,
+        digests: Option<&mut Digests>,
         members: &Members,
         carried: &Carried<'_>,
         place: EntryRef,
@@ -201,6 +203,11 @@ impl Book<'_> {
         let writes = overlay.into_writes();
         match folded {
             Ok(Ok(())) => {
+                let Some(digests) = digests else {
+                    writes.put_all(kv)?;
+                    rows::arrived(kv, effect, place)?;
+                    return Ok(Applied::Folded);
+                };
                 let mut moved = *digests;
                 writes.commit(kv, &mut moved)?;
                 moved.save(kv)?;

@@ -68,6 +68,12 @@ impl Digests {
         kv.put(DIGESTS_KEY, &[self.books.0, self.floor.0].concat())
     }
 
+    /// Whether rows with this key count: local tables do not.
+    #[must_use]
+    pub fn count(key: &[u8]) -> bool {
+        key.first().is_some_and(|first| *first < LOCAL_KEYS)
+    }
+
     /// Notes that the row `key` changed from `before` to `after`; local tables do not count.
     pub fn change(&mut self, key: &[u8], before: Option<&[u8]>, after: Option<&[u8]>) {
         let digest = match key.first() {

@@ -5,35 +5,31 @@
 use crate::digest::{Digests, FLOOR_KEYS, LOCAL_KEYS};
 use crate::fold::{Kv, KvError, KvRead};
 use crate::ids::Lane;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Pending writes over some views. Reads see them; the views do not, until [`Writes::commit`].
 pub struct Overlay<'a> {
     base: &'a dyn KvRead,
     writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// What the base answered: a fold reads a row before it writes it, and the digests need the same answer again.
-    reads: RefCell<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 /// The writes of an overlay, detached from what they were computed over.
 #[derive(Debug, Default)]
 pub struct Writes {
     writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl<'a> Overlay<'a> {
     /// An overlay without writes.
     #[must_use]
     pub fn new(base: &'a dyn KvRead) -> Self {
-        Self { base, writes: BTreeMap::new(), reads: RefCell::default() }
+        Self { base, writes: BTreeMap::new() }
     }
 
     /// Lets go of the base.
     #[must_use]
     pub fn into_writes(self) -> Writes {
-        Writes { writes: self.writes, reads: self.reads.into_inner() }
+        Writes { writes: self.writes }
     }
 
     /// Whether all writes are views of `lane` or local tables, and outside crdt's own keys if they are the `shop`'s.
@@ -51,15 +47,20 @@ impl<'a> Overlay<'a> {
 }
 
 impl Writes {
+    /// Writes everything into the views, without a look at what was there: whoever calls counts changed rows later.
+    pub fn put_all(self, kv: &mut dyn Kv) -> Result<(), KvError> {
+        self.writes.into_iter().try_for_each(|(key, after)| match after {
+            Some(value) => kv.put(&key, &value),
+            None => kv.delete(&key),
+        })
+    }
+
     /// Writes everything into the views and moves `digests` along.
     ///
     /// Shape: `kv` is what the overlay was over, and has not changed since.
-    pub fn commit(mut self, kv: &mut dyn Kv, digests: &mut Digests) -> Result<(), KvError> {
+    pub fn commit(self, kv: &mut dyn Kv, digests: &mut Digests) -> Result<(), KvError> {
         for (key, after) in self.writes {
-            let before = match self.reads.remove(&key) {
-                Some(before) => before,
-                None => kv.get(&key)?,
-            };
+            let before = kv.get(&key)?;
             if before == after {
                 continue;
             }
@@ -77,14 +78,7 @@ impl KvRead for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.writes.get(key) {
             Some(write) => Ok(write.clone()),
-            None => {
-                if let Some(read) = self.reads.borrow().get(key) {
-                    return Ok(read.clone());
-                }
-                let read = self.base.get(key)?;
-                self.reads.borrow_mut().insert(key.to_vec(), read.clone());
-                Ok(read)
-            }
+            None => self.base.get(key),
         }
     }
 
@@ -171,52 +165,6 @@ mod tests {
         writes.commit(&mut views, &mut whole).unwrap();
         assert_eq!(keys(&views, 99), b"01349");
         assert_eq!(whole, Digests::recompute(&views).unwrap());
-    }
-
-    /// Counts what is read.
-    struct Counting(MapKv, std::cell::Cell<usize>);
-
-    impl KvRead for Counting {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-            self.1.set(self.1.get() + 1);
-            self.0.get(key)
-        }
-
-        fn scan_from(
-            &self,
-            prefix: &[u8],
-            from: &[u8],
-            visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-        ) -> Result<(), KvError> {
-            self.0.scan_from(prefix, from, visit)
-        }
-    }
-
-    impl Kv for Counting {
-        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), KvError> {
-            self.0.put(key, value)
-        }
-
-        fn delete(&mut self, key: &[u8]) -> Result<(), KvError> {
-            self.0.delete(key)
-        }
-    }
-
-    #[test]
-    fn a_row_is_read_once_although_fold_and_digests_both_need_it() {
-        let mut views = Counting(MapKv::default(), std::cell::Cell::new(0));
-        views.put(b"\x10a", b"1").unwrap();
-        let mut digests = Digests::recompute(&views.0).unwrap();
-        let mut overlay = Overlay::new(&views);
-        assert_eq!(overlay.get(b"\x10a").unwrap().as_deref(), Some(b"1".as_slice()));
-        overlay.put(b"\x10a", b"2").unwrap();
-        assert_eq!(overlay.get(b"\x10a").unwrap().as_deref(), Some(b"2".as_slice()));
-        assert_eq!(overlay.get(b"\x10b").unwrap(), None);
-        overlay.put(b"\x10b", b"3").unwrap();
-        overlay.delete(b"\x10c").unwrap();
-        overlay.into_writes().commit(&mut views, &mut digests).unwrap();
-        assert_eq!(views.1.get(), 3, "a and b by the fold, c by the commit");
-        assert_eq!(digests, Digests::recompute(&views.0).unwrap());
     }
 
     #[test]

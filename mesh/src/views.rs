@@ -18,6 +18,7 @@
 
 mod backend;
 mod layers;
+mod rows;
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +34,8 @@ use toko_crdt::{KvError, KvRead};
 use crate::disk::{Disk, remove_if_there};
 use backend::DiskBackend;
 pub(crate) use layers::Draft;
-use layers::{Rows, scan_layers};
+use layers::scan_layers;
+pub(crate) use rows::Rows;
 
 /// The database's file.
 pub const VIEWS_FILE: &str = "views.redb";
@@ -178,16 +180,17 @@ impl Views {
     }
 
     /// Makes a group's rows visible, all at once.
-    pub(crate) fn publish(&self, rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+    pub(crate) fn publish(&self, rows: impl Into<Rows>) {
+        let rows = Arc::new(rows.into());
         if rows.is_empty() {
             return;
         }
         let mut layers = self.layers();
         if layers.settle_fresh() {
-            Arc::make_mut(&mut layers.recent).extend(rows);
+            Arc::make_mut(&mut layers.recent).take_in(rows);
         } else {
             // Copies a few rows, where somebody is reading them right now.
-            Arc::make_mut(&mut layers.fresh).extend(rows);
+            Arc::make_mut(&mut layers.fresh).take_in(rows);
         }
     }
 
@@ -226,8 +229,7 @@ impl Views {
                 let mut rows = layers.moving.take().unwrap_or_default();
                 layers.gather();
                 let newer = std::mem::take(&mut layers.recent);
-                Arc::make_mut(&mut rows)
-                    .extend(newer.iter().map(|(key, value)| (key.clone(), value.clone())));
+                Arc::make_mut(&mut rows).take_in(newer);
                 layers.recent = rows;
                 layers.base.backend.let_go();
                 if matches!(error, FlushError::DiskFull) {
@@ -259,8 +261,7 @@ impl Layers {
     fn gather(&mut self) {
         if !self.fresh.is_empty() {
             let fresh = std::mem::take(&mut self.fresh);
-            let rows = fresh.iter().map(|(key, value)| (Arc::clone(key), value.clone()));
-            Arc::make_mut(&mut self.recent).extend(rows);
+            Arc::make_mut(&mut self.recent).take_in(fresh);
         }
     }
 }
@@ -286,8 +287,8 @@ impl Flush {
             let mut table = write.open_table(Definition::new(&name)).map_err(failed)?;
             while let Some((key, value)) = rows.next_if(|(key, _)| first_byte(key) == byte) {
                 match value {
-                    Some(value) => drop(table.insert(&**key, &**value).map_err(failed)?),
-                    None => drop(table.remove(&**key).map_err(failed)?),
+                    Some(value) => drop(table.insert(key, value).map_err(failed)?),
+                    None => drop(table.remove(key).map_err(failed)?),
                 }
             }
         }
@@ -347,7 +348,7 @@ impl KvRead for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         let newer = self.fresh.get(key).or_else(|| self.recent.get(key));
         if let Some(row) = newer.or_else(|| self.moving.as_ref()?.get(key)) {
-            return Ok(row.as_deref().map(<[u8]>::to_vec));
+            return Ok(row.map(<[u8]>::to_vec));
         }
         self.base.get(key)
     }

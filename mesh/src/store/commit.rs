@@ -19,7 +19,10 @@ use super::{
     stage::{Group, Staged},
     tables::{self, MadeFrom, RECORD_OWN},
 };
-use crate::{log::Position, views::Draft};
+use crate::{
+    log::Position,
+    views::{Draft, Rows},
+};
 
 /// Rows that a group or a stretch of the log makes, with what the store keeps in memory beside them.
 pub(super) struct Absorb<'a> {
@@ -31,7 +34,7 @@ pub(super) struct Absorb<'a> {
 /// What comes out of an [`Absorb`].
 #[derive(Debug)]
 pub(super) struct Absorbed {
-    pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) rows: Rows,
     pub(super) digests: Digests,
     pub(super) members: Arc<Members>,
     pub(super) heads: BTreeMap<JournalId, Option<Head>>,
@@ -45,7 +48,7 @@ impl<'a> Absorb<'a> {
     /// Begins above the views as they are in `base`.
     pub(super) fn new(ground: &'a Ground, base: &'a dyn KvRead) -> Self {
         let done = Absorbed {
-            rows: BTreeMap::new(),
+            rows: Rows::default(),
             digests: ground.digests,
             members: Arc::clone(&ground.members),
             heads: BTreeMap::new(),
@@ -92,6 +95,8 @@ impl<'a> Absorb<'a> {
             self.reconsider_statements()?;
             self.heal()?;
         }
+        self.draft.settle(&mut self.done.digests)?;
+        self.done.digests.save(&mut self.draft)?;
         let made = MadeFrom { store: self.ground.store, fold_version: self.ground.fold.version(), position };
         tables::put_made_from(&mut self.draft, made)?;
         Ok(Absorbed { rows: self.draft.into_rows(), ..self.done })
@@ -105,15 +110,14 @@ impl<'a> Absorb<'a> {
         if self.is_undecidable(entry)? {
             return book.park(&mut self.draft, EffectId::from(entry.hash()), entry.place(), Code::Pruned);
         }
-        book.apply(&mut self.draft, &mut self.done.digests, &self.done.members, entry)
+        // Digests are moved when the group ends.
+        book.apply(&mut self.draft, None, &self.done.members, entry)
     }
 
     /// Whether an entry carries one whose own place is in history that is no longer here: nobody can tell any more whether
     /// that one was folded, or another branch. It counts nothing and is shown, rather than counting twice.
     fn is_undecidable(&self, entry: &Entry) -> Result<bool, KvError> {
-        let Some(Body::Carried(inner)) =
-            entry.body().and_then(|body| Body::decode(&self.ground.store, body).ok())
-        else {
+        let Some(Body::Carried(inner)) = self.ground.told_by(entry) else {
             return Ok(false);
         };
         let place = inner.place();
@@ -126,10 +130,10 @@ impl<'a> Absorb<'a> {
 
     /// What the store itself must know of an entry: what it carries, and, where it was folded, members and forks.
     fn note(&mut self, entry: &Entry, applied: Applied) -> Result<(), KvError> {
-        let mut body = entry.body().and_then(|bytes| Body::decode(&self.ground.store, bytes).ok());
+        let mut body = self.ground.told_by(entry);
         while let Some(Body::Carried(inner)) = body {
             tables::put_carried(&mut self.draft, inner.hash())?;
-            body = inner.body().and_then(|bytes| Body::decode(&self.ground.store, bytes).ok());
+            body = self.ground.told_by(&inner);
         }
         match body {
             _ if applied != Applied::Folded => Ok(()),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use toko_crdt::{
-    Fold, JournalId, KvError, KvRead, Lane, Run, Scope, StoreId,
+    Body, Entry, Fold, JournalId, KvError, KvRead, Lane, Run, Scope, StoreId,
     book::{Book, Code, rows},
     digest::Digests,
     frontier::Frontier,
@@ -78,6 +78,12 @@ impl Ground {
     /// The pipeline from an entry to the views.
     pub(super) fn book(&self) -> Book<'_> {
         Book { store: self.store, fold: &*self.fold, scope: &*self.scope }
+    }
+
+    /// What an entry says, where that may be the store's business: nearly all entries are the shop's, and not decoded here.
+    pub(super) fn told_by(&self, entry: &Entry) -> Option<Body> {
+        let body = entry.body().filter(|body| !Body::is_shops(body))?;
+        Body::decode(&self.store, body).ok()
     }
 }
 

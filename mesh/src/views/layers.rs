@@ -1,75 +1,10 @@
 //! Rows in memory above other rows: a newer layer hides an older one, a removed row hides what lies below.
 
-use std::{
-    collections::{BTreeMap, btree_map},
-    fmt,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::HashMap, fmt, sync::Arc};
 
-use toko_crdt::{Kv, KvError, KvRead};
+use toko_crdt::{Kv, KvError, KvRead, digest::Digests};
 
-/// A value, or "removed".
-pub(super) type Row = Option<Arc<[u8]>>;
-
-/// Rows that are not in the database yet.
-#[derive(Clone, Default)]
-pub(super) struct Rows {
-    rows: BTreeMap<Arc<[u8]>, Row>,
-    bytes: usize,
-}
-
-/// Rough cost of a row beside its bytes.
-const ROW_BYTES: usize = 96;
-
-impl Rows {
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Row> {
-        self.rows.get(key)
-    }
-
-    pub(super) fn iter(&self) -> btree_map::Iter<'_, Arc<[u8]>, Row> {
-        self.rows.iter()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// What the rows take in memory, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Takes rows in; later ones replace earlier ones.
-    pub(super) fn extend<K: Into<Arc<[u8]>>, V: Into<Arc<[u8]>>>(
-        &mut self,
-        rows: impl IntoIterator<Item = (K, Option<V>)>,
-    ) {
-        for (key, value) in rows {
-            let (key, value) = (key.into(), value.map(Into::into));
-            let key_bytes = key.len() + ROW_BYTES;
-            self.bytes += value.as_ref().map_or(0, |value: &Arc<[u8]>| value.len());
-            match self.rows.insert(key, value) {
-                Some(before) => self.bytes -= before.map_or(0, |value| value.len()),
-                None => self.bytes += key_bytes,
-            }
-        }
-    }
-
-    fn range(&self, from: &[u8]) -> btree_map::Range<'_, Arc<[u8]>, Row> {
-        self.rows.range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
-    }
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("rows", &self.rows.len()).field("bytes", &self.bytes).finish()
-    }
-}
+use super::rows::Rows;
 
 /// Visits the rows of `layers` (newest first) and `base` as if they were one map.
 pub(super) fn scan_layers(
@@ -85,7 +20,7 @@ pub(super) fn scan_layers(
     let Some(rows) = newest.filter(|rows| !rows.is_empty()) else {
         return scan_layers(older, base, prefix, from, visit);
     };
-    let mine = rows.range(prefix.max(from)).map(|(key, row)| (&**key, row.as_deref()));
+    let mine = rows.range(prefix.max(from));
     merge(mine.take_while(|(key, _)| key.starts_with(prefix)), visit, |below| {
         scan_layers(older, base, prefix, from, below)
     })
@@ -122,26 +57,71 @@ fn merge<'a>(
 }
 
 /// Rows that a group is writing, above the views as they were when it began. Nobody sees them yet.
+///
+/// What the base answered is kept beside: many entries of a group read and write the same few rows, and [`Draft::settle`]
+/// needs each row as it was once more.
 pub(crate) struct Draft<'a> {
     base: &'a dyn KvRead,
-    rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    rows: Rows,
+    /// Rows of views only: whatever else a fold reads, it reads once.
+    reads: RefCell<Answers>,
 }
+
+/// What the base answered, by key.
+type Answers = HashMap<Box<[u8]>, Option<Arc<[u8]>>>;
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(base: &'a dyn KvRead) -> Self {
-        Self { base, rows: BTreeMap::new() }
+        Self { base, rows: Rows::default(), reads: RefCell::default() }
     }
 
-    pub(crate) fn into_rows(self) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    pub(crate) fn into_rows(self) -> Rows {
         self.rows
+    }
+
+    /// Moves `digests` along by every row that is not what it was in the base: two hashes for a row, however often the group
+    /// changed it. Rows that are again what they were are dropped.
+    pub(crate) fn settle(&mut self, digests: &mut Digests) -> Result<(), KvError> {
+        let mut reads = self.reads.take();
+        let mut fault = Ok(());
+        self.rows.retain(|key, after| {
+            if fault.is_err() || !Digests::count(key) {
+                return true;
+            }
+            let before = match reads.remove(key) {
+                Some(before) => before,
+                None => match self.base.get(key) {
+                    Ok(before) => before.map(Arc::from),
+                    Err(error) => {
+                        fault = Err(error);
+                        return true;
+                    }
+                },
+            };
+            digests.change(key, before.as_deref(), after);
+            before.as_deref() != after
+        });
+        fault
+    }
+
+    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        if !Digests::count(key) {
+            return self.base.get(key);
+        }
+        if let Some(known) = self.reads.borrow().get(key) {
+            return Ok(known.as_deref().map(<[u8]>::to_vec));
+        }
+        let read = self.base.get(key)?;
+        self.reads.borrow_mut().insert(key.into(), read.as_deref().map(Arc::from));
+        Ok(read)
     }
 }
 
 impl KvRead for Draft<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.rows.get(key) {
-            Some(row) => Ok(row.clone()),
-            None => self.base.get(key),
+            Some(row) => Ok(row.map(<[u8]>::to_vec)),
+            None => self.read(key),
         }
     }
 
@@ -151,8 +131,7 @@ impl KvRead for Draft<'_> {
         from: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), KvError> {
-        let start = (Bound::Included(prefix.max(from)), Bound::Unbounded);
-        let mine = self.rows.range::<[u8], _>(start).map(|(key, row)| (&**key, row.as_deref()));
+        let mine = self.rows.range(prefix.max(from));
         merge(mine.take_while(|(key, _)| key.starts_with(prefix)), visit, |below| {
             self.base.scan_from(prefix, from, below)
         })
@@ -161,12 +140,12 @@ impl KvRead for Draft<'_> {
 
 impl Kv for Draft<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), KvError> {
-        self.rows.insert(key.to_vec(), Some(value.to_vec()));
+        self.rows.set(key, Some(value));
         Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), KvError> {
-        self.rows.insert(key.to_vec(), None);
+        self.rows.set(key, None);
         Ok(())
     }
 }

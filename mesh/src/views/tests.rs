@@ -1,5 +1,6 @@
 use super::*;
 use crate::sim_disk::{Faults, SimDisk};
+use toko_crdt::{Kv, digest::Digests, fold::MapKv};
 
 type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -116,11 +117,64 @@ fn a_failed_sync_is_reported_and_not_retried() {
     assert_eq!(all(&open(&disk.process_killed())), "");
 }
 
+/// Counts what is read.
+struct Counting(MapKv, std::cell::Cell<usize>);
+
+impl KvRead for Counting {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.1.set(self.1.get() + 1);
+        self.0.get(key)
+    }
+
+    fn scan_from(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), KvError> {
+        self.0.scan_from(prefix, from, visit)
+    }
+}
+
+#[test]
+fn a_row_of_a_group_is_read_and_counted_once_however_often_it_changes() {
+    let mut base = Counting(MapKv::default(), std::cell::Cell::new(0));
+    for key in [b"\x10a", b"\x10d", b"\x50f", b"\xc0l"] {
+        base.0.put(key, b"0").unwrap();
+    }
+    let (mut digests, mut there) = (Digests::recompute(&base.0).unwrap(), base.0.clone());
+    let mut draft = Draft::new(&base);
+    for n in 0..50_u8 {
+        assert_eq!(draft.get(b"\x10a").unwrap().unwrap(), [if n == 0 { b'0' } else { n - 1 }]);
+        draft.put(b"\x10a", &[n]).unwrap();
+        draft.put(b"\x10b", &[n]).unwrap();
+    }
+    assert_eq!(draft.get(b"\x10c").unwrap(), None);
+    draft.put(b"\x10c", b"new").unwrap();
+    draft.delete(b"\x10d").unwrap();
+    draft.put(b"\x50e", b"gone again").unwrap();
+    draft.delete(b"\x50e").unwrap();
+    draft.put(b"\x50f", b"1").unwrap();
+    draft.put(b"\x50f", b"0").unwrap();
+    draft.put(b"\xc0l", b"local").unwrap();
+    draft.settle(&mut digests).unwrap();
+    assert_eq!(base.1.get(), 6, "a and c by whoever folds, b, d, e and f when they are counted");
+    let rows = draft.into_rows();
+    assert_eq!(rows.len(), 5, "e and f are what they were");
+    for (key, value) in rows.iter() {
+        match value {
+            Some(value) => there.put(key, value).unwrap(),
+            None => there.delete(key).unwrap(),
+        }
+    }
+    assert_eq!(digests, Digests::recompute(&there).unwrap());
+}
+
 #[test]
 fn garbage_in_the_file_is_an_error_and_not_a_panic() {
     let disk = SimDisk::new();
     let views = open(&disk);
-    views.publish((0..2000).map(|n| row(&format!("k{n}"), Some("some value"))).collect());
+    views.publish((0..2000).map(|n| row(&format!("k{n}"), Some("some value"))).collect::<Map>());
     flush(&views);
     drop(views);
     let size = disk.size(VIEWS_FILE).unwrap();
