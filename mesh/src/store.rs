@@ -215,6 +215,8 @@ pub struct Store {
     poison: Arc<Poison>,
     folder: Folder,
     broken: Option<Arc<str>>,
+    /// Something was shown that nobody was told of yet.
+    has_news: bool,
     reader: StoreReader,
 }
 
@@ -224,6 +226,14 @@ impl Store {
     /// Shape: `now` is the wall clock, as good as it is; a group larger than [`Store::GROUP_BYTES_MAX`] becomes several.
     /// Errors: per request. After [`SaveError::Broken`] every later request fails too.
     pub fn step(&mut self, now: UnixMicros, batch: Vec<Request>) -> Vec<Reply> {
+        let replies = self.step_quietly(now, batch);
+        self.announce();
+        replies
+    }
+
+    /// The same, and nobody is told yet that something changed: whoever waits for a reply goes first, since peers, who hear of
+    /// it, keep the processor busy for longer than an answer takes.
+    fn step_quietly(&mut self, now: UnixMicros, batch: Vec<Request>) -> Vec<Reply> {
         let mut replies = Vec::with_capacity(batch.len());
         let mut group = stage::Group::default();
         let bytes_max = Self::GROUP_BYTES_MAX.min(self.log.append_bytes_max() / 2);

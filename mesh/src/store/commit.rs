@@ -297,13 +297,14 @@ impl Store {
             self.reader.set_members(&self.members);
         }
         self.views.publish(absorbed.rows);
-        self.reader.note_change();
+        self.has_news = true;
     }
 
     /// Syncs what was written with [`super::Wait::Memory`] and shows it as durable.
     pub(super) fn sync_log(&mut self) -> Result<(), SaveError> {
         self.log.sync()?;
         self.show_synced();
+        self.announce();
         Ok(())
     }
 
@@ -311,6 +312,14 @@ impl Store {
     pub(super) fn show_synced(&mut self) {
         if !self.unsynced.is_empty() {
             self.reader.set_durable(std::mem::take(&mut self.unsynced));
+            self.has_news = true;
+        }
+    }
+
+    /// Tells whoever listens that something was shown, once for all of it.
+    pub(super) fn announce(&mut self) {
+        if std::mem::take(&mut self.has_news) {
+            self.reader.note_change();
         }
     }
 

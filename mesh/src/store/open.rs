@@ -70,6 +70,7 @@ impl Store {
             closed: kept.closed,
             digests: kept.digests,
             broken: None,
+            has_news: false,
             reader,
             folder: Folder::Inline,
             log,

@@ -241,6 +241,7 @@ impl StoreReader {
         self.note_change();
     }
 
+    /// The caller tells of it.
     pub(super) fn set_durable(&self, lines: BTreeMap<JournalId, Option<Head>>) {
         let mut durable = self.shared.durable.write().unwrap_or_else(PoisonError::into_inner);
         for (journal, head) in lines {
@@ -249,8 +250,6 @@ impl StoreReader {
                 None => durable.remove(&journal),
             }
         }
-        drop(durable);
-        self.note_change();
     }
 
     pub(super) fn note_change(&self) {

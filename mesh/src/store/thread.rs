@@ -416,11 +416,12 @@ impl Driver {
         self.make_room().await;
         if !batch.is_empty() {
             self.mover.sync().await;
-            let answers = self.store.step((self.clock)(), batch);
+            let answers = self.store.step_quietly((self.clock)(), batch);
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // Whoever asked may have gone; what was asked is done all the same.
                 drop(reply.send(answer));
             }
+            self.store.announce();
         }
         if self.store.hurries_checkpoint() {
             self.start_checkpoint();
