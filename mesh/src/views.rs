@@ -1,9 +1,10 @@
 //! Views and indexes: rows in memory for what is new, redb for the rest, read as one.
 //!
 //! Purpose: what the fold makes of the log, for everybody who reads. A group's rows become visible all at once, in memory;
-//! once in a while (a second) what has gathered moves into redb in one synced commit, on whatever thread runs the
-//! [`Flush`]. So a sale waits for the log's sync and for nothing else, and the database's file is written once per second
-//! instead of once per sale.
+//! when enough has gathered it moves into redb in one synced commit, on whatever thread runs the [`Flush`]. So a sale waits for
+//! the log's sync and for nothing else. A move writes nearly a page for each row that it touches, until it touches every page:
+//! measured over 3 000 sales with their carts, 43 KB of views for each sale where 4 MiB of rows move at once, 30 KB with 8 MiB,
+//! 21 KB with 12 MiB. So they are few and large, as far as memory and the time of a start allow.
 //!
 //! Invariants: a [`Snapshot`] never changes. redb holds rows of synced log records only, together with the log position
 //! that they are made from; what is lost above it is folded again from the log. A database file that cannot be trusted is
