@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, TableDefinition};
 
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+const ANY_ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("any-rows");
 const ECHO_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a measurement did not come about.
@@ -158,6 +159,36 @@ pub fn redb_insert(dir: &Path, rows: u64, row_bytes: usize, per_commit: u64) -> 
     Ok(Rate { rows, bytes: rows * row_bytes as u64, elapsed })
 }
 
+/// Inserts rows as they are, each commit its share of all of them in the order of their keys, as whoever applies one batch of
+/// changes after the other would.
+pub fn redb_insert_rows(
+    dir: &Path,
+    rows: &[(Vec<u8>, Vec<u8>)],
+    commits: usize,
+) -> Result<Rate, MachineError> {
+    let path = dir.join("raw-rows.redb");
+    let elapsed = insert_rows(&path, rows, commits.max(1)).map_err(Box::new)?;
+    std::fs::remove_file(&path)?;
+    let bytes = rows.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+    Ok(Rate { rows: rows.len() as u64, bytes, elapsed })
+}
+
+fn insert_rows(path: &Path, rows: &[(Vec<u8>, Vec<u8>)], commits: usize) -> Result<Duration, redb::Error> {
+    let database = Database::create(path)?;
+    let started = Instant::now();
+    for commit in 0..commits {
+        let write = database.begin_write()?;
+        {
+            let mut table = write.open_table(ANY_ROWS)?;
+            for (key, value) in rows.iter().skip(commit).step_by(commits) {
+                table.insert(key.as_slice(), value.as_slice())?;
+            }
+        }
+        write.commit()?;
+    }
+    Ok(started.elapsed())
+}
+
 fn insert(path: &Path, rows: u64, row_bytes: usize, per_commit: u64) -> Result<Duration, redb::Error> {
     let database = Database::create(path)?;
     let row = vec![0x5a; row_bytes];
@@ -289,6 +320,9 @@ mod tests {
             assert!((0..5).all(|_| log.round().is_ok()));
         }
         assert_eq!(redb_insert(dir.path(), 25, 100, 10).unwrap().bytes, 2_500);
+        let rows: Vec<_> = (0..25_u8).map(|n| (vec![n], vec![n; 9])).collect();
+        let inserted = redb_insert_rows(dir.path(), &rows, 3).unwrap();
+        assert_eq!((inserted.rows, inserted.bytes), (25, 250));
         assert_eq!(udp_echo(64, 5).unwrap().rounds, 5);
         let mut echo = TcpEcho::start(300, 500).unwrap();
         assert!((0..5).all(|_| echo.round().is_ok()));

@@ -22,7 +22,7 @@ use super::table::{Figure, Row, percentiles, ratio};
 use super::trouble::Trouble;
 use super::turns::Turns;
 use super::{Bench, CATCH_UP, NEWS};
-use crate::machine::{Rate, redb_insert, udp_echo};
+use crate::machine::{Rate, redb_insert, redb_insert_rows, udp_echo};
 use crate::process::TooLate;
 
 /// Writers that fill the hub.
@@ -31,6 +31,8 @@ const WRITERS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rows of a commit of the bare database.
 const ROWS_A_COMMIT: u64 = 1_000;
+/// Sales whose rows the bare database takes in one commit.
+const SALES_A_COMMIT: u64 = 1_000;
 /// The largest datagram that a link sends.
 const DATAGRAM_BYTES: usize = 1_200;
 /// How much of a journal is read at once.
@@ -67,6 +69,15 @@ pub fn catch_up(bench: &Bench) -> Result<Vec<Row>, Trouble> {
                 .beside(rates(raw), Some(times))
                 .to_reach("≥ 0.5 ×", times >= 50),
         );
+        let same = redb_insert_rows(&dir, &done.rows, usize::try_from(rows / SALES_A_COMMIT).unwrap_or(1))?;
+        let bare = Rate { rows, bytes: 0, elapsed: same.elapsed }.rows_per_second();
+        let what = format!(
+            "  the same; redb, the {} rows that a sale leaves in views, nothing else",
+            same.rows / rows.max(1)
+        );
+        let times = ratio(Figure::PerSecond(ours), Figure::PerSecond(bare));
+        let per_second = |rate| vec![("sales", Figure::PerSecond(rate))];
+        out.push(Row::new(CATCH_UP, what, per_second(ours)).beside(per_second(bare), Some(times)));
         let whole = vec![("whole", Figure::Took(done.whole))];
         out.push(Row::new(CATCH_UP, "  the same from the terminal's start until its frontier equals", whole));
     }
@@ -82,6 +93,8 @@ struct Done {
     counted: u64,
     elapsed: Duration,
     whole: Duration,
+    /// What all of it left in the views.
+    rows: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 async fn shop(bench: &Bench, dir: &Path) -> Result<Done, Trouble> {
@@ -113,7 +126,16 @@ async fn shop(bench: &Bench, dir: &Path) -> Result<Done, Trouble> {
     news.add(samples);
     if !bench.wants(CATCH_UP) {
         stop([till, hub]).await?;
-        return Ok(Done { news, entries: 1, bytes: 1_000, counted: 1, elapsed: PATIENCE, whole: PATIENCE });
+        let rows = Vec::new();
+        return Ok(Done {
+            news,
+            entries: 1,
+            bytes: 1_000,
+            counted: 1,
+            elapsed: PATIENCE,
+            whole: PATIENCE,
+            rows,
+        });
     }
     sell_many(&till, Arc::clone(goods), bench.pace.news as u64, bench.pace.catch_up).await?;
     until("all sales at the hub", &hub, || covers(&hub, &till.frontier())).await?;
@@ -129,8 +151,16 @@ async fn shop(bench: &Bench, dir: &Path) -> Result<Done, Trouble> {
     let (elapsed, whole) = (first.elapsed(), started.elapsed());
     let counted = entries(&wanted).saturating_sub(seen);
     let (entries, bytes) = (entries(&wanted) - entries(&had), bytes_above(&hub, &wanted, &had)?);
+    let mut rows = Vec::new();
+    let read = back.store().reader().read(|kv| {
+        kv.scan(&[], &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            true
+        })
+    });
+    read.map_err(Trouble::product("reading views"))?;
     stop([back, hub]).await?;
-    Ok(Done { news, entries, bytes, counted, elapsed, whole })
+    Ok(Done { news, entries, bytes, counted, elapsed, whole, rows })
 }
 
 async fn open(dir: &Path, role: Role, hub: Vec<SocketAddr>) -> Result<Node, Trouble> {
