@@ -11,7 +11,9 @@
 use crate::tls::introduction::Introduction;
 use crate::tls::verify::{Asked, Door, Met};
 use crate::tls::{self, Expect, Protocol, Tenants, TlsError, TlsKey, agreed_protocol, peer_key};
-use quinn::{AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, AsyncUdpSocket, Connection, Incoming, Runtime, TokioRuntime, TransportConfig, VarInt,
+};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 use std::io;
@@ -40,6 +42,10 @@ const RETRY_ABOVE: usize = 8;
 const WINDOW_BYTES: u32 = 512 * 1024;
 /// Bytes that whoever arrives may have in flight before it is known to be a member.
 const NEWCOMER_WINDOW_BYTES: u32 = 64 * 1024;
+/// So many packets may come before one is acknowledged for it, and so long it may take; what is sent meanwhile takes the
+/// acknowledgement along. Far fewer than the least window holds, so that no sender waits for it.
+const PACKETS_UNACKED: u32 = 8;
+const ACK_DELAY: Duration = Duration::from_millis(5);
 /// How long everything that is closing may take to say so.
 const CLOSE_MS_MAX: u64 = 2_000;
 
@@ -303,7 +309,10 @@ fn transport(distance: Distance) -> TransportConfig {
         Distance::Far => 150,
     };
     let idle = VarInt::from_u32(10_000);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(PACKETS_UNACKED)).max_ack_delay(Some(ACK_DELAY));
     config
+        .ack_frequency_config(Some(acks))
         .initial_rtt(Duration::from_millis(rtt_ms))
         .max_idle_timeout(Some(idle.into()))
         .keep_alive_interval(None)

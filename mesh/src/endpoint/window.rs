@@ -1,4 +1,4 @@
-//! How much may be on its way to a neighbour: as QUIC reckons, and never less than a sale or two.
+//! How much may be on its way to a neighbour: as QUIC reckons, and never less than some sales.
 //!
 //! On a store's LAN a packet that is lost was lost by radio or by a bad cable, not in a queue that is full. A sender that takes
 //! each loss for a jam halves its window until two packets are left, and with a third of the packets lost and half a second
@@ -11,8 +11,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What may always be on its way.
-const FLOOR_BYTES: u64 = 24 * 1024;
+/// What may always be on its way: some thirty sales, which the smallest switch holds. QUIC also spreads a window over the
+/// round trip that it measured last, and the first one, with a handshake in it, is long: with less, a terminal that has to
+/// catch up would wait for a line that is free.
+const FLOOR_BYTES: u64 = 64 * 1024;
 
 /// Makes windows with a floor.
 #[derive(Debug, Default)]

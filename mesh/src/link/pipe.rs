@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// How much may wait to be written before the peer is taken for dead: a window, the largest frontier, and all statements.
 const WAITING_BYTES_MAX: usize = 6 << 20;
+/// How much room for frames is kept while none waits.
+const ROOM_BYTES: usize = 16 * 1024;
 /// How much is read at once.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -93,6 +95,10 @@ impl Outlet {
         if self.written == self.waiting.len() || self.written > READ_BYTES {
             self.waiting.drain(..self.written);
             self.written = 0;
+            // What a peer once had to catch up on is no reason to keep so much room for ever.
+            if self.waiting.is_empty() && self.waiting.capacity() > ROOM_BYTES {
+                self.waiting = Vec::new();
+            }
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 use super::frame::{FRAME_BYTES_MAX, Frame, FrameError};
 
 const LENGTH_BYTES: usize = 4;
+/// What is kept for the next frame: most are smaller.
+const HELD_BYTES: usize = 8 * 1024;
 
 /// Cuts a stream into frames.
 ///
@@ -44,6 +46,7 @@ impl Reader {
             }
             let frame = Frame::decode(&self.held[LENGTH_BYTES..]);
             self.held.clear();
+            self.held.shrink_to(HELD_BYTES);
             match frame? {
                 Some(frame) => return Ok(Some(frame)),
                 None => self.skipped += 1,
