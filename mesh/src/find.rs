@@ -28,6 +28,8 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024;
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 /// Between dials of a node on the LAN: short, because a shop heals within a second.
 pub const WAIT_NEAR_MAX: Duration = Duration::from_millis(900);
+/// Between dials of the hub by a terminal: through it everything comes back.
+pub const WAIT_HUB_MAX: Duration = Duration::from_millis(150);
 /// Between dials of headquarters.
 pub const WAIT_FAR_MAX: Duration = Duration::from_secs(30);
 

@@ -280,6 +280,7 @@ impl Link {
 
     fn hear(&mut self, bulletin: Bulletin) {
         match bulletin {
+            Bulletin::Came(fresh) => self.feed(Input::Came(fresh)),
             Bulletin::News { delta, fresh } => self.feed(Input::News { delta, fresh }),
             Bulletin::Roster(roster) => self.feed(Input::Roster(roster)),
             Bulletin::Hub(alive) => self.feed(Input::Hub { alive }),

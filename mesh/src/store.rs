@@ -8,7 +8,8 @@
 //! rows that nobody sees, while the log is synced, once → rows, heads and members shown, replies given. So whatever was acknowledged is in
 //! the log, synced; what others may take from here ([`StoreReader::frontier`]) is synced; and a failure in between leaves
 //! views and heads as they were. An entry is accepted before it is folded; one that cannot be folded is parked with a code.
-//! What was written with [`Wait::Memory`] is answered before its sync, and goes with the next one.
+//! What was written with [`Wait::Memory`] is answered before its sync, and goes with the next one. A hub passes on what came
+//! from peers while it is synced; it is told and acknowledged after.
 //!
 //! Absent on purpose: deciding what an op means (that is the [`Fold`]'s), asking peers for anything, deleting old entries.
 

@@ -45,6 +45,7 @@ fn goldens() -> Vec<(Frame, &'static str)> {
             "4c00000001010101(51*32)fd887766554433221101000200c0a80714fbfc1c01fd(00*14)20fbbb01",
         ),
         (Frame::Root { root: Hash([0x12; 32]), members: Hash([0x13; 32]) }, "420000000102(12*32)(13*32)"),
+        (Frame::Pulse { root: Hash([0x12; 32]), members: Hash([0x13; 32]) }, "420000000115(12*32)(13*32)"),
         (
             Frame::Lines(Lines { whole: true, more: false, root: Some(Hash([0x14; 32])), lines }),
             "c00000000103010001(14*32)02(aa*32)fd08070605040302010107(c7*32)(bb*32)fd080706050403020102fc70110100(c8*32)",

@@ -8,8 +8,9 @@ use crate::store::StoreReader;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use toko_crdt::frontier::{Frontier, Head};
+use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
-use toko_crdt::{Hash, JournalId};
+use toko_crdt::{Hash, JournalId, NodeId};
 
 /// How many bulletins a link may lag behind. More, and it gets the state anew.
 const BACKLOG: usize = 256;
@@ -20,6 +21,8 @@ const FRESH_BYTES_MAX: usize = 64 * 1024;
 /// One thing that changed.
 #[derive(Clone, Debug)]
 pub(crate) enum Bulletin {
+    /// Entries of peers are here and not yet durable: whoever pushes may pass them on.
+    Came(Arc<[Fresh]>),
     /// Entries became durable here.
     News { delta: Arc<Frontier>, fresh: Arc<[Fresh]> },
     /// The members changed.
@@ -76,8 +79,9 @@ impl Newsroom {
         (news, now.clone())
     }
 
-    /// The durable frontier may have moved on.
-    pub(crate) fn look_at(&self, reader: &StoreReader) {
+    /// The durable frontier may have moved on. New entries are read along of one author, where only its own are pushed, or of
+    /// all.
+    pub(crate) fn look_at(&self, reader: &StoreReader, author: Option<NodeId>) {
         let frontier = reader.frontier();
         let mut now = self.now();
         let delta = frontier.delta(&now.frontier);
@@ -91,9 +95,20 @@ impl Newsroom {
         if delta.is_empty() {
             return;
         }
-        let fresh = fresh_of(&delta, &now.frontier, reader);
+        let fresh = fresh_of(&delta, &now.frontier, reader, author);
         now.frontier = Arc::new(frontier);
         self.publish(Bulletin::News { delta: Arc::new(delta), fresh });
+    }
+
+    /// Entries of peers may have come that are not durable yet.
+    pub(crate) fn look_at_what_came(&self, reader: &StoreReader) {
+        let fresh =
+            |(place, bytes): (EntryRef, Arc<[u8]>)| Fresh { journal: place.journal, seq: place.seq, bytes };
+        let came: Arc<[Fresh]> = reader.take_came().into_iter().map(fresh).collect();
+        if !came.is_empty() {
+            let _now = self.now();
+            self.publish(Bulletin::Came(came));
+        }
     }
 
     /// The members may have changed.
@@ -178,9 +193,15 @@ fn new_lines(delta: &Frontier, before: &Frontier) -> usize {
 }
 
 /// The new entries themselves, where they are few. Whatever cannot be read is left to the links.
-fn fresh_of(delta: &Frontier, before: &Frontier, reader: &StoreReader) -> Arc<[Fresh]> {
+fn fresh_of(
+    delta: &Frontier,
+    before: &Frontier,
+    reader: &StoreReader,
+    author: Option<NodeId>,
+) -> Arc<[Fresh]> {
     let mut fresh = Vec::new();
-    for (journal, head) in delta.lines() {
+    let of_author = |journal: &&JournalId| author.is_none_or(|author| author == journal.node);
+    for (journal, head) in delta.lines().filter(|(journal, _)| of_author(journal)) {
         let from = before.head(journal).map_or(0, |head| head.seq) + 1;
         if head.seq - from >= FRESH_ENTRIES_MAX {
             continue;

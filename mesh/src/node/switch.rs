@@ -2,7 +2,7 @@
 
 use crate::bell::Ear;
 use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
-use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_NEAR_MAX, mdns};
+use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_HUB_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
 use crate::node::seals::SealKeeper;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
 use toko_crdt::frontier::Frontier;
+use toko_crdt::member::Members;
 use tracing::{debug, info, warn};
 
 /// Events of links that may wait. Links never wait for it.
@@ -55,6 +56,8 @@ pub(super) struct Switch {
     events: mpsc::Receiver<(LinkId, Event)>,
     pub(super) tasks: JoinSet<Done>,
     pub(super) wants: BTreeMap<NodeId, Want>,
+    /// With whom links are wanted, as long as these are the members.
+    wanted: (Arc<Members>, Arc<[Wanted]>),
     pub(super) next_link: LinkId,
     newcomers: usize,
     /// Whether the ladder changed since it was written down.
@@ -100,6 +103,8 @@ impl Switch {
         hints: mpsc::Receiver<mdns::Sighting>,
     ) -> Self {
         let changed = shared.store.reader().changed();
+        let members = shared.members.now();
+        let wanted = wanted(shared.node, shared.role, &members).into();
         let (tell, events) = mpsc::channel(EVENTS_MAX);
         Self {
             shared,
@@ -110,6 +115,7 @@ impl Switch {
             events,
             tasks: JoinSet::new(),
             wants: BTreeMap::new(),
+            wanted: (members, wanted),
             next_link: 0,
             newcomers: 0,
             unsaved: false,
@@ -126,13 +132,18 @@ impl Switch {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         hint_configured(&self.shared, &mut self.shared.board().ladder);
         let mut hints_open = true;
+        let mut next = self.tend();
         loop {
-            let next = self.tend();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                // The store's end is the node's end.
-                changed = self.changed.changed() => if changed.is_err() { break } else { self.store_changed() },
+                changed = self.changed.changed() => match changed.map(|()| self.store_changed()) {
+                    Ok(true) => {}
+                    // Entries alone change nothing of who is to be linked with whom.
+                    Ok(false) => continue,
+                    // The store's end is the node's end.
+                    Err(_) => break,
+                },
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.done(done),
                     Err(err) => warn!(%err, "a link's task failed"),
@@ -146,6 +157,7 @@ impl Switch {
                 _ = tick.tick() => self.tick(),
                 () = sleep_until(next) => {}
             }
+            next = self.tend();
         }
         self.stop().await;
     }
@@ -154,10 +166,9 @@ impl Switch {
     fn tend(&mut self) -> Instant {
         let now = Instant::now();
         let mut next = now + TICK;
-        let members = self.shared.members.now();
-        let list = wanted(self.shared.node, self.shared.role, &members);
+        let list = self.wanted();
         self.wants.retain(|node, _| list.iter().any(|wanted| wanted.node == *node));
-        for wanted in list {
+        for wanted in list.iter().copied() {
             let (linked, pending) = {
                 let board = self.shared.board();
                 (board.is_linked(&wanted.node), board.is_pending(&wanted.node))
@@ -184,6 +195,16 @@ impl Switch {
         next
     }
 
+    /// With whom links are wanted. Reckoned when the members change, since it hashes every pair.
+    fn wanted(&mut self) -> Arc<[Wanted]> {
+        let members = self.shared.members.now();
+        if !Arc::ptr_eq(&self.wanted.0, &members) {
+            let list = wanted(self.shared.node, self.shared.role, &members);
+            self.wanted = (members, list.into());
+        }
+        Arc::clone(&self.wanted.1)
+    }
+
     /// Dials everything that the ladder has for a node at once; the first to answer is taken.
     fn dial(&mut self, wanted: Wanted, now: Instant) {
         let Some(want) = self.wants.get_mut(&wanted.node) else { return };
@@ -206,7 +227,7 @@ impl Switch {
             Done::Newcomer => self.newcomers = self.newcomers.saturating_sub(1),
             Done::Link(end) => self.link_ended(&end),
             Done::Introduced { connection, peer, addr } => {
-                self.store_changed();
+                let _ = self.store_changed();
                 self.start_link(connection, peer, addr, Rung::Inbound, false);
             }
             Done::Watermark { told } => self.watermark.was_told(told),
@@ -245,8 +266,13 @@ impl Switch {
 
     /// A dial failed, or a link that never came to be: the next climb waits.
     pub(super) fn wait_before_redial(&mut self, node: NodeId, refused: bool) {
-        let far = self.shared.members.now().roles(&node).headquarters;
-        let cap = if far { WAIT_FAR_MAX } else { WAIT_NEAR_MAX };
+        let cap = if self.shared.members.now().roles(&node).headquarters {
+            WAIT_FAR_MAX
+        } else if self.shared.hub() == Some(node) {
+            WAIT_HUB_MAX
+        } else {
+            WAIT_NEAR_MAX
+        };
         let mut wait = self.shared.board().ladder.wait(node, cap, self.jitter());
         if refused {
             wait = wait.max(REFUSED_WAIT);
@@ -259,9 +285,8 @@ impl Switch {
 
     /// A link ended that had worked: the one who dials first dials again almost at once.
     pub(super) fn redial_soon(&mut self, node: NodeId) {
-        let members = self.shared.members.now();
-        let list = wanted(self.shared.node, self.shared.role, &members);
-        let Some(wanted) = list.into_iter().find(|wanted| wanted.node == node) else { return };
+        let list = self.wanted();
+        let Some(wanted) = list.iter().find(|wanted| wanted.node == node) else { return };
         let pause = Duration::from_millis(u64::from(self.jitter()) * REDIAL_MS_MAX / u64::from(u16::MAX));
         let wait = if wanted.at_once { pause } else { PATIENCE };
         self.wants.insert(node, Want { not_before: Instant::now() + wait, dialling: false });
@@ -271,8 +296,7 @@ impl Switch {
     pub(super) fn hinted(&mut self, node: NodeId) {
         self.unsaved = true;
         let fresh = self.shared.board().ladder.candidates(&node).iter().any(|c| c.rung != Rung::Cached);
-        let members = self.shared.members.now();
-        let list = wanted(self.shared.node, self.shared.role, &members);
+        let list = self.wanted();
         let at_once = list.iter().any(|wanted| wanted.node == node && wanted.at_once);
         let soon = Duration::from_millis(u64::from(self.jitter() % 50));
         if let Some(want) = self.wants.get_mut(&node)
@@ -329,13 +353,19 @@ impl Switch {
         self.hinted(node);
     }
 
-    /// The store committed: links hear of new entries; new members may come in, and revoked ones go.
-    fn store_changed(&mut self) {
+    /// The store committed: links hear of new entries; new members may come in, and revoked ones go. `true` where members
+    /// changed.
+    fn store_changed(&mut self) -> bool {
         let reader = self.shared.store.reader();
-        self.shared.newsroom.look_at(reader);
+        let is_hub = self.shared.is_hub();
+        reader.pass_on(is_hub);
+        if is_hub {
+            self.shared.newsroom.look_at_what_came(reader);
+        }
+        self.shared.newsroom.look_at(reader, (!is_hub).then_some(self.shared.node));
         let members = reader.members();
         if members.root_hash() == self.shared.members.now().root_hash() {
-            return;
+            return false;
         }
         let hub_before = self.shared.hub();
         self.shared.members.set(Arc::clone(&members));
@@ -354,6 +384,7 @@ impl Switch {
             }
         }
         self.look_for_hub();
+        true
     }
 
     fn tick(&mut self) {

@@ -53,7 +53,7 @@ pub(crate) fn wanted(own: NodeId, role: Role, members: &Members) -> Vec<Wanted> 
         }
     }
     if peers.len() > PEERS_ALL_MAX {
-        peers.sort_by_key(|node| std::cmp::Reverse(weight(own, *node)));
+        peers.sort_by_cached_key(|node| std::cmp::Reverse(weight(own, *node)));
         peers.truncate(PEERS_CHOSEN);
     }
     let peer = |node| Wanted { node, at_once: own < node, distance: Distance::Near };

@@ -195,6 +195,14 @@ pub enum Frame {
         /// Root of its member statements.
         members: Hash,
     },
+    /// What the sender holds durably now, in one hash each, and the keep-alive, between two that have both said it. What the
+    /// peer holds too is told no further: whoever hears its own root in it knows what the sender holds.
+    Pulse {
+        /// Root of its frontier, of the lanes on this link.
+        root: Hash,
+        /// Root of its member statements.
+        members: Hash,
+    },
     /// Durable heads.
     Lines(Lines),
     /// Asks for [`Lines`] from the beginning: what we made of yours does not give your root.
@@ -305,6 +313,7 @@ impl Frame {
         match self {
             Self::Hello(_) => "hello",
             Self::Root { .. } => "root",
+            Self::Pulse { .. } => "pulse",
             Self::Lines(_) => "lines",
             Self::WantLines => "want-lines",
             Self::Statements(_) => "statements",

@@ -3,7 +3,9 @@
 //! How it goes. Both sides say [`Hello`] and then the root of what they hold durably. Where the roots are equal, that is
 //! all; otherwise each tells its frontier, once as a whole and from then on by what changed, each second at the latest.
 //! Whoever lacks something asks for it (`pull`); on hub links new entries are pushed (`serve`). Whatever came is
-//! acknowledged by lines as soon as it is durable, and by nothing else. Member statements travel first (`roll`).
+//! acknowledged by lines once it is durable, to its author at once, or by a root that both have. Between two that know it,
+//! each second says a root and lines follow only where the roots stay different (`pulse`). Member statements travel first
+//! (`roll`).
 //!
 //! Invariants: nothing is buffered without a bound; nothing of a lane that does not travel on the link leaves or is taken;
 //! what a peer does wrong ends at worst this conversation.
@@ -18,6 +20,7 @@ mod entries;
 mod intake;
 mod listen;
 mod pull;
+mod pulse;
 mod roll;
 mod seals;
 mod serve;
@@ -29,6 +32,7 @@ use super::frame::{ADDRS_MAX, BASES_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, P
 use assembly::Assembly;
 use blobs::Blobs;
 use pull::Puller;
+use pulse::Pulses;
 use roll::Roll;
 use seals::Seals;
 use serve::Server;
@@ -84,6 +88,7 @@ pub struct Session {
     hints: u32,
     hints_dropped: bool,
     telling: Telling,
+    pulses: Pulses,
     /// Seals that we went over, until one is agreed on.
     bases: Vec<Base>,
     roll: Roll,
@@ -130,6 +135,7 @@ impl Session {
             hints: 0,
             hints_dropped: false,
             telling: Telling::new(&Frontier::default(), config.lanes),
+            pulses: Pulses::default(),
             bases: Vec::new(),
             roll: Roll::new(Arc::default()),
             puller: Puller::new(&config, id),
@@ -218,6 +224,7 @@ impl Session {
             Input::Broken(error) => return Err(error.into()),
             Input::Tick => self.tick(),
             Input::Wake => self.wake_at = None,
+            Input::Came(fresh) => self.came(&fresh),
             Input::News { delta, fresh } => self.news(&delta, &fresh),
             Input::Frontier(frontier) => self.replaced(&frontier),
             Input::Loaded { journal, from, entries } => {
@@ -297,13 +304,7 @@ impl Session {
             }
             State::Opened | State::Hailed | State::Greeted => {}
             State::Settled => {
-                self.soon.retain(|journal| !self.telling.is_untold(journal));
-                let frames = self.telling.tell_changes();
-                if frames.is_empty() {
-                    let root = self.telling.root();
-                    self.send(Frame::Root { root, members: self.roll.root() });
-                }
-                self.send_all(frames);
+                self.beat();
                 self.puller.expire(self.now, &self.telling, &mut self.counters);
                 self.server.expire(self.now);
                 self.blobs.expire(self.now, &mut self.out);

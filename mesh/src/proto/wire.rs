@@ -46,6 +46,7 @@ mod kind {
     pub(super) const WANT_SNAPSHOT: u8 = 18;
     pub(super) const SNAPSHOT: u8 = 19;
     pub(super) const BASES: u8 = 20;
+    pub(super) const PULSE: u8 = 21;
 }
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
@@ -63,6 +64,7 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
             },
         ),
         Frame::Root { root, members } => write(kind::ROOT, &RootV1 { root: root.0, members: members.0 }),
+        Frame::Pulse { root, members } => write(kind::PULSE, &RootV1 { root: root.0, members: members.0 }),
         Frame::Lines(Lines { whole, more, root, lines }) => {
             let lines = lines.lines().map(LineV1::from).collect();
             write(kind::LINES, &LinesV1 { whole: *whole, more: *more, root: root.map(|root| root.0), lines })
@@ -133,6 +135,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<Frame>, FrameError> {
         kind::ROOT => {
             let RootV1 { root, members } = body.read()?;
             Frame::Root { root: Hash(root), members: Hash(members) }
+        }
+        kind::PULSE => {
+            let RootV1 { root, members } = body.read()?;
+            Frame::Pulse { root: Hash(root), members: Hash(members) }
         }
         kind::LINES => body.lines()?,
         kind::WANT_LINES => body.read().map(|()| Frame::WantLines)?,

@@ -16,8 +16,8 @@ use super::{
     Reply, SaveError, Store,
     folder::{Folder, Ground},
     history,
-    stage::{Group, Staged},
-    tables::{self, MadeFrom, RECORD_OWN},
+    stage::{Group, Staged, What},
+    tables::{self, MadeFrom, RECORD_OWN, RECORD_RECEIVED},
 };
 use crate::{
     log::Position,
@@ -226,6 +226,9 @@ impl<'a> Absorb<'a> {
     }
 }
 
+/// From so many entries in one group on a hub has enough to do, and passes them on when they are synced.
+const FEW: usize = 4;
+
 impl Store {
     /// Writes, folds, syncs and shows a group, and settles the replies that depend on it.
     pub(super) fn finish_group(&mut self, mut group: Group, replies: &mut [Reply]) {
@@ -264,6 +267,9 @@ impl Store {
     fn save(&mut self, records: Vec<Staged>, sync: bool) -> Result<Vec<(usize, Code)>, SaveError> {
         let bytes: Vec<(u8, &[u8])> = records.iter().map(|r| (r.kind, r.payload.as_slice())).collect();
         let positions = self.log.append(&bytes)?;
+        if sync {
+            self.pass_on(&records);
+        }
         let job = self.fold_job(records, positions);
         let folder = if sync { &self.folder } else { &Folder::Inline };
         let folding = folder.start(job);
@@ -276,6 +282,19 @@ impl Store {
             self.show_synced();
         }
         Ok(parked)
+    }
+
+    /// A hub passes on what few entries of peers came, while it syncs them: their author has them. They are acknowledged after.
+    fn pass_on(&self, records: &[Staged]) {
+        if records.len() > FEW || !self.reader.passes_on() {
+            return;
+        }
+        let came = records.iter().filter(|record| record.kind == RECORD_RECEIVED);
+        let came = came.filter_map(|record| match &record.what {
+            What::Entry(entry) => Some((entry.place(), record.payload.as_slice().into())),
+            What::Statement(_) => None,
+        });
+        self.reader.set_came(came.collect());
     }
 
     /// Makes what was absorbed the state of the store.

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::bell::{Bell, Ear};
@@ -40,6 +43,9 @@ pub struct StoreReader {
     shared: Arc<Shared>,
 }
 
+/// An entry of a peer that is not durable here yet: where it stands, and its encoded bytes.
+pub(crate) type Came = (EntryRef, Arc<[u8]>);
+
 /// What ops mean and who may write what, for whoever folds beside the store.
 #[derive(Clone)]
 pub(super) struct Meaning {
@@ -49,14 +55,23 @@ pub(super) struct Meaning {
 
 struct Shared {
     durable: RwLock<Frontier>,
+    /// Whether entries of peers are passed on while they are synced.
+    passes_on: AtomicBool,
+    /// Those that are just now.
+    came: Mutex<Vec<Came>>,
     members: RwLock<Option<Arc<Members>>>,
     changed: Bell,
 }
 
 impl StoreReader {
     pub(super) fn new(store: StoreId, views: Views, log: LogReader, meaning: Meaning) -> Self {
-        let shared =
-            Shared { durable: RwLock::default(), members: RwLock::default(), changed: Bell::default() };
+        let shared = Shared {
+            durable: RwLock::default(),
+            passes_on: AtomicBool::default(),
+            came: Mutex::default(),
+            members: RwLock::default(),
+            changed: Bell::default(),
+        };
         Self { store, views, log, meaning, shared: Arc::new(shared) }
     }
 
@@ -114,6 +129,29 @@ impl StoreReader {
     /// Looks at what is here durably without copying it. Be quick: the store waits meanwhile.
     pub fn with_frontier<T>(&self, look: impl FnOnce(&Frontier) -> T) -> T {
         look(&self.shared.durable.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on entries of peers may be taken by [`StoreReader::take_came`] while they are synced, or no more.
+    pub(crate) fn pass_on(&self, passes_on: bool) {
+        self.shared.passes_on.store(passes_on, Ordering::Relaxed);
+    }
+
+    pub(super) fn passes_on(&self) -> bool {
+        self.shared.passes_on.load(Ordering::Relaxed)
+    }
+
+    /// Entries of peers, proven and written but not durable here yet: safe where they came from, so that they may be passed on,
+    /// and not acknowledged. Each is given once.
+    pub(crate) fn take_came(&self) -> Vec<Came> {
+        std::mem::take(&mut *self.shared.came.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces what nobody took: it is durable meanwhile.
+    pub(super) fn set_came(&self, came: Vec<Came>) {
+        if !came.is_empty() {
+            *self.shared.came.lock().unwrap_or_else(PoisonError::into_inner) = came;
+            self.note_change();
+        }
     }
 
     /// Who belongs to the store.

@@ -51,7 +51,7 @@ pub(crate) fn journal(node: u8, lane: Lane) -> JournalId {
 }
 
 /// A chain of entries of some bytes each.
-fn chain(id: JournalId, node: u8, bytes: &[usize]) -> Vec<Entry> {
+pub(crate) fn chain(id: JournalId, node: u8, bytes: &[usize]) -> Vec<Entry> {
     let key = SecretKey::from_seed([node; 32]);
     let mut out: Vec<Entry> = Vec::new();
     for bytes in bytes {
@@ -85,7 +85,7 @@ impl Desk {
     }
 
     /// A settled session of a node that holds `ours`; the peer holds something else that it has not told yet.
-    fn settled(config: Config, ours: Frontier) -> Self {
+    pub(crate) fn settled(config: Config, ours: Frontier) -> Self {
         let mut desk = Self::new(config);
         desk.open(ours);
         desk.frame(Frame::Hello(hello()));
@@ -563,7 +563,7 @@ fn news_is_pushed_on_a_hub_link_and_announced_where_no_hub_lives() {
     link.give(Input::Hub { alive: true });
     assert_eq!(link.give(news()), [], "the hub carries it; the tick tells");
     let told = link.wait(1_000 * MS);
-    assert!(matches!(&told[..], [Output::Send(Frame::Lines(Lines { root: Some(_), .. }))]), "{told:?}");
+    assert!(matches!(&told[0], Output::Send(Frame::Lines(Lines { root: Some(_), .. }))), "{told:?}");
 }
 
 #[test]

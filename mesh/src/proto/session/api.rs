@@ -73,6 +73,9 @@ pub enum Input {
         /// The new entries, if they are at hand: saves a [`Output::Load`] for each push. May be empty, or only some.
         fresh: Arc<[Fresh]>,
     },
+    /// Entries of others that are here and not durable yet: they may be pushed, since their author has them, and are told and
+    /// acknowledged when [`Input::News`] says that they are durable. *Shape*: of each journal consecutive numbers.
+    Came(Arc<[Fresh]>),
     /// This node's durable frontier as a whole. Where no line is missing or lower than before this is [`Input::News`];
     /// otherwise (runs that ended left it, a fork closed a journal) the peer is told all of it anew.
     Frontier(Arc<Frontier>),
@@ -387,6 +390,6 @@ pub struct Counters {
     pub bad_batches: u32,
     /// Wants that were not answered in time.
     pub wants_late: u64,
-    /// Times that the peer's frontier had to be told from the beginning.
+    /// Times that the peer's frontier had to be told from the beginning, since both last held the same.
     pub resyncs: u64,
 }

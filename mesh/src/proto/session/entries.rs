@@ -37,6 +37,20 @@ impl Session {
         }
     }
 
+    /// Entries of others are here and not durable yet: whoever is up to date gets them now.
+    pub(super) fn came(&mut self, fresh: &[Fresh]) {
+        if self.state != State::Settled || !self.pushing {
+            return;
+        }
+        for run in fresh.chunk_by(|one, next| one.journal == next.journal) {
+            let journal = run[0].journal;
+            if self.telling.lanes().has(journal.lane) {
+                let told = self.telling.theirs_seq(&journal);
+                self.server.push_ahead(self.now, journal, told, run, &mut self.out);
+            }
+        }
+    }
+
     /// The peer asks for entries.
     pub(super) fn wanted(&mut self, journal: JournalId, from: u64, to: u64) -> Result<(), Violation> {
         if !self.telling.lanes().has(journal.lane) {
@@ -89,7 +103,7 @@ impl Session {
         self.server.came(journal, seq);
         if self.telling.ours(&journal).is_some_and(|head| head.seq == seq && head.hash == hash) {
             // It came by another way as well; the peer cannot know.
-            self.soon.insert(journal);
+            self.acknowledge(journal, bytes);
             return Ok(());
         }
         self.puller.progress(self.now, &journal);
@@ -119,7 +133,7 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn ingested(&mut self, ticket: u64, outcome: Outcome) -> Result<(), Violation> {
-        let Some(journal) = self.puller.intake.answered(ticket) else { return Ok(()) };
+        let Some((journal, bytes)) = self.puller.intake.answered(ticket) else { return Ok(()) };
         match outcome {
             Outcome::Held(_) => {
                 let next = self.puller.intake.next(&journal);
@@ -131,7 +145,7 @@ impl Session {
         match outcome {
             Outcome::Held(head) => {
                 self.telling.advance(journal, head);
-                self.soon.insert(journal);
+                self.acknowledge(journal, bytes);
                 self.puller.succeeded(&journal);
                 self.puller.review(self.now, &self.telling, &journal);
             }

@@ -40,11 +40,12 @@ impl Intake {
         self.ingest(journal, batch)
     }
 
-    /// The store has answered; gives the journal. Go on with [`Intake::next`] or [`Intake::drop_queue`].
-    pub(super) fn answered(&mut self, ticket: u64) -> Option<JournalId> {
+    /// The store has answered; gives the journal and how many bytes it was. Go on with [`Intake::next`] or
+    /// [`Intake::drop_queue`].
+    pub(super) fn answered(&mut self, ticket: u64) -> Option<(JournalId, usize)> {
         let stretch = self.pending.remove(&ticket)?;
         self.bytes -= stretch.bytes;
-        Some(stretch.journal)
+        Some((stretch.journal, stretch.bytes))
     }
 
     /// The next batch of a journal, if something waits and nothing is at the store.

@@ -33,6 +33,7 @@ impl Session {
                 self.agree(&[]);
                 return self.root(root, members);
             }
+            Frame::Pulse { root, members } => return self.pulse(root, members),
             Frame::Lines(lines) => return self.lines(&lines),
             Frame::WantLines => {
                 let frames = self.telling.tell_whole();
@@ -162,6 +163,7 @@ impl Session {
         }
         if lines.whole {
             self.puller.review_all(self.now, &self.telling);
+            self.puller.hurry(self.now);
         }
         if !lines.lines.is_empty() {
             self.out.push_back(Output::PeerHolds(lines.lines.clone()));

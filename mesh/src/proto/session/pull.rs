@@ -1,7 +1,8 @@
 //! Asking for what is lacking: how patiently, how much at once, and when to let another peer try.
 //!
 //! There is no mode: a lack is asked for after a second while the hub lives (its push is on the way), and after 20 ms and
-//! jitter otherwise. On a hub link itself a push would have come before the line that shows the lack.
+//! jitter otherwise. On a hub link itself a push would have come before the line that shows the lack; what is lacking there
+//! when the conversation begins is asked for at once.
 
 use super::api::{Config, Counters};
 use super::intake::Intake;
@@ -116,6 +117,16 @@ impl Puller {
         let gone: Vec<JournalId> = self.lacking.keys().filter(gone).copied().collect();
         gone.iter().for_each(|journal| self.drop_lack(journal));
         told.iter().for_each(|journal| self.review(now, telling, journal));
+    }
+
+    /// What is lacking now was there before the conversation: on a hub link no push of it is on its way, so it is asked for at
+    /// once. Elsewhere the hub, if it lives, has its second.
+    pub(super) fn hurry(&mut self, now: UnixMicros) {
+        if self.push_link {
+            for lacking in self.lacking.values_mut() {
+                lacking.since = later(now, -PATIENCE_MICROS);
+            }
+        }
     }
 
     /// The last number that is here or on its way into the store.

@@ -123,6 +123,26 @@ impl Server {
         true
     }
 
+    /// Entries of one journal that are at hand and not durable yet go out, if they are what the peer lacks next and the window
+    /// has room; otherwise they wait until they are.
+    pub(super) fn push_ahead(
+        &mut self,
+        now: UnixMicros,
+        journal: JournalId,
+        told: u64,
+        entries: &[Fresh],
+        out: &mut VecDeque<Output>,
+    ) {
+        let next = self.known(&journal, told) + 1;
+        let lacking: Vec<Arc<[u8]>> =
+            entries.iter().filter(|entry| entry.seq >= next).map(|entry| Arc::clone(&entry.bytes)).collect();
+        let follows = entries.iter().any(|entry| entry.seq == next) && !self.jobs.contains_key(&journal);
+        let bytes: usize = lacking.iter().map(|entry| entry.len()).sum();
+        if follows && self.unacked_bytes + bytes <= WINDOW_BYTES {
+            self.send(now, journal, next, &lacking, out);
+        }
+    }
+
     /// The peer holds a journal durably up to `seq`.
     pub(super) fn acked(&mut self, journal: &JournalId, seq: u64) {
         if self.sent.get(journal).is_some_and(|sent| *sent <= seq) {

@@ -222,6 +222,21 @@ impl Telling {
         told.root.map_or(Heard::Fits, |root| self.check(root))
     }
 
+    /// The peer's root at this moment. Where it is ours too, both hold the same and nothing need be told: gives the lines by
+    /// which the peer had moved on.
+    pub(super) fn meet(&mut self, root: Hash) -> Option<Frontier> {
+        if self.root() != root {
+            return None;
+        }
+        let moved = self.ours.delta(&self.theirs);
+        if self.theirs_root != Some(root) {
+            self.theirs = self.ours.clone();
+            self.theirs_root = Some(root);
+        }
+        self.untold.clear();
+        Some(moved)
+    }
+
     /// Compares a root of the peer with what it told.
     pub(super) fn check(&mut self, root: Hash) -> Heard {
         if self.whole_expected || *self.theirs_root.get_or_insert_with(|| self.theirs.root()) == root {
