@@ -459,11 +459,9 @@ impl Links {
                 Output::PeerStandsOn(base) if !self.nodes[peer].stands_on(&base) => {
                     self.violations.push(format!("I1: {peer} went over a seal that it does not hold"));
                 }
-                Output::PeerHolds(lines) => {
-                    // What stands above a fork goes on as carried, in another journal.
-                    if !self.nodes[peer].stands_on(&lines) {
-                        self.violations.push(format!("I1: {peer} acknowledged what it does not hold"));
-                    }
+                // What stands above a fork goes on as carried, in another journal.
+                Output::PeerHolds(lines) if !self.nodes[peer].stands_on(&lines) => {
+                    self.violations.push(format!("I1: {peer} acknowledged what it does not hold"));
                 }
                 // A fork closed a journal below what both stood on: they begin anew.
                 Output::Close { code: Code::Replaced, .. } => return self.break_link(link),
