@@ -134,6 +134,10 @@ async fn carts_that_are_done_go_everywhere_after_a_seal_and_a_parked_one_stays_u
     for node in [&hub, &till] {
         until(node, "what is done is settled", |node| is_settled(node, done)).await;
         assert_eq!(on_the_floor(node), [parked, fresh]);
+        until(node, "books are settled, after carts", |node| {
+            node.read(|kv| books_settled(kv)).unwrap().is_some()
+        })
+        .await;
     }
     let root = hub.frontier().root();
     until(&till, "all hold the same", |node| node.frontier().root() == root).await;
