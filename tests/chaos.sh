@@ -4,8 +4,8 @@
 #   tests/chaos.sh [--release] [--install] [CASE…] [--list] [--keep] [--json]
 #
 # CASE is a fault code (F21) or one case of it (F21-cable); all when left out. --release runs optimised binaries, --install
-# installs by apt-get what is missing. Needs root, because it makes network namespaces. Nothing outside of them is touched, and
-# whatever ends this script ends its processes, namespaces and mounts.
+# installs by apt-get what is missing. Needs root, because it makes network namespaces. Nothing outside of them is touched but
+# what iproute2 reads for them in /etc/netns, and whatever ends this script ends its processes, namespaces and mounts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -69,6 +69,7 @@ sweep() {
         done
         ip netns del "$namespace" || true
     done
+    rm -rf "/etc/netns/$prefix-"*
     umount --recursive --lazy "$dir" 2>/dev/null || true
     if [[ $keep == yes || ($status -ne 0 && $status -ne 130) ]]; then
         echo "chaos: all logs are in $dir" >&2

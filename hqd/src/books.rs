@@ -128,6 +128,14 @@ impl Books {
         self.node.probe().await
     }
 
+    /// Adds the newest seal of the store's hub, and whether these books, gone over here, came to the same.
+    pub(crate) fn show_seal(&self, row: &mut Value) -> Result<(), KvError> {
+        let last = self.node.seals()?.into_iter().next();
+        row["seal"] = json!(last.as_ref().map(|seal| seal.entry.to_string()));
+        row["countersigned"] = json!(last.and_then(|seal| seal.countersigned));
+        Ok(())
+    }
+
     /// How the node is.
     pub(crate) async fn status(&self) -> Result<NodeStatus, KvError> {
         self.node.status().await

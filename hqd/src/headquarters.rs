@@ -147,7 +147,13 @@ impl Headquarters {
             let Some(books) = store.books() else { continue };
             let name = store.name();
             let found = books.read(|kv| Ok(report::rows(kv, &name, days, by)))?;
-            rows.extend(found.map_err(|problem| Refusal::failed("there is no report", &problem))?);
+            let mut found = found.map_err(|problem| Refusal::failed("there is no report", &problem))?;
+            if by == By::Store {
+                for row in &mut found {
+                    books.show_seal(row)?;
+                }
+            }
+            rows.extend(found);
         }
         Ok(json!({ "by": by.word(), report::list_key(by): rows }))
     }

@@ -20,7 +20,7 @@ const DAYS: [Column; 9] = [
     ("NET", "/net"),
     ("CURRENCY", "/currency"),
 ];
-const STORES: [Column; 9] = [
+const STORES: [Column; 10] = [
     ("STORE", "/store"),
     ("DAYS", "/days"),
     ("SALES", "/sales"),
@@ -30,6 +30,7 @@ const STORES: [Column; 9] = [
     ("RETURNED", "/returned"),
     ("NET", "/net"),
     ("CURRENCY", "/currency"),
+    ("COUNTERSIGNED", "/countersigned"),
 ];
 const ITEMS: [Column; 8] = [
     ("STORE", "/store"),
@@ -96,6 +97,7 @@ pub fn stores(answer: &Value) -> String {
         ("ENTRIES", "/entries"),
         ("CATALOGUE", "/catalogue/name"),
         ("BOOKS", "/digests/books"),
+        ("COUNTERSIGNED", "/countersigned"),
     ];
     let mut rows: Vec<Value> = list(answer, "/stores").to_vec();
     for row in &mut rows {

@@ -248,6 +248,8 @@ impl Tenant {
             "digests": { "books": null },
             "parked": 0,
             "catalogue": null,
+            "seal": null,
+            "countersigned": null,
         });
         let books = self.books();
         let status = match &books {
@@ -258,6 +260,7 @@ impl Tenant {
         row["state"] = json!(self.word().word());
         let (Some(books), Some(status)) = (books, status) else { return Ok((row, Vec::new())) };
         books.show(&status, &mut row);
+        books.show_seal(&mut row)?;
         row["catalogue"] = json!(books.read(|kv| publish::shown(kv, self.node))?);
         let alert = |alert: &toko_mesh::node::Alert| {
             json!({

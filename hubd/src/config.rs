@@ -160,7 +160,7 @@ pub struct Config {
     pub advertise: Vec<SocketAddr>,
     /// Whether to announce by mDNS.
     pub mdns: bool,
-    /// Where headquarters may be: host and port, resolved at the start.
+    /// Where headquarters may be: host and port; names are looked up while it is not reached.
     pub headquarters: Vec<String>,
     /// The control socket.
     pub socket: PathBuf,

@@ -3,6 +3,7 @@
 //! Every refusal is JSON too: `{"error":{"code","screen","log"}}`, what to do and what happened.
 
 use crate::config::Config;
+use crate::names::Names;
 use crate::paper::SharedState;
 use crate::quarantine;
 use crate::seals;
@@ -35,6 +36,7 @@ use toko_retail::views::{self, PublishedBundle};
 pub(crate) struct Desk {
     pub(crate) node: Node,
     pub(crate) config: Config,
+    pub(crate) names: Arc<Names>,
     pub(crate) printer: SharedState,
     /// Where slips go in, where there is a printer.
     pub(crate) slips: Option<Slot>,
@@ -157,6 +159,7 @@ async fn status(State(desk): Shared) -> Answer {
         "catalogue": catalogue.as_ref().map(shelf_card),
         "headquarters": status.headquarters.map(|hq| json!({
             "node": hq.node.to_string(), "alive": hq.alive, "behind": hq.behind,
+            "unreachable": desk.names.why_dark(&status, &hq),
         })),
         "printer": {
             "name": desk.config.printer.as_ref().map(|printer| &printer.name),

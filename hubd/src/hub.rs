@@ -2,16 +2,16 @@
 
 use crate::config::{self, Config};
 use crate::desk::{self, Desk};
+use crate::names::{self, Names};
 use crate::paper::{Paper, SharedState};
 use crate::{Failure, Place, seals, shelf, slip};
 use std::fs::Permissions;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::net::{UnixListener, lookup_host};
+use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use toko_mesh::node::recover::is_recovering;
 use toko_mesh::node::{Node, NodeConfig, NodeStatus, OpenError};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 /// How often `systemctl status` gets a fresh line.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
@@ -47,13 +47,15 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
         .map_err(|problem| Failure::new(exit::FAILED, problem))?;
     let done = runtime.block_on(serve(&place.data, config));
     log::finish();
+    // All has stopped in stages; a resolver that does not answer is not waited for.
+    runtime.shutdown_background();
     done
 }
 
 async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     let node_config = NodeConfig {
         advertise: config.advertise.clone(),
-        headquarters: resolved(&config.headquarters).await,
+        headquarters: names::numbers(&config.headquarters),
         mdns: config.mdns,
         history: config.history,
         ..NodeConfig::new(data.to_owned(), Role::Hub, config.listen)
@@ -75,8 +77,10 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
 
     let mut tasks = Tasks::new(&stop);
     let (slot, slips) = slip::slot();
+    let names = Arc::new(Names::default());
     let shared = Arc::new(Desk {
         node: node.clone(),
+        names: Arc::clone(&names),
         config: config.clone(),
         printer: Arc::clone(&printer),
         slips: config.printer.is_some().then_some(slot),
@@ -91,6 +95,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
             }
         }
     });
+    tasks.spawn("names", names::follow(node.clone(), config.headquarters.clone(), names, stop.child_token()));
     tasks.spawn("shelf", shelf::follow(node.clone(), stop.child_token()));
     tasks.spawn("seals", seals::keep(node.clone(), config.seal_every, stop.child_token()));
     tasks.spawn("pulse", pulse(node.clone(), stop.child_token()));
@@ -172,18 +177,6 @@ fn words(status: &NodeStatus) -> String {
         Some(hq) => format!("HQ {}{} entries behind", if hq.alive { "" } else { "dark, " }, hq.behind),
     };
     format!("{terminals} terminals, {hq}")
-}
-
-/// Addresses of hosts by name, as far as they resolve now; the node keeps those that worked.
-pub(crate) async fn resolved(hosts: &[String]) -> Vec<SocketAddr> {
-    let mut out = Vec::new();
-    for host in hosts {
-        match lookup_host(host.as_str()).await {
-            Ok(found) => out.extend(found),
-            Err(err) => warn!(host, %err, "headquarters' address does not resolve now"),
-        }
-    }
-    out
 }
 
 pub(crate) fn not_opened(problem: OpenError) -> Failure {

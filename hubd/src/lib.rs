@@ -3,7 +3,7 @@
 //! Two programs share this library: `hubd`, the daemon, and `hubctl`, the hand on its control socket. In reading order:
 //! [`config`] is every knob; `begin` makes a store where there was none, `recover` a hub where there was none; `hub` is the
 //! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
-//! activates catalogues; `quarantine` shows what is parked, `care` what a person should know;
+//! activates catalogues; `names` looks headquarters up; `quarantine` shows what is parked, `care` what a person should know;
 //! `paper` prints receipts, `slip` what stands in no book; [`ctl`] is `hubctl`.
 //!
 //! ```
@@ -21,6 +21,7 @@ pub mod ctl;
 mod desk;
 mod doctor;
 mod hub;
+mod names;
 mod paper;
 mod quarantine;
 mod receipt;

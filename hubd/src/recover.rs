@@ -7,7 +7,7 @@
 
 use crate::begin::write_settings;
 use crate::config::{self, Config, Shop};
-use crate::hub::resolved;
+use crate::names::resolved;
 use crate::{Failure, Place, shelf};
 use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read, Write};

@@ -390,6 +390,16 @@ impl LogReader {
         Ok(numbers.iter().filter_map(|name| segment_number(name)).filter(|n| *n < ARCHIVE_FIRST).min())
     }
 
+    /// Numbers of segments that are surely closed, oldest first: of the last two files one is written to, the other may be next.
+    pub(crate) fn old_segments(&self) -> io::Result<Vec<u32>> {
+        let names = self.disk.list()?;
+        let mut numbers: Vec<u32> = names.iter().filter_map(|name| segment_number(name)).collect();
+        numbers.retain(|number| *number < ARCHIVE_FIRST);
+        numbers.sort_unstable();
+        numbers.truncate(numbers.len().saturating_sub(2));
+        Ok(numbers)
+    }
+
     pub(crate) fn config(&self) -> LogConfig {
         self.config
     }

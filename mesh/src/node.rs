@@ -30,6 +30,7 @@ use crate::bell::Ear;
 use crate::blobs::{BlobError, Blobs};
 use crate::disk::Disk;
 use crate::endpoint::{CloseCode, Endpoint};
+use crate::find::Rung;
 use crate::machine::Machine;
 use crate::node::shared::Shared;
 use crate::store::{Append, Appended, ReadStoreError, SaveError, StoreHandle, StoreThread, Wait};
@@ -62,6 +63,7 @@ mod open;
 mod pruning;
 mod quarantine;
 pub mod recover;
+mod scrub;
 mod seals;
 mod settling;
 pub mod setup;
@@ -218,6 +220,26 @@ impl Node {
     #[must_use]
     pub fn hub_alive(&self) -> bool {
         self.shared.newsroom.hub_alive()
+    }
+
+    /// Whether a link with headquarters carries entries now.
+    #[must_use]
+    pub fn headquarters_alive(&self) -> bool {
+        let members = self.shared.members.now();
+        let board = self.shared.board();
+        members.headquarters().iter().any(|node| board.is_settled(node))
+    }
+
+    /// Says where headquarters may be: it is dialled there at the next climb. A hint like any other; who answers must show
+    /// its key.
+    pub fn headquarters_may_be(&self, addresses: &[SocketAddr]) {
+        let members = self.shared.members.now();
+        let mut board = self.shared.board();
+        for node in members.headquarters() {
+            for addr in addresses {
+                board.ladder.hint(node, *addr, Rung::Configured);
+            }
+        }
     }
 
     /// Whether the store still saves: for the watchdog. It goes through the store's thread and needs no disk.

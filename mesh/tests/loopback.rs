@@ -228,6 +228,14 @@ async fn headquarters_gets_the_books_and_nothing_of_the_floor() {
     until(&shop.hub, "the hub knows that headquarters holds the sale", holds).await;
     until(&till, "the till knows it by the watermark", holds).await;
     assert!(!till.holders(&cart.place).unwrap().contains(&at_hq));
+    let behind = async || status(&till).await.headquarters.map(|hq| hq.behind);
+    let caught_up = async {
+        let mut changed = till.changed();
+        while behind().await != Some(0) {
+            changed.changed().await.unwrap();
+        }
+    };
+    assert!(timeout(SOON, caught_up).await.is_ok(), "at a till headquarters is {:?} behind", behind().await);
 
     shop.hub.seal().await.unwrap();
     let gone_over = |node: &Node| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toko_crdt::body::Body;
 use toko_crdt::clock::{Hlc, UnixMicros};
 use toko_crdt::entry::Saw;
+use toko_crdt::frontier::Frontier;
 use toko_crdt::hash::hex;
 use toko_crdt::ids::EntryRef;
 use toko_crdt::member::Members;
@@ -13,7 +14,7 @@ use toko_crdt::{EffectId, Entry, Hash, KvError, KvRead, Lane, NodeId, StoreId};
 use toko_mesh::bell::Ear;
 use toko_mesh::machine::Machine;
 use toko_mesh::node::{Alert, LinkStatus, Node};
-use toko_mesh::store::{SaveError, Wait};
+use toko_mesh::store::{ReadStoreError, SaveError, Wait};
 use toko_retail::ops::{OpV1, What};
 
 use crate::till::Refusal;
@@ -187,6 +188,16 @@ impl Ledger {
             last = last.max(entry.map_or(last, |entry| entry.at().wall()));
         }
         Ok(last)
+    }
+
+    /// What is durable here.
+    pub(crate) fn frontier(&self) -> Frontier {
+        self.node.frontier()
+    }
+
+    /// The entry at a place, where it is here.
+    pub(crate) fn entry_at(&self, place: &EntryRef) -> Result<Option<Entry>, ReadStoreError> {
+        self.node.entry(place)
     }
 
     /// The op that an effect was, wherever its entry stands.

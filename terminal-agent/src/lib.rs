@@ -3,7 +3,7 @@
 //! In reading order: [`config`] is every knob and [`cli`] the command line; [`service`] is the terminal from start to stop;
 //! [`ledger`] is the till's side of its node; [`shelf`] holds the catalogue, which [`follow`] keeps up to
 //! date; [`till`] owns the carts and sells; [`api`] is its door, [`ask`] a hand that knocks there; [`paper`] joins a receipt to a
-//! page. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock.
+//! page. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock; `heard` is when others agree with that.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -18,6 +18,7 @@ pub mod config;
 pub mod desk;
 pub mod draw;
 pub mod follow;
+mod heard;
 pub mod ledger;
 pub mod paper;
 pub mod service;

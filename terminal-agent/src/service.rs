@@ -25,6 +25,7 @@ use crate::api::{self, ApiSetup};
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::follow;
+use crate::heard;
 use crate::ledger::Ledger;
 use crate::shelf::Shelf;
 use crate::till::{Clerk, ClerkSetup, Refusal, Till};
@@ -120,7 +121,7 @@ impl Agent {
             till: till.clone(),
             ledger: ledger.clone(),
             shelf: shelf.clone(),
-            wall,
+            wall: wall.clone(),
             receipt: config.receipt.clone(),
         });
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
@@ -132,6 +133,7 @@ impl Agent {
             follow::keep_stocked(ledger.clone(), shelf.clone(), stop_rest.clone()),
         ));
         tasks.spawn(named("status", follow::tell(ledger.clone(), shelf, till, stop_rest.clone())));
+        tasks.spawn(named("clock", heard::compare(ledger.clone(), wall, stop_rest.clone())));
         tasks.spawn(named("watchdog", follow::feed(ledger.clone(), stop_rest.clone())));
         info!(
             version = env!("CARGO_PKG_VERSION"), data = %data.display(), store = %ledger.store().short(),

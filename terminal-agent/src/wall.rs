@@ -1,13 +1,16 @@
 //! The wall clock: for people, for receipts and for the day that a sale opens by itself. Never for order or identity.
 //!
 //! A till without a battery wakes up in 1970. Until something says otherwise, a time before this build or before what this
-//! terminal knows to have happened is not believed, and says so wherever it is shown.
+//! terminal knows to have happened is not believed, and says so wherever it is shown. What says otherwise is another node whose
+//! clock agrees ([`crate::heard`]): then this terminal had dated its own work wrong.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use toko_crdt::clock::UnixMicros;
 use toko_mesh::machine::Machine;
 use toko_retail::day::Day;
+
+use crate::heard::Heard;
 
 /// When this code was last looked at: no terminal that runs it can be earlier. 2026-11-22T00:00:00Z.
 const BUILT: UnixMicros = UnixMicros(1_795_305_600_000_000);
@@ -17,6 +20,7 @@ const BUILT: UnixMicros = UnixMicros(1_795_305_600_000_000);
 pub struct Wall {
     zone: TimeZone,
     machine: Machine,
+    heard: Heard,
 }
 
 /// A look at the clock.
@@ -28,7 +32,8 @@ pub struct Reading {
     pub offset_minutes: i16,
     /// The local date.
     pub day: Day,
-    /// Whether the time can be believed: after this build, and not before what is known to have happened.
+    /// Whether the time can be believed: after this build, and not before what is known to have happened, unless others agree
+    /// with it.
     pub verified: bool,
 }
 
@@ -38,11 +43,15 @@ impl Wall {
     /// Errors: a name that the machine's time zone database does not have, in words.
     pub fn in_zone(name: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Ok(Self { zone: TimeZone::system(), machine: Machine::real() });
+            return Ok(Self::of(TimeZone::system()));
         }
         let zone = TimeZone::get(name)
             .map_err(|_| format!("\"{name}\" is no time zone of this machine, such as Europe/London"))?;
-        Ok(Self { zone, machine: Machine::real() })
+        Ok(Self::of(zone))
+    }
+
+    fn of(zone: TimeZone) -> Self {
+        Self { zone, machine: Machine::real(), heard: Heard::default() }
     }
 
     /// The same zone, by the clock of this machine.
@@ -57,8 +66,19 @@ impl Wall {
         self.read(self.machine.wall(), known)
     }
 
+    /// What others have said of the time.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Another node dated an entry like this, which has just arrived. Whether this clock agrees.
+    pub(crate) fn hear(&self, theirs: UnixMicros) -> bool {
+        self.heard.hear(theirs, self.machine.wall())
+    }
+
     fn read(&self, at: UnixMicros, known: UnixMicros) -> Reading {
-        let verified = (at >= BUILT && at >= known) || toko_crdt::mutant!("believe-any-clock");
+        let is_told = || at >= known || self.heard.agrees(at);
+        let verified = (at >= BUILT && is_told()) || toko_crdt::mutant!("believe-any-clock");
         let civil =
             Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
         let day = u32::try_from(civil.year())
@@ -88,7 +108,7 @@ mod tests {
 
     fn london() -> Wall {
         let zone = TimeZone::posix("GMT0BST,M3.5.0/1,M10.5.0").unwrap();
-        Wall { zone, machine: Machine::real() }
+        Wall::of(zone)
     }
 
     #[test]
@@ -102,6 +122,20 @@ mod tests {
         let known = UnixMicros(BUILT.0 + 10);
         assert!(!london().read(UnixMicros(BUILT.0 + 9), known).verified);
         assert!(london().read(known, known).verified);
+    }
+
+    #[test]
+    fn a_clock_that_others_agree_with_is_believed_although_this_till_wrote_in_the_future() {
+        let (now, known) = (UnixMicros(BUILT.0 + 10), UnixMicros(BUILT.0 + 315_360_000_000_000));
+        let wall = london();
+        assert!(!wall.read(now, known).verified);
+        assert!(wall.heard().hear(UnixMicros(now.0 - 2_000_000), now));
+        assert!(wall.read(now, known).verified);
+        assert!(
+            !wall.read(UnixMicros(now.0 + 86_400_000_000), known).verified,
+            "a day later by the wall alone"
+        );
+        assert!(!wall.read(UnixMicros(5), known).verified, "no word of another makes 1970 of it");
     }
 
     #[test]

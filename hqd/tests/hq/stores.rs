@@ -3,6 +3,7 @@
 use crate::office::Office;
 use crate::shop::{Line, sale, write_off};
 use crate::store::{Store, until, write};
+use hqd::cli::By;
 use serde_json::{Value, json};
 use std::time::Duration;
 use toko_crdt::Body;
@@ -121,6 +122,34 @@ async fn what_a_store_has_settled_and_what_comes_of_it_late_stands_in_every_repo
     let sold = |n: usize| (items["items"][n]["day"].clone(), items["items"][n]["sold"].clone());
     assert_eq!(sold(0), (json!(DAY), json!("4")), "{items}");
     assert_eq!(sold(1), (json!("2010-12-02"), json!("2")), "{items}");
+    store.hub.shutdown().await.unwrap();
+    office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_to_which_headquarters_came_as_well_is_shown_countersigned() {
+    let office = Office::new().await;
+    let store = Store::open().await;
+    store.join(&office.add_store("High Street").await, office.listen).await.unwrap();
+    write(&store.hub, sale(DAY, 1, &[TOMATO])).await;
+    let row = until_equal(&office, "High Street", &store.hub).await;
+    assert_eq!((&row["seal"], &row["countersigned"]), (&Value::Null, &Value::Null));
+
+    let sealed = store.hub.seal().await.unwrap().hash;
+    until(&store.hub, "headquarters countersigned", async || {
+        store.hub.seals().unwrap()[0].countersigned == Some(true)
+    })
+    .await;
+    let row = office.store("High Street").await;
+    assert_eq!((&row["seal"], &row["countersigned"]), (&json!(sealed.to_string()), &json!(true)));
+    let report = office.get("/report?by=store").await;
+    assert_eq!(
+        (&report["stores"][0]["seal"], &report["stores"][0]["countersigned"]),
+        (&row["seal"], &json!(true))
+    );
+    let (text, csv) = (hqd::show::report(&report, By::Store), hqd::show::report_csv(&report, By::Store));
+    assert!(text.contains("COUNTERSIGNED") && csv.trim_end().ends_with(",true"), "{text}{csv}");
+    assert!(hqd::show::stores(&office.get("/stores").await).contains("COUNTERSIGNED"));
     store.hub.shutdown().await.unwrap();
     office.stop().await;
 }

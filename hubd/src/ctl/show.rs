@@ -24,6 +24,9 @@ pub(super) fn status(answer: &Value) -> String {
     for (name, pointer) in rows {
         let _ = writeln!(out, "{name:<14} {}", cell(answer.pointer(pointer)));
     }
+    if let Some(why) = answer.pointer("/headquarters/unreachable").and_then(Value::as_str) {
+        let _ = writeln!(out, "{:<14} {why}", "HQ unreachable");
+    }
     out.push('\n');
     out.push_str(&table(
         list(answer, "/links"),

@@ -11,6 +11,7 @@ use crate::node::shared::Shared;
 use crate::store::SaveError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::Instant;
 use toko_crdt::book::rows;
@@ -44,6 +45,8 @@ pub enum AlertCode {
     DiskBroken,
     /// The disk spoilt what it had kept; the node went on from what stands before.
     DiskSpoilt,
+    /// An old part of the log is not what was written; a slow look found that.
+    LogDamaged,
     /// A peer does not let this node in.
     RefusedByPeer,
     /// Somebody else answers where the hub or headquarters should be.
@@ -74,6 +77,7 @@ impl AlertCode {
             Self::Fork => "fork",
             Self::DiskBroken => "disk-broken",
             Self::DiskSpoilt => "disk-spoilt",
+            Self::LogDamaged => "log-damaged",
             Self::RefusedByPeer => "refused-by-peer",
             Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
@@ -102,6 +106,9 @@ impl AlertCode {
             Self::DiskBroken => "check the disk of this machine, then start it again",
             Self::DiskSpoilt => {
                 "its peers give back what they hold, and receipts go on in a new series: replace the disk; if sales of its last minutes before are missing on the hub, only these files have them; then settle this alert, and remove them"
+            }
+            Self::LogDamaged => {
+                "selling goes on, and what is shown is right, but this part can be given to nobody any more: see that the others hold all there is (hubctl status), stop this machine, set its file journal/views.redb aside and start it; it sets aside what is damaged, and its peers give back what they hold. Replace the disk"
             }
             Self::RefusedByPeer => {
                 "see on the hub whether this node was revoked; otherwise wait until the peer has caught up"
@@ -198,6 +205,8 @@ pub(super) fn alerts(
         strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
     }
     out.extend(spoilt(shared));
+    let damaged = shared.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    out.extend(damaged.into_iter().map(|what| Alert::new(AlertCode::LogDamaged, Some(shared.node), what)));
     for (node, why) in refused {
         out.push(Alert::new(AlertCode::RefusedByPeer, Some(node), why));
     }

@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::node::alerts::Notes;
 use crate::node::bases;
 use crate::node::news::Newsroom;
+use crate::node::scrub;
 use crate::node::setup::Meaning;
 use crate::node::shared::{Board, Shared};
 use crate::node::switch::Switch;
@@ -139,6 +140,7 @@ impl Node {
             let announcement = announce(&shared, listen);
             tasks.spawn(mdns::run(Some(announcement), heard, stop.clone()));
         }
+        tasks.spawn(scrub::keep(Arc::clone(&shared), stop.clone()));
         let switch = Switch::new(Arc::clone(&shared), endpoint.clone(), arrivals, hints);
         tasks.spawn(switch.run(stop.clone()));
         let endpoint = ours.then_some(endpoint);
@@ -201,6 +203,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         notes: std::sync::Mutex::new(notes),
         net_changes: Bell::default(),
         seals: std::sync::Mutex::default(),
+        damaged: std::sync::Mutex::default(),
         sealed_file: std::sync::Mutex::default(),
         store,
         config,

@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) net_changes: Bell,
     /// What came of seals, here and at peers.
     pub(crate) seals: Mutex<SealBoard>,
+    /// What is not what was written any more in old parts of the log, as the last look at them found.
+    pub(crate) damaged: Mutex<Vec<String>>,
     /// Held by whoever has the sealed views' file open: two that have it open destroy it.
     pub(crate) sealed_file: Mutex<()>,
     /// The locked directory. It goes last, after every reader of the store: two that have one directory open destroy it.

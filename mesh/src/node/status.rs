@@ -211,8 +211,13 @@ fn headquarters(
     let node = *members.headquarters().first()?;
     let board = shared.board();
     let told = board.holds.get(&node).map(Holds::all);
-    let behind = entries_beyond(watermark, books);
-    let behind = told.map_or(behind, |told| behind.min(entries_beyond(&told, books)));
+    // What it wrote itself it holds, and no watermark names the entry that it is.
+    let beyond = |held: &Frontier| {
+        let lacks = held.lacks(books).into_iter().filter(|lack| lack.journal.node != node);
+        lacks.map(|lack| lack.to - lack.from + 1).sum::<u64>()
+    };
+    let behind = beyond(watermark);
+    let behind = told.map_or(behind, |told| behind.min(beyond(&told)));
     Some(HeadquartersStatus { node, alive: board.is_settled(&node), behind })
 }
 

@@ -5,6 +5,7 @@ mod cut;
 mod history;
 mod poison;
 mod relay;
+mod scrub;
 mod settling;
 
 use std::net::SocketAddr;

@@ -6,8 +6,11 @@ use toko_crdt::body::CartChange;
 use toko_crdt::book::{rows, settled};
 use toko_crdt::cart::{Actor, Cart};
 use toko_crdt::clock::UnixMicros;
+use toko_crdt::member::{Claim, Statement};
 use toko_crdt::settling::Settling;
+use toko_crdt::sign::SecretKey;
 use toko_crdt::{CartId, KvError, KvRead};
+use toko_mesh::store::{Append, Verdict};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -75,14 +78,20 @@ async fn open(dir: PathBuf, role: Role) -> Node {
 
 /// A hub and a till that are linked, and the time as the till has it.
 async fn shop(dir: &TempDir) -> (Node, Node, UnixMicros) {
-    found_store(&dir.path().join("hub"), &with_carts()).unwrap();
+    let (hub, till, now, _) = shop_with_its_root(dir).await;
+    (hub, till, now)
+}
+
+/// Likewise, with the root key.
+async fn shop_with_its_root(dir: &TempDir) -> (Node, Node, UnixMicros, RecoveryCode) {
+    let founded = found_store(&dir.path().join("hub"), &with_carts()).unwrap();
     let hub = open(dir.path().join("hub"), Role::Hub).await;
     let till = enrol(dir, &hub, "Till 1").await;
     let till = open(till, Role::Terminal).await;
     until_linked(&till, &hub).await;
     let opens = sell(&till, "the first sale").await;
     let now = till.entry(&opens.place).unwrap().unwrap().at().wall();
-    (hub, till, now)
+    (hub, till, now, founded.recovery)
 }
 
 async fn enrol(dir: &TempDir, hub: &Node, name: &str) -> PathBuf {
@@ -203,4 +212,51 @@ async fn the_hub_says_after_a_seal_up_to_where_books_are_settled_and_a_till_neve
     assert_eq!(by, [hub.id()], "once, by the hub");
     till.shutdown().await.unwrap();
     hub.shutdown().await.unwrap();
+}
+
+/// The hub goes over a seal that the key of `by` writes as the hub of a later term.
+async fn goes_over_a_seal_of(by: &Node, hub: &Node) {
+    let body = Body::Seal(by.store().reader().cut().unwrap());
+    let sealed =
+        by.store().append(Append { lane: Lane::Books, body, saw: None, wait: Wait::Synced }).await.unwrap();
+    let is_equal = |hub: &Node| {
+        let seals = hub.seals().unwrap();
+        seals.iter().any(|seal| seal.entry == sealed.hash && seal.verdict == Some(Verdict::Equal))
+    };
+    until(hub, "the hub that was went over the new one's seal", is_equal).await;
+}
+
+#[tokio::test]
+async fn a_hub_that_lost_its_term_settles_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, till, now, root) = shop_with_its_root(&dir).await;
+    let done = CartId::made(UnixMicros(now.0 - 9 * DAY), [1; 16]);
+    let last = says(&till, b'd', done).await;
+    until_seen(&hub, &last).await;
+    till.shutdown().await.unwrap();
+    let key =
+        SecretKey::from_seed(std::fs::read(dir.path().join("Till 1/node.key")).unwrap().try_into().unwrap());
+    assert_eq!(key.node(), till.id());
+    drop(till);
+
+    // It seals, and nobody has gone over that yet when it hears that its term is over.
+    hub.seal().await.unwrap();
+    until(&hub, "it went over its own", |hub| hub.seals().unwrap()[0].verdict == Some(Verdict::Equal)).await;
+    let claim = Claim::Hub { term: 2, key: key.public() };
+    let succeeded = Statement::sign(&hub.store_id(), &root.0, claim);
+    hub.store().statements(vec![succeeded]).await.unwrap();
+    until(&hub, "it is the hub no more", |hub| !hub.is_hub()).await;
+
+    // Now somebody has, which is when a hub settles what is a week old.
+    let till = open(dir.path().join("Till 1"), Role::Terminal).await;
+    let confirmed =
+        |hub: &Node| hub.seals().unwrap().iter().any(|seal| seal.confirmed_by.contains(&till.id()));
+    until(&hub, "the till found the same", confirmed).await;
+    // What a node does about seals it does one after the other: with the second of these the first has had its consequences.
+    goes_over_a_seal_of(&till, &hub).await;
+    goes_over_a_seal_of(&till, &hub).await;
+    for node in [&hub, &till] {
+        assert!(!is_settled(node, done));
+        assert_eq!(node.read(|kv| settled::settlings(kv)).unwrap(), vec![]);
+    }
 }

@@ -11,6 +11,7 @@ pub mod copies;
 pub mod disks;
 pub mod frozen;
 pub mod lossy;
+pub mod names;
 pub mod strangers;
 
 use std::path::Path;
@@ -242,6 +243,14 @@ pub const ALL: &[Case] = &[
         needs: &[],
         spoils: false,
         run: addresses::hub_moves,
+    },
+    Case {
+        code: "F30",
+        name: "names",
+        what: "headquarters is known by name; no resolver answers, then a captive portal does",
+        needs: &[],
+        spoils: false,
+        run: names::no_names,
     },
     Case {
         code: "F31",

@@ -79,6 +79,7 @@ impl Wire {
     /// Takes a box off the network for good.
     pub fn unplug(&mut self, name: &str) {
         self.names.retain(|other| other != name);
+        self.forget_names(name);
         // What is not there any more is as gone as it should be.
         let _ = run(&["ip", "netns", "del", &self.namespace(name)]);
     }
@@ -91,6 +92,26 @@ impl Wire {
     /// A command line that runs inside a box.
     pub fn inside(&self, name: &str) -> Vec<String> {
         ["ip", "netns", "exec", &self.namespace(name)].map(str::to_owned).into()
+    }
+
+    /// Processes that start in a box from now on ask this name server, and no other; none at all after [`Wire::forget_names`].
+    pub fn ask_names_of(&self, name: &str, server: Ipv4Addr) -> Result<(), Failure> {
+        let dir = self.names_of(name);
+        let written = std::fs::create_dir_all(&dir)
+            .and_then(|()| std::fs::write(dir.join("resolv.conf"), format!("nameserver {server}\n")))
+            .and_then(|()| std::fs::write(dir.join("nsswitch.conf"), "hosts: files dns\n"));
+        written.map_err(|e| Failure::system(format!("cannot write into {}", dir.display()), e))
+    }
+
+    /// Processes that start in a box from now on ask whomever the machine asks.
+    pub fn forget_names(&self, name: &str) {
+        // Most boxes never had any.
+        let _ = std::fs::remove_dir_all(self.names_of(name));
+    }
+
+    /// What `ip netns exec` lays over `/etc` for processes in a box.
+    fn names_of(&self, name: &str) -> PathBuf {
+        Path::new("/etc/netns").join(self.namespace(name))
     }
 
     /// Where threads go in.

@@ -43,8 +43,13 @@ mod run_alone {
         shop.tills[0].kill();
         shop.tills[0].start();
         // It goes on counting, although what it knows to have happened lies ten years ahead.
-        assert_eq!(shop.tills[0].sell("back")["counter"], 4);
+        let back = shop.tills[0].sell("back");
+        assert_eq!((&back["counter"], &back["time_verified"]), (&4.into(), &false.into()));
+        // Its own entries lie ten years ahead of its clock, and another till's say that the clock is right.
+        shop.tills[0].until("doubt", |status| status["clock"]["verified"] == false);
         shop.tills[1].sell("meanwhile");
-        shop.agrees(5, 5 * LANTERN);
+        shop.tills[0].until("no more doubt", |status| status["clock"]["verified"] == true);
+        assert_eq!(shop.tills[0].sell("believed")["time_verified"], true);
+        shop.agrees(6, 6 * LANTERN);
     }
 }

@@ -247,13 +247,13 @@ fn try_sell(till: &Till, key: &str) -> Result<Value, Answer> {
 }
 
 /// A file system in memory that ends with this value.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
     /// Nothing where the machine does not let us, said aloud.
-    fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
+    pub(crate) fn mount(path: &Path, mebibytes: u32) -> Option<Self> {
         fs::create_dir(path).unwrap();
         let size = format!("size={mebibytes}m");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
@@ -267,7 +267,7 @@ impl SmallDisk {
     }
 
     /// Takes all the room that is left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let ballast = self.path.join("ballast");
         let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).unwrap();
         let block = [0_u8; 4_096];
@@ -275,7 +275,7 @@ impl SmallDisk {
     }
 
     /// Gives it all back.
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         fs::remove_file(self.path.join("ballast")).unwrap();
     }
 }

@@ -14,6 +14,7 @@ mod doctor;
 mod door;
 mod enrol;
 mod hostile;
+mod locale;
 mod paper;
 mod prices;
 mod quarantine;

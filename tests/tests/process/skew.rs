@@ -3,14 +3,21 @@
 //! The other build is the same source with the feature `next`, which knows and writes one more variant of an op, one more
 //! version byte of ops and one more field of a cart's line.
 
+mod upgrade;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::rig::{DAY, LANTERN, Shop, Till, until};
+use crate::rig::{DAY, DEMO, LANTERN, Shop, Till, until};
 
 /// Where `tests/skew.sh` puts the other build.
 const NEXT: &str = "TOKO_NEXT_BUILD";
+
+/// The other build.
+fn next() -> PathBuf {
+    PathBuf::from(std::env::var_os(NEXT).expect("tests/skew.sh names the other build"))
+}
 
 mod run_alone {
     use super::*;
@@ -19,7 +26,7 @@ mod run_alone {
     #[test]
     #[ignore = "2026-11-22: needs a second build of the programs, which tests/skew.sh makes before it runs this"]
     fn an_older_and_a_newer_version_trade_side_by_side_and_the_upgrade_finds_everything() {
-        let next = PathBuf::from(std::env::var_os(NEXT).expect("tests/skew.sh names the other build"));
+        let next = next();
         let mut shop = Shop::open(3);
         // One till is ahead of its hub, which the books of the operator forbid, and which happens.
         exchange(&mut shop.tills[0], &next);
@@ -93,7 +100,7 @@ mod run_alone {
         shop.tills.iter().for_each(|till| stock(till, "-1.000"));
 
         // And back again, on one till and on the hub: what the newer version made of the books is no trap for the older.
-        let old = Path::new(env!("CARGO_BIN_EXE_demo"));
+        let old = Path::new(DEMO);
         exchange(&mut shop.tills[1], old);
         shop.hub.stop();
         shop.hub.becomes(old);

@@ -78,6 +78,9 @@ pub fn ten_years_ahead(shop: &mut Shop, seen: &mut Seen) -> Result<(), Failure> 
     let ahead = run_of(shop, till)?;
     restart(shop, till, None)?;
     shop.sells(till, 2)?;
+    let believed =
+        shop.until(till, "its clock and the others' to agree", |status| status["clock"]["verified"] == true)?;
+    seen.note(format!("time verified again {} ms after it was right", believed.as_millis()));
     let after = run_of(shop, till)?;
     must(before != ahead && ahead != after, || format!("runs {before}, {ahead}, {after}"))?;
     seen.note(format!("{till} sold in the future and back in a new run; {other} took its cart over although ten years earlier"));

@@ -61,9 +61,26 @@ impl Till {
 
     /// Likewise, with something in its environment.
     pub(crate) fn start_with(&mut self, env: &[(&str, &str)]) {
-        let addr = self.data.join("api-addr");
+        let mut process = self.launch(&[], env);
+        let api = wait_until(&format!("{} to answer", self.name), SOON, || {
+            process.still_runs().unwrap_or_else(|ended| panic!("{ended}"));
+            let api = self.reach()?;
+            api.get("/v1/status").map(|_| api).map_err(|silent| silent.to_string())
+        });
+        self.running = Some((process, api.unwrap()));
+    }
+
+    /// Its API, as far as the process that was started last has said where that is.
+    pub(crate) fn reach(&self) -> Result<Api, String> {
+        let at = std::fs::read_to_string(self.data.join("api-addr")).map_err(|absent| absent.to_string())?;
+        let token = std::fs::read_to_string(self.data.join("api-token")).unwrap();
+        Ok(Api::new(&format!("http://{}", at.trim()), token.trim(), ANSWER_WITHIN))
+    }
+
+    /// Starts a process, with more settings, and waits for nothing.
+    pub(crate) fn launch(&self, more: &[&str], env: &[(&str, &str)]) -> Daemon {
         // What stands there is where it, or whom it was copied from, listened before.
-        drop(std::fs::remove_file(&addr));
+        drop(std::fs::remove_file(self.data.join("api-addr")));
         let settings = [
             "api.listen=127.0.0.1:0".to_owned(),
             "till.currency=GBP".to_owned(),
@@ -73,15 +90,8 @@ impl Till {
         ];
         let mut args = vec!["terminal-agent", "run", "--data", text(&self.data)];
         settings.iter().for_each(|setting| args.extend(["--set", setting]));
-        let mut process = daemon_of(&self.exe, &self.logs, &self.name, &args, env);
-        let api = wait_until(&format!("{} to answer", self.name), SOON, || {
-            process.still_runs().unwrap_or_else(|ended| panic!("{ended}"));
-            let at = std::fs::read_to_string(&addr).map_err(|absent| absent.to_string())?;
-            let token = std::fs::read_to_string(self.data.join("api-token")).unwrap();
-            let api = Api::new(&format!("http://{}", at.trim()), token.trim(), ANSWER_WITHIN);
-            api.get("/v1/status").map(|_| api).map_err(|silent| silent.to_string())
-        });
-        self.running = Some((process, api.unwrap()));
+        more.iter().for_each(|setting| args.extend(["--set", setting]));
+        daemon_of(&self.exe, &self.logs, &self.name, &args, env)
     }
 
     /// From the next start on it is of this build.
