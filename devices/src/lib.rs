@@ -72,5 +72,5 @@ pub use page::{Align, Cell, Page, Size, Style};
 pub use picture::{Picture, PictureError};
 pub use printer::{Deadlines, Printer, PrinterConfig};
 pub use profile::Profile;
-pub use reply::{Replies, Reply};
-pub use status::{Paper, PrinterError, PrinterStatus};
+pub use reply::{Dialect, Replies, Reply};
+pub use status::{Condition, Paper, PowerState, PrinterError, PrinterStatus};

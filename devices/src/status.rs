@@ -1,9 +1,16 @@
 //! What a printer reports about itself, and what a person should do about it. Pure.
 //!
-//! Absent on purpose: open or closed for the drawer. Its sensor is a level whose meaning depends on the drawer, so until
-//! that has been learnt its state is unknown; only the level is told.
+//! However it was told (four real-time answers, an automatic status of Epson, Star or SII), it becomes one [`PrinterStatus`];
+//! [`words`] says it in the names that others know. Absent on purpose: open or closed for the drawer. Its sensor is a level
+//! whose meaning depends on the drawer, so until that has been learnt its state is unknown; only the level is told.
 
 use std::fmt;
+
+pub mod told;
+pub mod words;
+
+pub use told::{SiiStatus, StarStatus};
+pub use words::{Condition, Event, PowerState};
 
 use crate::escpos::Question;
 
@@ -39,6 +46,8 @@ pub enum Paper {
 pub enum PrinterError {
     /// The cutter is jammed.
     Cutter,
+    /// Something in its way, such as a paper jam; it goes on once that is cleared.
+    Mechanical,
     /// It heals by itself, such as a head that is too hot.
     Passing,
     /// It needs to be switched off and on, or repaired.
@@ -82,6 +91,7 @@ impl PrinterStatus {
                 let named = [
                     (bit(5), PrinterError::Lasting),
                     (bit(3), PrinterError::Cutter),
+                    (bit(2), PrinterError::Mechanical),
                     (bit(6), PrinterError::Passing),
                 ];
                 self.error = named.iter().find(|(set, _)| *set).map(|(_, error)| *error).or(self.error);
@@ -111,6 +121,9 @@ impl PrinterStatus {
             PrinterStatus { error: Some(PrinterError::Cutter), .. } => {
                 Some("Clear the cutter, then open and close the cover.")
             }
+            PrinterStatus { error: Some(PrinterError::Mechanical), .. } => {
+                Some("Open the cover, clear the paper path, and close the cover.")
+            }
             PrinterStatus { error: Some(PrinterError::Passing), .. } => {
                 Some("Wait a minute: the printer recovers by itself.")
             }
@@ -131,6 +144,7 @@ impl fmt::Display for PrinterStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = match self.error {
             Some(PrinterError::Cutter) => Some("cutter jammed"),
+            Some(PrinterError::Mechanical) => Some("paper path blocked"),
             Some(PrinterError::Passing) => Some("error that passes by itself"),
             Some(PrinterError::Lasting) => Some("error that does not pass"),
             Some(PrinterError::Unnamed) => Some("unnamed error"),

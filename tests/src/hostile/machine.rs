@@ -10,7 +10,7 @@ use toko_daemon::settings::{Problems, Settings};
 use toko_devices::escpos::Question;
 use toko_devices::status::PrinterStatus;
 use toko_devices::virtual_printer::Machine;
-use toko_devices::{Replies, Reply};
+use toko_devices::{Dialect, Replies, Reply};
 use toko_mesh::disk::Disk;
 use toko_mesh::log::{Log, LogConfig, OpenLogError};
 use toko_mesh::sim_disk::SimDisk;
@@ -191,7 +191,8 @@ pub(super) fn log_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// *Input*: bytes as they come from a printer; then the same as a job of somebody else, to the printer.
+/// *Input*: bytes as they come from a printer, read as ESC/POS and as Star; then the same as a job of somebody else, to the
+/// printer.
 pub(super) fn replies(bytes: &[u8]) {
     let (mut replies, mut status) = (Replies::new(), PrinterStatus::default());
     for byte in bytes {
@@ -202,10 +203,19 @@ pub(super) fn replies(bytes: &[u8]) {
                     status.learn(question, answer);
                 }
             }
+            Some(Reply::Automatic(told)) => status = PrinterStatus::from(told),
+            Some(Reply::Sii(told)) => status = PrinterStatus::from(told),
             Some(_) | None => {}
         }
     }
     assert!(status.can_print() || status.what_to_do().is_some(), "a printer that does not print says why");
+    let mut replies = Replies::of(Dialect::Star);
+    for told in bytes.iter().filter_map(|byte| replies.push(*byte)) {
+        if let Reply::Star(told) = told {
+            let status = PrinterStatus::from(told);
+            assert!(status.reasons() == "none" || status.conditions().count() > 0);
+        }
+    }
     Machine::new(48).print(bytes);
 }
 
@@ -215,5 +225,10 @@ pub(super) fn replies_seeds() -> Vec<Vec<u8>> {
         vec![0x12, 0x1e, 0x72, 0x10, 0x00, 0x0c, 0x0f, 0x11, 0x13],
         [&[0x5f], [b'A'; 90].as_slice(), &[0]].concat(),
         b"\x1b@Receipt\n\x1dV\x42\x00\x1dv0\x00\x01\x00\x01\x00\xff\x10\x04\x01".to_vec(),
+        vec![
+            0x23, 0x06, 0x20, 0, 0, 0x08, 0, 0, 0, 0x1b, 0x1d, 3, 1, 0x11, 0x13, 7, 0, 0xb0, 0xc2, 0xd8,
+            0xd0, 0xd8,
+        ],
+        b"\x37\x22w\x14\x00\x0c\x00x\x16yz\x00\x37\x25\x00".to_vec(),
     ]
 }
