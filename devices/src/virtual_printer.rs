@@ -2,37 +2,45 @@
 //!
 //! It reads ESC/POS by the command reference, apart from our encoder (only the tables of code pages are shared), so that
 //! a mistake in one shows in the other. Invariants: memory is bounded whatever is sent; a piece of paper is a whole file;
-//! a mark is echoed only after its paper is written. Absent on purpose: sizes, pictures and the look of paper.
+//! a mark is echoed only after its paper is written. Absent on purpose: page mode, logos kept in the printer, other
+//! characters than those of three code pages.
 //!
-//! `DIR/paper/NNNNN.txt` is what stands on each piece, `DIR/log.jsonl` one [`LoggedV1`] a piece.
+//! `DIR/paper/NNNNN.txt` is what stands on each piece, `NNNNN.png` what it looks like if that is wanted, `DIR/log.jsonl` one
+//! [`LoggedV1`] a piece.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod bars;
+mod door;
+mod drawer;
+mod font;
 mod machine;
 mod paper;
+mod picture;
 mod piece;
+mod program;
 mod session;
 mod token;
 
+pub use door::Door;
+pub use drawer::Sensor;
 pub use machine::Machine;
 pub use paper::{Copies, LoggedV1, copies_by_job, logged};
 pub use piece::Piece;
 
+use door::Listening;
 use paper::Tray;
-use session::{NEVER, Running};
+use session::{Accident, Mishap, Order, Running, SharedAccident};
 
 /// What is wrong with the printer. All of it can change while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,14 +53,30 @@ pub struct Faults {
     pub roll_rows: Option<u32>,
     /// The cover is open: as without paper.
     pub cover_open: bool,
+    /// The next cut jams. After the jam is cleared the host (`DLE ENQ`) or a cover that is opened and closed makes it go on.
+    pub cutter_jammed: bool,
+    /// The head is too hot: as without paper, and it goes on by itself.
+    pub overheated: bool,
+    /// Broken: as without paper, until it is mended and then switched off and on.
+    pub broken: bool,
     /// Reads everything, says that all is well, prints nothing.
     pub swallow: bool,
     /// Takes sessions and then does nothing at all.
     pub hang: bool,
+    /// Takes no session: hosts wait at the door.
+    pub hang_at_door: bool,
     /// A model that does not know marks: it passes over `GS ( H` in silence.
     pub no_marks: bool,
     /// A model that only listens: it prints and never answers anything.
     pub no_answers: bool,
+    /// Answers come so much later.
+    pub reply_delay: Duration,
+    /// Answers that come later come in one breath.
+    pub reply_merged: bool,
+    /// Every answer comes twice.
+    pub reply_twice: bool,
+    /// A pulse does not open the drawer.
+    pub drawer_stuck: bool,
 }
 
 /// What the printer has done so far.
@@ -62,62 +86,100 @@ pub struct Counts {
     pub pieces: u64,
     /// Drawer pulses, whole ones.
     pub pulses: u64,
+    /// How often the drawer went from closed to open, by pulse or by key.
+    pub openings: u64,
     /// Sessions taken.
     pub sessions: u64,
+    /// Bytes received, in all sessions.
+    pub bytes: u64,
+    /// How often it was switched off and on.
+    pub power_cycles: u64,
 }
 
 /// How to set the printer up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where it listens; port 0 takes any.
-    pub listen: SocketAddr,
+    /// Where it is to be found.
+    pub door: Door,
     /// Where its paper goes.
     pub out: PathBuf,
+    /// Whether its paper is kept as PNG files too.
+    pub pictures: bool,
     /// Characters a row.
     pub columns: usize,
+    /// What the drawer's switch tells.
+    pub sensor: Sensor,
     /// What is wrong with it at first.
     pub faults: Faults,
+}
+
+impl Options {
+    /// A printer without faults on any free port of this machine, 48 characters a row, its paper in `out` as text.
+    pub fn new(out: impl Into<PathBuf>) -> Options {
+        Options {
+            door: Door::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))),
+            out: out.into(),
+            pictures: false,
+            columns: 48,
+            sensor: Sensor::None,
+            faults: Faults::default(),
+        }
+    }
 }
 
 /// A virtual printer that runs beside its owner. Dropping it switches it off.
 #[derive(Debug)]
 pub struct VirtualPrinter {
-    address: SocketAddr,
+    door: Door,
     faults: watch::Sender<Faults>,
-    link_left: Arc<AtomicU64>,
+    orders: mpsc::Sender<Order>,
+    accident: SharedAccident,
     counts: watch::Receiver<Counts>,
     stop: CancellationToken,
     tasks: JoinSet<io::Result<()>>,
 }
 
 impl VirtualPrinter {
-    /// Opens the tray, listens, and serves from then on.
+    /// Opens the tray and the door, and serves from then on.
     ///
-    /// Errors: the address is taken, or the directory cannot be written.
+    /// Errors: the door cannot be opened, or the directory cannot be written.
     pub async fn spawn(options: Options) -> io::Result<VirtualPrinter> {
-        let tray = Tray::open(&options.out)?;
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
+        let tray = Tray::open(&options.out, options.pictures)?;
+        let listening = Listening::open(&options.door).await?;
+        let door = listening.door()?;
         let (faults, set_faults) = watch::channel(options.faults);
         let (count, counts) = watch::channel(Counts::default());
-        let link_left = Arc::new(AtomicU64::new(NEVER));
+        let (orders, obey) = mpsc::channel(ORDERS_MAX);
+        let accident = SharedAccident::default();
+        let mut machine = Machine::new(options.columns);
+        machine.fit_drawer(options.sensor);
         let running = Running {
-            machine: Machine::new(options.columns),
+            machine,
             tray,
             faults: set_faults,
-            link_left: Arc::clone(&link_left),
+            orders: obey,
+            accident: Arc::clone(&accident),
             counts: count,
         };
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(running.serve(listener, stop.clone()));
-        Ok(VirtualPrinter { address, faults, link_left, counts, stop, tasks })
+        tasks.spawn(running.serve(listening, stop.clone()));
+        Ok(VirtualPrinter { door, faults, orders, accident, counts, stop, tasks })
     }
 
-    /// Where it listens.
+    /// Where it is to be found, with the port that was free.
+    #[must_use]
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Where it listens on TCP; an address of nobody if it stands behind another door.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        match &self.door {
+            Door::Tcp(address) => *address,
+            Door::Unix(_) | Door::Pty(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        }
     }
 
     /// Breaks or mends it, now.
@@ -127,7 +189,42 @@ impl VirtualPrinter {
 
     /// Cuts the link once it has received so many more bytes. What it received it still prints.
     pub fn cut_link_after(&self, bytes: u64) {
-        self.link_left.store(bytes, Ordering::Relaxed);
+        self.plan(bytes, Mishap::LinkDrop);
+    }
+
+    /// Resets the link once it has received so many more bytes. What it received it still prints.
+    pub fn reset_link_after(&self, bytes: u64) {
+        self.plan(bytes, Mishap::LinkReset);
+    }
+
+    /// Takes its power for a moment once it has received so many more bytes. What it was not done with is lost.
+    pub fn power_cycle_after(&self, bytes: u64) {
+        self.plan(bytes, Mishap::PowerCycle);
+    }
+
+    /// Takes back an accident that has not happened.
+    pub fn no_accident(&self) {
+        *self.accident.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Opens the cover and closes it, as a person does who clears a jam.
+    pub async fn open_and_close_cover(&self) {
+        self.order(Order::OpenAndCloseCover).await;
+    }
+
+    /// Takes its power for a moment: link and buffer are lost, what is on the paper stays.
+    pub async fn power_cycle(&self) {
+        self.order(Order::PowerCycle).await;
+    }
+
+    /// Opens the drawer with its key.
+    pub async fn open_drawer(&self) {
+        self.order(Order::Drawer { open: true }).await;
+    }
+
+    /// Shuts the drawer.
+    pub async fn close_drawer(&self) {
+        self.order(Order::Drawer { open: false }).await;
     }
 
     /// What it has done so far, to look at or to wait for.
@@ -144,6 +241,15 @@ impl VirtualPrinter {
         self.ended().await
     }
 
+    fn plan(&self, after: u64, what: Mishap) {
+        *self.accident.lock().unwrap_or_else(PoisonError::into_inner) = Some(Accident { after, what });
+    }
+
+    async fn order(&self, order: Order) {
+        // A printer that has ended obeys nobody.
+        let _ = self.orders.send(order).await;
+    }
+
     /// Waits until it ends by itself, which only a full or broken disk makes it do.
     async fn ended(&mut self) -> io::Result<()> {
         match self.tasks.join_next().await {
@@ -154,105 +260,15 @@ impl VirtualPrinter {
     }
 }
 
-/// A receipt printer on TCP whose paper is text files.
-#[derive(Debug, Parser)]
-#[command(name = "virtual-printer", version, after_help = EXAMPLE)]
-struct Args {
-    /// Address to listen on; port 0 takes any. The first line of output names it.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
-    listen: SocketAddr,
-    /// Directory for paper/NNNNN.txt, one file a piece, and log.jsonl, one line a piece.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Characters a row: 48 or 42 on 80 mm paper, 32 on 58 mm.
-    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u8).range(16..=96))]
-    columns: u8,
-    /// Something that is wrong with it. May be given several times.
-    #[arg(long, value_enum)]
-    fault: Vec<Fault>,
-}
-
-/// A name on the command line for one of [`Faults`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Fault {
-    PaperOut,
-    PaperNearEnd,
-    CoverOpen,
-    Swallow,
-    Hang,
-    NoMarks,
-    NoAnswers,
-}
-
 /// Runs the program `virtual-printer` until SIGTERM or SIGINT. `args` starts with the program's name.
 ///
-/// Exit codes: 0 told to stop, 64 usage, 74 the directory cannot be written, 78 the address cannot be listened on.
+/// Exit codes: 0 told to stop, 64 usage, 74 the directory cannot be written, 78 the door cannot be opened.
 pub fn run<I, T>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let args = match Args::try_parse_from(args) {
-        Ok(args) => args,
-        Err(asked) => {
-            let usage = if asked.use_stderr() { USAGE } else { 0 };
-            return if asked.print().is_ok() { ExitCode::from(usage) } else { ExitCode::from(DISK) };
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(serve(args)),
-        Err(e) => Err((DISK, format!("could not start: {e}"))),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((code, said)) => {
-            // There is nobody left to tell if this fails.
-            let _ = writeln!(io::stderr(), "virtual-printer: {said}");
-            ExitCode::from(code)
-        }
-    }
+    program::run(args)
 }
 
-async fn serve(args: Args) -> Result<(), (u8, String)> {
-    let mut faults = Faults::default();
-    for fault in args.fault {
-        match fault {
-            Fault::PaperOut => faults.paper_out = true,
-            Fault::PaperNearEnd => faults.paper_near_end = true,
-            Fault::CoverOpen => faults.cover_open = true,
-            Fault::Swallow => faults.swallow = true,
-            Fault::Hang => faults.hang = true,
-            Fault::NoMarks => faults.no_marks = true,
-            Fault::NoAnswers => faults.no_answers = true,
-        }
-    }
-    let signals = |kind| signal(kind).map_err(|e| (DISK, format!("could not wait for signals: {e}")));
-    let (mut terminate, mut interrupt) =
-        (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let (listen, out) = (args.listen, args.out.display().to_string());
-    let options = Options { listen, out: args.out, columns: usize::from(args.columns), faults };
-    let mut printer = VirtualPrinter::spawn(options).await.map_err(|e| match e.kind() {
-        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
-            (CONFIG, format!("could not listen on {listen}: {e}"))
-        }
-        _ => (DISK, format!("could not start on {listen} with paper in {out}: {e}")),
-    })?;
-    // Whoever started us may not read.
-    let _ = writeln!(io::stdout(), "listening on {}", printer.address());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        ended = printer.ended() => return ended.map_err(|e| (DISK, format!("could not keep paper in {out}: {e}"))),
-    }
-    printer.stop().await.map_err(|e| (DISK, format!("could not keep paper in {out}: {e}")))
-}
-
-const EXAMPLE: &str = "Example:
-  virtual-printer --listen 127.0.0.1:9100 --out /tmp/printer
-  printf 'Hello\\n\\035VB\\000' > /dev/tcp/127.0.0.1/9100
-  cat /tmp/printer/paper/00001.txt";
-
-const USAGE: u8 = 64;
-const DISK: u8 = 74;
-const CONFIG: u8 = 78;
+const ORDERS_MAX: usize = 16;

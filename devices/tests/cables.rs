@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toko_devices::cable::{self, Address, Pty, Roots, usb_printers};
-use toko_devices::virtual_printer::{Faults, Options, VirtualPrinter, copies_by_job};
+use toko_devices::virtual_printer::{Options, VirtualPrinter, copies_by_job};
 use toko_devices::{Level, NotSent, Outcome, Page, Printer, PrinterConfig};
 
 const PRINTED: Outcome = Outcome::Printed { level: Level::Printed };
@@ -94,13 +94,7 @@ impl Plugged {
 }
 
 async fn virtual_printer(out: &Path) -> VirtualPrinter {
-    let options = Options {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        out: out.to_owned(),
-        columns: 48,
-        faults: Faults::default(),
-    };
-    VirtualPrinter::spawn(options).await.unwrap()
+    VirtualPrinter::spawn(Options::new(out)).await.unwrap()
 }
 
 fn receipt(job: &str) -> Page {

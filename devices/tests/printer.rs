@@ -1,7 +1,6 @@
 //! The driver against the virtual printer, over real sockets: what it says happened is what is on paper.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,8 +27,7 @@ struct Bench {
 impl Bench {
     async fn with(faults: Faults) -> Bench {
         let out = tempfile::tempdir().expect("a directory for paper");
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = Options { listen, out: out.path().to_owned(), columns: 48, faults };
+        let options = Options { faults, ..Options::new(out.path()) };
         let printer = VirtualPrinter::spawn(options).await.expect("a free port");
         Bench { printer, out, stop: CancellationToken::new() }
     }

@@ -83,6 +83,73 @@ mod run_alone {
         child.wait().unwrap();
     }
 
+    /// Starts it with other arguments; answers it and its first line.
+    fn start_with(out: &Path, arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, String) {
+        let mut child = program()
+            .args(arguments)
+            .arg("--out")
+            .arg(out)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a first line");
+        (child, stdout, line)
+    }
+
+    #[test]
+    fn it_prints_behind_a_socket_file_and_keeps_pictures() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("printer.sock");
+        let (mut child, _stdout, line) =
+            start_with(dir.path(), &["--unix", socket.to_str().unwrap(), "--png", "--reply-delay", "1"]);
+        assert_eq!(line, format!("listening on {}\n", socket.display()));
+        let mut host = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        host.write_all(b"Job s1\n\x1dVB\x00\x1d(H\x06\x0000wxyz").unwrap();
+        let mut echo = [0; 7];
+        host.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"\x37\x22wxyz\x00");
+        let picture = fs::read(dir.path().join("paper/00001.png")).unwrap();
+        assert_eq!(&picture[1..4], b"PNG");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn behind_a_pseudo_terminal_it_is_a_serial_printer_that_is_told_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("tty");
+        let pty = link.to_str().unwrap();
+        let (mut child, mut stdout, _) =
+            start_with(dir.path(), &["--pty", pty, "--orders", "--sensor", "high-open"]);
+        let mut orders = child.stdin.take().unwrap();
+        let mut order = |line: &str| {
+            writeln!(orders, "{line}").unwrap();
+            let mut answer = String::new();
+            stdout.read_line(&mut answer).unwrap();
+            answer
+        };
+        let mut cable = fs::OpenOptions::new().read(true).write(true).open(&link).unwrap();
+        let mut ask = |bytes: &[u8], count: usize| {
+            cable.write_all(bytes).unwrap();
+            let mut answer = vec![0; count];
+            cable.read_exact(&mut answer).unwrap();
+            answer
+        };
+        assert_eq!(ask(b"\x10\x04\x01", 1), [0x12]);
+        assert_eq!(order("drawer-open"), "done\n");
+        assert_eq!(order("paper-out on"), "done\n");
+        assert_eq!(ask(b"\x10\x04\x01\x10\x04\x02", 2), [0x1e, 0x32]);
+        assert_eq!(order("dance"), "not done: \"dance\" is no order; --help names them\n");
+        assert_eq!(order("paper-out off"), "done\n");
+        assert_eq!(ask(b"Job t1\n\x1dVB\x00\x1d(H\x06\x0000wxyz", 7), b"\x37\x22wxyz\x00");
+        assert_eq!(logged(dir.path()).unwrap()[0].job.as_deref(), Some("t1"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     #[test]
     fn help_shows_an_example() {
         let output = program().arg("--help").output().unwrap();

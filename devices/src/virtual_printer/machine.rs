@@ -2,28 +2,51 @@
 //!
 //! It behaves like the strictest models: Kanji mode is on until `FS .` turns it off, half a command and half a line
 //! outlive the session that sent them, real-time commands are obeyed wherever they stand, also inside data, and while
-//! the printer is offline the rest waits. Invariants: at most [`WAITING_BYTES_MAX`] wait and
-//! [`PIECE_BYTES_MAX`](super::piece::PIECE_BYTES_MAX) stand on the paper before it is torn off, whatever is sent.
+//! the printer is offline the rest waits. Invariants: at most [`WAITING_BYTES_MAX`] wait and what
+//! [`Piece::is_full`] allows stands on the paper before it is torn off, whatever is sent.
 
 use super::Faults;
+use super::drawer::{Drawer, Sensor};
+use super::picture::Look;
 use super::piece::Piece;
-use super::token::{Step, TOKEN_BYTES_MAX, Token, step};
-use crate::codepage::CodePage;
+use super::token::{Dots, Step, TOKEN_BYTES_MAX, Token, step};
+
+mod answers;
+mod dots;
+mod pen;
+
+use dots::Collecting;
+use pen::{Line, Mode};
 
 /// A printer's mechanism, without its socket.
 #[derive(Debug)]
 pub struct Machine {
     columns: usize,
     faults: Faults,
+    trouble: Trouble,
+    drawer: Drawer,
     waiting: Vec<u8>,
     skip: u64,
+    collecting: Option<Collecting>,
     recent: Vec<u8>,
     mode: Mode,
     line: Line,
     piece: Piece,
     qr: Vec<u8>,
-    automatic: bool,
+    graphics: Option<super::picture::Band>,
+    /// Which changes are told unasked (`GS a`), and the state that was told last.
+    automatic: u8,
+    told: [u8; 4],
     effects: Vec<Effect>,
+}
+
+/// Errors that stay until they are dealt with, whatever the faults say meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trouble {
+    /// The cutter is jammed: until the jam is cleared and the host or a closed cover says to go on.
+    cutter: bool,
+    /// It is broken: until it is mended and switched off and on.
+    broken: bool,
 }
 
 /// What the machine did.
@@ -32,34 +55,11 @@ pub(super) enum Effect {
     Say(Vec<u8>),
     Piece(Piece),
     Pulse,
-}
-
-#[derive(Debug)]
-struct Mode {
-    align: u8,
-    code_page: u8,
-    kanji: bool,
-    wide: bool,
-}
-
-/// The line that is being filled.
-#[derive(Debug, Default)]
-struct Line {
-    text: String,
-    used: usize,
-    lead: Option<u8>,
+    Opened,
 }
 
 /// Bytes that wait while the printer is offline; then it reads no more.
 pub(super) const WAITING_BYTES_MAX: usize = 64 * 1024;
-
-impl Mode {
-    const AT_FIRST: Mode = Mode { align: 0, code_page: 0, kanji: true, wide: false };
-
-    fn character_columns(&self) -> usize {
-        if self.wide { 2 } else { 1 }
-    }
-}
 
 impl Machine {
     /// A machine with paper, for so many characters a row.
@@ -67,17 +67,23 @@ impl Machine {
     /// Shape: `columns` is kept within 16 to 96.
     #[must_use]
     pub fn new(columns: usize) -> Machine {
+        let columns = columns.clamp(16, 96);
         Machine {
-            columns: columns.clamp(16, 96),
+            columns,
             faults: Faults::default(),
+            trouble: Trouble::default(),
+            drawer: Drawer::default(),
             waiting: Vec::new(),
             skip: 0,
+            collecting: None,
             recent: Vec::new(),
             mode: Mode::AT_FIRST,
             line: Line::default(),
-            piece: Piece::default(),
+            piece: Piece::new(columns * super::font::CELL_WIDTH),
             qr: Vec::new(),
-            automatic: false,
+            graphics: None,
+            automatic: 0,
+            told: [0; 4],
             effects: Vec::new(),
         }
     }
@@ -89,7 +95,7 @@ impl Machine {
             self.receive(chunk);
             pieces.extend(self.effects().into_iter().filter_map(|effect| match effect {
                 Effect::Piece(piece) => Some(piece),
-                Effect::Say(_) | Effect::Pulse => None,
+                Effect::Say(_) | Effect::Pulse | Effect::Opened => None,
             }));
         }
         pieces
@@ -100,23 +106,47 @@ impl Machine {
         WAITING_BYTES_MAX.saturating_sub(self.waiting.len())
     }
 
-    pub(super) fn set_faults(&mut self, faults: Faults) {
-        let changed = faults != self.faults;
-        self.faults = faults;
-        if changed && self.automatic {
-            self.say_automatic();
+    pub(super) fn fit_drawer(&mut self, sensor: Sensor) {
+        self.drawer.sensor = sensor;
+    }
+
+    /// Opens the drawer with a key, or shuts it.
+    pub(super) fn move_drawer(&mut self, open: bool) {
+        if open && !self.drawer.open {
+            self.effects.push(Effect::Opened);
         }
+        self.drawer.open = open;
+        self.tell_changes();
+    }
+
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        let before = std::mem::replace(&mut self.faults, faults);
+        if before.cover_open && !faults.cover_open && !faults.cutter_jammed {
+            self.trouble.cutter = false;
+        }
+        self.trouble.broken |= faults.broken;
+        self.tell_changes();
         self.work();
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
         for byte in bytes {
+            if !self.faults.swallow {
+                self.waiting.push(*byte);
+            }
             self.hear_real_time(*byte);
         }
-        if !self.faults.swallow {
-            self.waiting.extend(bytes);
-            self.work();
-        }
+        self.work();
+    }
+
+    /// Switched off and on: all that waited is lost, half a line and half a command too. What is on the paper stays on it.
+    pub(super) fn power_cycle(&mut self) {
+        self.forget();
+        self.recent.clear();
+        (self.automatic, self.graphics) = (0, None);
+        self.qr.clear();
+        self.trouble = Trouble { broken: self.faults.broken, cutter: false };
+        self.mode = Mode::AT_FIRST;
     }
 
     /// What it did since it was asked last.
@@ -125,45 +155,71 @@ impl Machine {
     }
 
     fn offline(&self) -> bool {
-        self.faults.paper_out || self.faults.cover_open
+        let Faults { paper_out, cover_open, overheated, .. } = self.faults;
+        paper_out || cover_open || overheated || self.trouble.cutter || self.trouble.broken
+    }
+
+    /// Clears the receive buffer and the line that is being filled.
+    fn forget(&mut self) {
+        self.waiting.clear();
+        (self.skip, self.collecting, self.line) = (0, None, Line::default());
     }
 
     fn work(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         let mut at = 0;
         while at < waiting.len() && !self.offline() {
+            let rest = &waiting[at..];
             if self.skip > 0 {
-                let left = waiting.len() - at;
-                let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(left);
+                let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rest.len());
                 self.skip -= n as u64;
-                self.spend(n);
                 at += n;
+                self.piece.spend(n as u64);
                 continue;
             }
-            let window = &waiting[at..waiting.len().min(at + TOKEN_BYTES_MAX)];
-            match step(window) {
+            if let Some(collecting) = self.collecting.take() {
+                let n = self.collect(collecting, rest);
+                at += n;
+                self.piece.spend(n as u64);
+                continue;
+            }
+            let n = match step(&rest[..rest.len().min(TOKEN_BYTES_MAX)]) {
                 Step::More => break,
                 Step::Skip(head, data) => {
                     self.skip = data;
-                    self.spend(head);
-                    at += head;
+                    head
+                }
+                Step::Dots(head, data, dots) => {
+                    self.expect_dots(data, dots);
+                    head
+                }
+                // The cut waits in front until the jam is cleared.
+                Step::Take(_, Token::Cut) if self.faults.cutter_jammed => {
+                    self.trouble.cutter = true;
+                    break;
                 }
                 Step::Take(n, token) => {
-                    self.spend(n);
                     self.act(&token);
-                    at += n;
+                    n
                 }
-            }
+            };
+            self.piece.spend(n as u64);
+            at += n;
         }
         self.waiting = waiting;
         self.waiting.drain(..at);
+        self.tell_changes();
     }
 
-    fn spend(&mut self, bytes: usize) {
-        self.piece.spend(bytes as u64);
+    fn expect_dots(&mut self, data: u64, dots: Dots) {
+        match Collecting::new(data, dots) {
+            Some(collecting) => self.collecting = Some(collecting),
+            None => self.skip = data,
+        }
     }
 
     fn act(&mut self, token: &Token<'_>) {
+        let look = &mut self.mode.look;
         match token {
             Token::Character(byte) => self.character(*byte),
             Token::LineFeed => self.end_line(),
@@ -179,95 +235,38 @@ impl Machine {
             Token::Align(n) => self.mode.align = *n & 3,
             Token::CodePage(n) => self.mode.code_page = *n,
             Token::Kanji(on) => self.mode.kanji = *on,
-            Token::Wide(on) => self.mode.wide = *on,
+            Token::PrintMode(n) => {
+                let twice = |bit: u8| if n & bit != 0 { 2 } else { 1 };
+                (look.wide, look.high) = (twice(0x20), twice(0x10));
+                (look.bold, look.underline) = (n & 0x08 != 0, n & 0x80 != 0);
+            }
+            Token::Size(n) => (look.wide, look.high) = ((n >> 4 & 7) + 1, (n & 7) + 1),
+            Token::Bold(on) => look.bold = *on,
+            Token::Underline(on) => look.underline = *on,
+            Token::Inverse(on) => look.inverse = *on,
+            Token::Spacing(dots) => self.mode.spacing = dots.map_or(Mode::AT_FIRST.spacing, usize::from),
             Token::Feed(rows) => {
                 self.flush_line();
                 for _ in 0..*rows {
-                    self.row(String::new());
+                    self.end_line();
                 }
             }
+            Token::FeedDots(dots) => self.feed_dots(usize::from(*dots)),
             Token::Cut => self.cut(),
             Token::Barcode { m, data } => self.barcode(*m, data),
+            Token::BarHeight(n) => self.mode.bar_height = usize::from(*n).max(1),
+            Token::BarModule(n) => self.mode.bar_module = usize::from(*n).clamp(1, 6),
+            Token::BarText(n) => self.mode.bar_text = *n & 3,
+            Token::QrModule(n) => self.mode.qr_module = usize::from(*n).clamp(1, 16),
+            Token::QrLevel(n) => self.mode.qr_level = *n,
             Token::QrStore(data) => self.qr = data.to_vec(),
-            Token::QrPrint => {
-                let marker = format!("[QR {}]", printable(&self.qr));
-                self.marker(marker);
-            }
-            Token::Pulse => self.effects.push(Effect::Pulse),
-            Token::ProcessId(_) if self.faults.no_marks => {}
-            Token::ProcessId([a, b, c, d]) => self.say(&[0x37, 0x22, *a, *b, *c, *d, 0]),
-            Token::SendStatus => self.say(&[self.paper_bits() & 0x0f]),
-            Token::SendId(n @ 65..=69) => {
-                let name: &[u8] = if *n == 66 { b"\x5fToko\0" } else { b"\x5fvirtual-printer\0" };
-                self.say(name);
-            }
-            Token::SendId(_) => self.say(&[0x02]),
-            Token::AutomaticStatus(n) => {
-                self.automatic = *n != 0;
-                if self.automatic {
-                    self.say_automatic();
-                }
+            Token::QrPrint => self.qr_code(),
+            Token::Pulse(_) => self.pulse(),
+            Token::PulseGuard(on) => self.mode.guard = *on,
+            Token::ProcessId(_) | Token::SendStatus(_) | Token::SendId(_) | Token::AutomaticStatus(_) => {
+                self.answer(token);
             }
             Token::Nothing => {}
-        }
-    }
-
-    fn character(&mut self, byte: u8) {
-        if self.mode.kanji && byte >= 0x80 {
-            // Two bytes make one sign, two columns wide.
-            if self.line.lead.take().is_some() {
-                self.put('□');
-                self.put('□');
-            } else {
-                self.line.lead = Some(byte);
-            }
-            return;
-        }
-        self.line.lead = None;
-        let page = match self.mode.code_page {
-            0 => Some(CodePage::Pc437),
-            16 => Some(CodePage::Wpc1252),
-            19 => Some(CodePage::Pc858),
-            _ => None,
-        };
-        let ascii = (0x20..=0x7e).contains(&byte).then_some(char::from(byte));
-        self.put(ascii.or_else(|| page?.character(byte)).unwrap_or('□'));
-    }
-
-    fn put(&mut self, c: char) {
-        let columns = self.mode.character_columns();
-        if self.line.used + columns > self.columns {
-            self.end_line();
-        }
-        self.line.text.push(c);
-        self.line.used += columns;
-    }
-
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let free = self.columns.saturating_sub(line.used);
-        let lead = match self.mode.align {
-            1 => free / 2,
-            2 => free,
-            _ => 0,
-        };
-        self.row(format!("{}{}", " ".repeat(lead), line.text.trim_end()).trim_end().to_owned());
-    }
-
-    fn flush_line(&mut self) {
-        if !self.line.text.is_empty() {
-            self.end_line();
-        }
-    }
-
-    fn row(&mut self, row: String) {
-        if let Some(rows) = &mut self.faults.roll_rows {
-            *rows = rows.saturating_sub(1);
-            self.faults.paper_out |= *rows == 0;
-        }
-        self.piece.add(row);
-        if self.piece.is_full() {
-            self.tear_off();
         }
     }
 
@@ -278,37 +277,18 @@ impl Machine {
 
     /// A blank piece is swept off the counter and not kept.
     fn tear_off(&mut self) {
-        let piece = std::mem::take(&mut self.piece);
+        let blank = Piece::new(self.columns * super::font::CELL_WIDTH);
+        let piece = std::mem::replace(&mut self.piece, blank);
         if !piece.is_blank() {
             self.effects.push(Effect::Piece(piece));
         }
     }
 
-    fn barcode(&mut self, m: u8, data: &[u8]) {
-        let name = match m {
-            65 => "UPCA",
-            66 => "UPCE",
-            67 => "EAN13",
-            68 => "EAN8",
-            69 => "CODE39",
-            70 => "ITF",
-            71 => "CODABAR",
-            72 => "CODE93",
-            73 => "CODE128",
-            _ => "BARCODE",
-        };
-        let text = match data {
-            [b'{', b'A'..=b'C', rest @ ..] if m == 73 => printable(rest).replace("{{", "{"),
-            _ => printable(data),
-        };
-        self.marker(format!("[{name} {text}]"));
-    }
-
-    /// A code stands on rows of its own and leaves the position at the start of the next.
-    fn marker(&mut self, marker: String) {
-        self.flush_line();
-        self.line = Line { used: marker.chars().count(), text: marker, lead: None };
-        self.end_line();
+    fn pulse(&mut self) {
+        self.effects.push(Effect::Pulse);
+        if !self.faults.drawer_stuck {
+            self.move_drawer(true);
+        }
     }
 
     fn hear_real_time(&mut self, byte: u8) {
@@ -320,11 +300,15 @@ impl Machine {
         if let [.., 0x10, 0x04, n @ 1..=4] = recent {
             let answer = self.real_time_status(*n);
             self.say(&[answer]);
+        } else if let [.., 0x10, 0x05, n @ 1..=2] = recent {
+            self.recover(*n);
         } else if matches!(recent, [.., 0x10, 0x14, 1, 0 | 1, 1..=8]) {
-            self.effects.push(Effect::Pulse);
+            if !self.mode.guard {
+                self.pulse();
+            }
         } else if recent == CLEAR {
-            self.waiting.clear();
-            (self.skip, self.line, self.mode) = (0, Line::default(), Mode::AT_FIRST);
+            self.forget();
+            self.mode = Mode::AT_FIRST;
             self.say(&[0x37, 0x25, 0]);
         } else {
             return;
@@ -332,42 +316,15 @@ impl Machine {
         self.recent.clear();
     }
 
-    fn real_time_status(&self, n: u8) -> u8 {
-        let faults = &self.faults;
-        let bits = match n {
-            1 => [(self.offline(), 0x08), (false, 0)],
-            2 => [(faults.cover_open, 0x04), (faults.paper_out, 0x20)],
-            4 => [(faults.paper_near_end || faults.paper_out, 0x0c), (faults.paper_out, 0x60)],
-            _ => [(false, 0), (false, 0)],
-        };
-        bits.iter().filter(|(set, _)| *set).fold(0x12, |byte, (_, bit)| byte | bit)
-    }
-
-    fn paper_bits(&self) -> u8 {
-        let near = if self.faults.paper_near_end || self.faults.paper_out { 0x03 } else { 0 };
-        near | if self.faults.paper_out { 0x0c } else { 0 }
-    }
-
-    fn say_automatic(&mut self) {
-        let offline = if self.offline() { 0x08 } else { 0 };
-        let cover = if self.faults.cover_open { 0x20 } else { 0 };
-        self.say(&[0x10 | offline | cover, 0, self.paper_bits(), 0]);
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        if self.faults.no_answers {
-            return;
+    /// `DLE ENQ`: 1 goes on from where it stopped, 2 forgets what waits; both only from an error that can be recovered from.
+    fn recover(&mut self, n: u8) {
+        if self.trouble.cutter {
+            self.trouble.cutter = self.faults.cutter_jammed;
+            if n == 2 {
+                self.forget();
+            }
         }
-        self.effects.push(Effect::Say(bytes.to_vec()));
     }
-}
-
-/// Data as text on a row: what cannot be shown is escaped.
-fn printable(data: &[u8]) -> String {
-    String::from_utf8_lossy(data)
-        .chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
 }
 
 /// `DLE DC4 8`: forget everything that waits.

@@ -17,6 +17,7 @@ use super::piece::Piece;
 #[derive(Debug)]
 pub(super) struct Tray {
     paper: PathBuf,
+    pictures: bool,
     log: File,
     last: u64,
 }
@@ -46,7 +47,7 @@ pub struct Copies {
 }
 
 impl Tray {
-    pub(super) fn open(out: &Path) -> io::Result<Tray> {
+    pub(super) fn open(out: &Path, pictures: bool) -> io::Result<Tray> {
         let paper = out.join("paper");
         fs::create_dir_all(&paper)?;
         let mut log = OpenOptions::new().read(true).append(true).create(true).open(out.join(LOG))?;
@@ -65,13 +66,16 @@ impl Tray {
             let number = name.to_str().and_then(|name| name.strip_suffix(".txt")?.parse().ok());
             last = last.max(number.unwrap_or(0));
         }
-        Ok(Tray { paper, log, last })
+        Ok(Tray { paper, pictures, log, last })
     }
 
     pub(super) fn keep(&mut self, piece: &Piece) -> io::Result<()> {
         let n = self.last + 1;
         let (temporary, file) =
             (self.paper.join(format!("{n:05}.tmp")), self.paper.join(format!("{n:05}.txt")));
+        if self.pictures {
+            fs::write(self.paper.join(format!("{n:05}.png")), piece.png()?)?;
+        }
         fs::write(&temporary, piece.text())?;
         fs::rename(temporary, file)?;
         self.last = n;
@@ -127,10 +131,10 @@ mod tests {
     fn numbers_go_on_after_a_restart_and_half_a_log_line_does_no_harm() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
         let pieces = Machine::new(42).print(b"Job a1\n\x1bi     POSSIBLE DUPLICATE\nJob a1\n\x1bi");
-        Tray::open(dir.path())?.keep(&pieces[0])?;
+        Tray::open(dir.path(), false)?.keep(&pieces[0])?;
         let mut log = OpenOptions::new().append(true).open(dir.path().join(LOG))?;
         log.write_all(b"{\"n\":2,\"jo")?;
-        Tray::open(dir.path())?.keep(&pieces[1])?;
+        Tray::open(dir.path(), false)?.keep(&pieces[1])?;
 
         assert_eq!(logged(dir.path())?.iter().map(|line| line.n).collect::<Vec<_>>(), [1, 2]);
         let copies = copies_by_job(dir.path())?;

@@ -1,7 +1,7 @@
 //! ESC/POS commands and their lengths, written from the command reference and not from our encoder. Pure.
 //!
 //! Invariant: whatever the bytes, a step asks for more, names a whole command, or skips; it never asks for more than
-//! [`TOKEN_BYTES_MAX`]. Longer data, pictures above all, is skipped as it comes. Absent on purpose: page mode, macros
+//! [`TOKEN_BYTES_MAX`]. Longer data is dots or is skipped as it comes. Absent on purpose: page mode, macros
 //! and fonts loaded into the printer; their commands are skipped where their length is fixed.
 
 /// What stands at the head of the waiting bytes.
@@ -11,8 +11,21 @@ pub(super) enum Step<'a> {
     More,
     /// A whole command of so many bytes.
     Take(usize, Token<'a>),
-    /// A command without effect on text: its head, and so many bytes of data that follow.
+    /// A command without effect: its head, and so many bytes of data that follow.
     Skip(usize, u64),
+    /// A picture: its head, and so many bytes of dots that follow.
+    Dots(usize, u64, Dots),
+}
+
+/// How the bytes of a picture lie on the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dots {
+    /// `GS v 0`: rows of so many bytes, bit 0 of `m` doubles across and bit 1 down.
+    Raster { m: u8, stride: usize },
+    /// `ESC *`: columns, of 8 dots or (from `m` 32 on) of 24.
+    Columns { m: u8 },
+    /// `GS ( L` and `GS 8 L`: a function and its own head come first.
+    Graphics,
 }
 
 /// A command that this printer acts on.
@@ -25,17 +38,38 @@ pub(super) enum Token<'a> {
     Align(u8),
     CodePage(u8),
     Kanji(bool),
-    Wide(bool),
+    /// `ESC !`: bold, high, wide and underlined in one byte.
+    PrintMode(u8),
+    /// `GS !`: times across in the high half, times down in the low one.
+    Size(u8),
+    Bold(bool),
+    Underline(bool),
+    Inverse(bool),
+    /// Dots from row to row; `None` is what the printer begins with.
+    Spacing(Option<u8>),
     Feed(u8),
+    FeedDots(u8),
     Cut,
-    Barcode { m: u8, data: &'a [u8] },
+    Barcode {
+        m: u8,
+        data: &'a [u8],
+    },
+    BarHeight(u8),
+    BarModule(u8),
+    BarText(u8),
+    QrModule(u8),
+    QrLevel(u8),
     QrStore(&'a [u8]),
     QrPrint,
-    Pulse,
+    /// Which connector, 0 or 1.
+    Pulse(u8),
     ProcessId([u8; 4]),
-    SendStatus,
+    /// `GS r`: 1 asks for the paper, 2 for the drawer.
+    SendStatus(u8),
     SendId(u8),
     AutomaticStatus(u8),
+    /// `GS ( D`: whether `DLE DC4` 1 is obeyed.
+    PulseGuard(bool),
     Nothing,
 }
 
@@ -75,15 +109,19 @@ fn escape(rest: &[u8]) -> Step<'_> {
         b'@' => fixed(rest, 0, |_| Token::Initialise),
         b'a' => fixed(rest, 1, |a| Token::Align(a[0])),
         b't' => fixed(rest, 1, |a| Token::CodePage(a[0])),
-        b'!' => fixed(rest, 1, |a| Token::Wide(a[0] & 0x20 != 0)),
+        b'!' => fixed(rest, 1, |a| Token::PrintMode(a[0])),
+        b'E' | b'G' => fixed(rest, 1, |a| Token::Bold(a[0] & 1 != 0)),
+        b'-' => fixed(rest, 1, |a| Token::Underline(a[0] % 48 != 0)),
+        b'2' => fixed(rest, 0, |_| Token::Spacing(None)),
+        b'3' => fixed(rest, 1, |a| Token::Spacing(Some(a[0]))),
         b'd' => fixed(rest, 1, |a| Token::Feed(a[0])),
-        b'J' => fixed(rest, 1, |_| Token::Feed(0)),
+        b'J' => fixed(rest, 1, |a| Token::FeedDots(a[0])),
         b'i' | b'm' => fixed(rest, 0, |_| Token::Cut),
-        b'p' => fixed(rest, 3, |_| Token::Pulse),
+        b'p' => fixed(rest, 3, |a| Token::Pulse(a[0] & 1)),
         b'*' => match rest {
             [_, m, low, high, ..] => {
                 let rows = if *m >= 32 { 3 } else { 1 };
-                Step::Skip(5, rows * pair(*low, *high))
+                Step::Dots(5, rows * pair(*low, *high), Dots::Columns { m: *m })
             }
             _ => Step::More,
         },
@@ -92,11 +130,12 @@ fn escape(rest: &[u8]) -> Step<'_> {
             None if rest.len() >= 34 => Step::Take(2, Token::Nothing),
             None => Step::More,
         },
-        b'2' | b'L' | b'S' | b'v' | 0x0c => ignored(rest, 0),
+        b'L' | b'S' | b'v' | 0x0c => ignored(rest, 0),
         b'$' | b'\\' | b'c' => ignored(rest, 2),
         b'W' => ignored(rest, 8),
-        b' ' | b'%' | b'-' | b'3' | b'=' | b'?' | b'E' | b'G' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V'
-        | b'e' | b'r' | b'u' | b'{' => ignored(rest, 1),
+        b' ' | b'%' | b'=' | b'?' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V' | b'e' | b'r' | b'u' | b'{' => {
+            ignored(rest, 1)
+        }
         _ => ignored(rest, 0),
     }
 }
@@ -104,18 +143,25 @@ fn escape(rest: &[u8]) -> Step<'_> {
 fn group(rest: &[u8]) -> Step<'_> {
     let Some(command) = rest.first() else { return Step::More };
     match command {
-        b'!' => fixed(rest, 1, |a| Token::Wide(a[0] & 0x70 != 0)),
+        b'!' => fixed(rest, 1, |a| Token::Size(a[0])),
+        b'B' => fixed(rest, 1, |a| Token::Inverse(a[0] & 1 != 0)),
+        b'h' => fixed(rest, 1, |a| Token::BarHeight(a[0])),
+        b'w' => fixed(rest, 1, |a| Token::BarModule(a[0])),
+        b'H' => fixed(rest, 1, |a| Token::BarText(a[0] % 48)),
         b'V' => match rest {
             [_, 65 | 66 | 97 | 98 | 103 | 104, ..] => fixed(rest, 2, |_| Token::Cut),
             _ => fixed(rest, 1, |_| Token::Cut),
         },
         b'k' => barcode(rest),
         b'(' => counted(rest),
-        b'r' => fixed(rest, 1, |_| Token::SendStatus),
+        b'r' => fixed(rest, 1, |a| Token::SendStatus(a[0] % 48)),
         b'I' => fixed(rest, 1, |a| Token::SendId(a[0])),
         b'a' => fixed(rest, 1, |a| Token::AutomaticStatus(a[0])),
         b'v' => match rest {
-            [_, _, _, xl, xh, yl, yh, ..] => Step::Skip(8, pair(*xl, *xh) * pair(*yl, *yh)),
+            [_, _, m, xl, xh, yl, yh, ..] => {
+                let stride = u16::from_le_bytes([*xl, *xh]).into();
+                Step::Dots(8, pair(*xl, *xh) * pair(*yl, *yh), Dots::Raster { m: *m, stride })
+            }
             _ => Step::More,
         },
         b'*' => match rest {
@@ -123,6 +169,9 @@ fn group(rest: &[u8]) -> Step<'_> {
             _ => Step::More,
         },
         b'8' => match rest {
+            [_, b'L', a, b, c, d, ..] => {
+                Step::Dots(7, u64::from(u32::from_le_bytes([*a, *b, *c, *d])), Dots::Graphics)
+            }
             [_, _, a, b, c, d, ..] => Step::Skip(7, u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
             _ => Step::More,
         },
@@ -130,7 +179,7 @@ fn group(rest: &[u8]) -> Step<'_> {
         b'$' | b'L' | b'P' | b'W' | b'\\' => ignored(rest, 2),
         b'^' | b'z' => ignored(rest, 3),
         b'g' => ignored(rest, 4),
-        b'/' | b'B' | b'E' | b'H' | b'T' | b'b' | b'f' | b'h' | b'j' | b'w' => ignored(rest, 1),
+        b'/' | b'E' | b'T' | b'b' | b'f' | b'j' => ignored(rest, 1),
         _ => ignored(rest, 0),
     }
 }
@@ -171,6 +220,7 @@ fn barcode(rest: &[u8]) -> Step<'_> {
             None => Step::More,
         },
         // Format B: counted.
+        [_, 65..=79] => Step::More,
         [_, m @ 65..=79, n, data @ ..] => match data.get(..usize::from(*n)) {
             Some(data) => Step::Take(4 + data.len(), Token::Barcode { m: *m, data }),
             None => Step::More,
@@ -185,12 +235,22 @@ fn counted(rest: &[u8]) -> Step<'_> {
     let [_, family, low, high, data @ ..] = rest else { return Step::More };
     let length = pair(*low, *high);
     let whole = usize::try_from(length).unwrap_or(usize::MAX);
-    if whole > TOKEN_BYTES_MAX - 5 || !matches!(family, b'k' | b'H') {
+    if *family == b'L' {
+        return Step::Dots(5, length, Dots::Graphics);
+    }
+    if whole > TOKEN_BYTES_MAX - 5 || !matches!(family, b'k' | b'H' | b'D') {
         return Step::Skip(5, length);
     }
     let Some(data) = data.get(..whole) else { return Step::More };
     let token = match (family, data) {
         (b'H', [0x30, 0x30, a, b, c, d]) => Token::ProcessId([*a, *b, *c, *d]),
+        // Pairs of a function and a switch; only the pulse has one here.
+        (b'D', [0x14, switches @ ..]) => match switches.chunks_exact(2).find(|pair| pair[0] == 1) {
+            Some(pair) => Token::PulseGuard(pair[1] % 48 == 0),
+            None => Token::Nothing,
+        },
+        (b'k', [0x31, 0x43, n]) => Token::QrModule(*n),
+        (b'k', [0x31, 0x45, n]) => Token::QrLevel(*n),
         (b'k', [0x31, 0x50, 0x30, text @ ..]) => Token::QrStore(text),
         (b'k', [0x31, 0x51, ..]) => Token::QrPrint,
         _ => Token::Nothing,
@@ -209,14 +269,16 @@ mod tests {
 
     #[test]
     fn commands_are_taken_with_all_their_arguments() {
-        assert_eq!(step(b"\x1bp\x00\x19\xfaTin"), Step::Take(5, Token::Pulse));
+        assert_eq!(step(b"\x1bp\x00\x19\xfaTin"), Step::Take(5, Token::Pulse(0)));
         assert_eq!(step(b"\x1dVB\x00"), Step::Take(4, Token::Cut));
         assert_eq!(step(b"\x1dV\x00x"), Step::Take(3, Token::Cut));
         assert_eq!(step(b"\x1dk\x04123\x00x"), Step::Take(7, Token::Barcode { m: 69, data: b"123" }));
         assert_eq!(step(b"\x1dkI\x03{B1"), Step::Take(7, Token::Barcode { m: 73, data: b"{B1" }));
         assert_eq!(step(b"\x1d(H\x06\x0000wxyz"), Step::Take(11, Token::ProcessId(*b"wxyz")));
-        assert_eq!(step(b"\x1dv0\x00\x02\x00\x03\x00"), Step::Skip(8, 6));
-        assert_eq!(step(b"\x1b*\x21\x03\x00"), Step::Skip(5, 9));
+        let raster = Dots::Raster { m: 0, stride: 2 };
+        assert_eq!(step(b"\x1dv0\x00\x02\x00\x03\x00"), Step::Dots(8, 6, raster));
+        assert_eq!(step(b"\x1b*\x21\x03\x00"), Step::Dots(5, 9, Dots::Columns { m: 33 }));
+        assert_eq!(step(b"\x1d(D\x03\x00\x14\x01\x00"), Step::Take(8, Token::PulseGuard(true)));
         assert_eq!(step(b"\x10\x14\x01\x00\x01"), Step::Take(5, Token::Nothing));
     }
 
@@ -226,7 +288,7 @@ mod tests {
             match step(&bytes) {
                 Step::More => prop_assert!(bytes.len() < TOKEN_BYTES_MAX),
                 Step::Take(n, _) => prop_assert!((1..=bytes.len()).contains(&n)),
-                Step::Skip(head, _) => prop_assert!((1..=bytes.len()).contains(&head)),
+                Step::Skip(head, _) | Step::Dots(head, _, _) => prop_assert!((1..=bytes.len()).contains(&head)),
             }
         }
 

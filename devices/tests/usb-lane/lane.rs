@@ -124,12 +124,7 @@ mod lane {
     }
 
     async fn virtual_printer(out: &str) -> VirtualPrinter {
-        let options = Options {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            out: out.into(),
-            columns: 48,
-            faults: Faults::default(),
-        };
+        let options = Options { faults: Faults::default(), ..Options::new(out) };
         VirtualPrinter::spawn(options).await.unwrap()
     }
 

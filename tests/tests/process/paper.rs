@@ -1,7 +1,5 @@
 //! Receipts while the hub dies: what may be on paper comes again under a banner only, and what is on paper never again.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use serde_json::json;
 use tokio::runtime::Runtime;
 use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
@@ -18,11 +16,9 @@ mod run_alone {
         let out = shop.dir.path().join("printer");
         let runtime = Runtime::new().unwrap();
         let options = Options {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            out: out.clone(),
-            columns: 48,
             // It takes the receipt, says that all is well, and prints nothing: so the hub waits for a word.
             faults: Faults { swallow: true, ..Faults::default() },
+            ..Options::new(&out)
         };
         let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
         let (address, counts) = (printer.address().to_string(), printer.counts());

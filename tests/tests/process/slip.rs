@@ -15,12 +15,7 @@ mod run_alone {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("paper");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let options = Options {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            out: out.clone(),
-            columns: 42,
-            faults: Default::default(),
-        };
+        let options = Options { columns: 42, ..Options::new(&out) };
         let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
         let mut hub = Hub::found(dir.path(), "hub");
         assert_eq!(hub.ctl(&["enrol", "Till 1"])["slip"], serde_json::Value::Null, "without a printer");

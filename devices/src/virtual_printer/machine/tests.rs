@@ -9,9 +9,17 @@ fn text(columns: usize, bytes: &[u8]) -> Vec<String> {
 fn said(machine: &mut Machine) -> Vec<u8> {
     let say = |effect| match effect {
         Effect::Say(bytes) => bytes,
-        Effect::Piece(_) | Effect::Pulse => Vec::new(),
+        Effect::Piece(_) | Effect::Pulse | Effect::Opened => Vec::new(),
     };
     machine.effects().into_iter().flat_map(say).collect()
+}
+
+fn pieces(machine: &mut Machine) -> Vec<Piece> {
+    let piece = |effect| match effect {
+        Effect::Piece(piece) => Some(piece),
+        Effect::Say(_) | Effect::Pulse | Effect::Opened => None,
+    };
+    machine.effects().into_iter().filter_map(piece).collect()
 }
 
 fn pulses(machine: &mut Machine) -> usize {
@@ -156,4 +164,143 @@ proptest! {
             prop_assert!(offline || machine.waiting.len() < TOKEN_BYTES_MAX);
         }
     }
+}
+
+#[test]
+fn a_jammed_cutter_holds_the_cut_until_the_host_says_to_go_on() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { cutter_jammed: true, ..Faults::default() });
+    machine.receive(b"one\n\x1bitwo\n\x1bi");
+    machine.receive(b"\x10\x04\x01\x10\x04\x02\x10\x04\x03");
+    assert_eq!(said(&mut machine), [0x1a, 0x52, 0x1a]);
+    machine.receive(b"\x10\x05\x01");
+    assert_eq!(machine.effects(), [], "it is still jammed");
+    machine.set_faults(Faults::default());
+    assert_eq!(machine.effects(), [], "a jam that is cleared waits for a word");
+    machine.receive(b"\x10\x05\x01");
+    let texts: Vec<String> = pieces(&mut machine).iter().map(Piece::text).collect();
+    assert_eq!(texts, ["one\n", "two\n"]);
+}
+
+#[test]
+fn after_a_jam_the_host_may_have_the_rest_forgotten() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { cutter_jammed: true, ..Faults::default() });
+    machine.receive(b"one\n\x1bitwo\n\x1bi");
+    machine.set_faults(Faults::default());
+    machine.receive(b"\x10\x05\x02");
+    machine.receive(b"next\n\x1bi");
+    let texts: Vec<String> = pieces(&mut machine).iter().map(Piece::text).collect();
+    assert_eq!(texts, ["one\nnext\n"], "what was printed hangs from the printer uncut");
+}
+
+#[test]
+fn a_head_that_is_too_hot_goes_on_by_itself() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"\x1da\x04");
+    assert_eq!(said(&mut machine), [0x10, 0, 0, 0]);
+    machine.set_faults(Faults { overheated: true, ..Faults::default() });
+    machine.receive(b"late\n\x1bi\x10\x04\x03");
+    assert_eq!(said(&mut machine), [0x18, 0x40, 0, 0, 0x52]);
+    machine.set_faults(Faults::default());
+    assert_eq!(pieces(&mut machine).len(), 1);
+}
+
+#[test]
+fn a_broken_printer_prints_again_once_it_is_mended_and_switched_off_and_on() {
+    let mut machine = Machine::new(42);
+    machine.set_faults(Faults { broken: true, ..Faults::default() });
+    machine.receive(b"lost\n\x1bi");
+    machine.set_faults(Faults::default());
+    machine.receive(b"\x10\x04\x03");
+    assert_eq!(said(&mut machine), [0x32]);
+    machine.power_cycle();
+    machine.receive(b"next\n\x1bi");
+    let texts: Vec<String> = pieces(&mut machine).iter().map(Piece::text).collect();
+    assert_eq!(texts, ["next\n"]);
+}
+
+#[test]
+fn without_power_the_buffer_is_lost_and_the_paper_stays() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"on paper\nhalf a line");
+    machine.power_cycle();
+    machine.receive(b"next\n\x1bi");
+    let texts: Vec<String> = pieces(&mut machine).iter().map(Piece::text).collect();
+    assert_eq!(texts, ["on paper\nnext\n"]);
+}
+
+#[test]
+fn the_drawers_switch_tells_a_level_that_depends_on_the_drawer() {
+    for (sensor, closed, open) in [(Sensor::HighClosed, 0x16, 0x12), (Sensor::HighOpen, 0x12, 0x16)] {
+        let mut machine = Machine::new(42);
+        machine.fit_drawer(sensor);
+        machine.receive(b"\x10\x04\x01\x1bp\x00\x19\xfa\x10\x04\x01");
+        // Real time is ahead of what waits.
+        assert_eq!(said(&mut machine), [closed, closed]);
+        machine.receive(b"\x10\x04\x01\x1dr\x02");
+        assert_eq!(said(&mut machine), [open, u8::from(open == 0x16)]);
+        machine.move_drawer(false);
+        machine.receive(b"\x10\x04\x01");
+        assert_eq!(said(&mut machine), [closed]);
+    }
+}
+
+#[test]
+fn a_drawer_opened_with_its_key_is_told_unasked() {
+    let mut machine = Machine::new(42);
+    machine.fit_drawer(Sensor::HighOpen);
+    machine.receive(b"\x1da\x01");
+    assert_eq!(said(&mut machine), [0x10, 0, 0, 0]);
+    machine.move_drawer(true);
+    assert_eq!(machine.effects(), [Effect::Opened, Effect::Say(vec![0x14, 0, 0, 0])]);
+    machine.set_faults(Faults { paper_near_end: true, ..Faults::default() });
+    assert_eq!(machine.effects(), [], "nobody asked for the paper");
+}
+
+#[test]
+fn a_guarded_printer_passes_over_pulses_inside_its_data() {
+    let mut machine = Machine::new(42);
+    machine.receive(b"\x1d(D\x03\x00\x14\x01\x00");
+    machine.receive(b"\x10\x14\x01\x00\x01");
+    assert_eq!(pulses(&mut machine), 0);
+    machine.receive(b"\x1bp\x00\x19\xfa");
+    assert_eq!(pulses(&mut machine), 1, "in its place among the printing a pulse is a pulse");
+}
+
+#[test]
+fn a_job_that_comes_in_two_reads_prints_the_same_wherever_it_was_cut() {
+    let mut job = b"\x1b@\x1c.\x1bt\x13\x1ba\x01\x1b!\x38SHOP\n\x1b!\x00\x1d!\x11Big\x1d!\x00\x1bE\x01b\x1b-\x01u\x1dB\x01i\n".to_vec();
+    job.extend(b"\x1dH\x02\x1dh\x50\x1dw\x02\x1dkC\x0d4006381333931\x1dk\x04A1\x00\x1bp\x00\x19\xfa\x1dr\x01\x1dI\x42");
+    job.extend(b"\x1d(k\x04\x001A2\x00\x1d(k\x06\x001P0R-7\x1d(k\x03\x001Q0\x1d(H\x06\x0000wxyz\x1d(D\x03\x00\x14\x01\x00");
+    job.extend(b"\x1dv0\x00\x02\x00\x02\x00\xff\xff\x80\x01\x1b*\x21\x02\x00\xff\xff\xff\xff\xff\xff\n\x1bd\x02\x1bJ\x10end\n\x1dVB\x00");
+    job.extend(b"\x1d(L\x0c\x000p0\x01\x011\x08\x00\x01\x00\xff\xff\x1d(L\x02\x0002last\n\x1dV\x00");
+    let print = |parts: &[&[u8]]| {
+        let mut machine = Machine::new(42);
+        parts.iter().for_each(|part| machine.receive(part));
+        machine.effects()
+    };
+    let whole = print(&[&job]);
+    assert!(whole.len() > 5, "{whole:?}");
+    for at in 0..job.len() {
+        let (before, after) = job.split_at(at);
+        assert_eq!(print(&[before, after]), whole, "cut behind {at} bytes");
+    }
+}
+
+#[test]
+fn what_was_printed_can_be_looked_at() {
+    let mut bytes =
+        b"\x1ba\x01\x1b!\x38CORNER SHOP\n\x1b!\x00\x1dH\x02\x1dh\x50\x1dkC\x0c400638133393".to_vec();
+    bytes.extend(b"\x1dv0\x00\x02\x00\x02\x00\xff\xff\x80\x01\x1b*\x21\x02\x00\xff\xff\xff\xff\xff\xff\n");
+    bytes.extend(b"\x1d(L\x0c\x000p0\x01\x011\x08\x00\x01\x00\xff\xff\x1d(L\x02\x0002\x1bi");
+    let pieces = Machine::new(32).print(&bytes);
+    let png = pieces[0].png().unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut dots = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut dots).unwrap();
+    assert_eq!(info.width, 384 + 48);
+    let black = |byte: &u8| byte.count_zeros();
+    assert!(dots.iter().map(black).sum::<u32>() > 5_000, "letters and bars");
+    assert_eq!(pieces[0].text(), "     CORNER SHOP\n      [EAN13 400638133393]\n");
 }
