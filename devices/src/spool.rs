@@ -94,6 +94,53 @@ pub enum Next {
     Done,
 }
 
+/// What a job is to whoever asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It is kept, and nothing was tried yet.
+    Accepted,
+    /// The printer has it, or some of it.
+    Sending,
+    /// No byte of it left; it is tried again by itself, here or at another printer.
+    FailedUnsent,
+    /// Nobody knows whether it is on paper.
+    InDoubt,
+    /// It is on paper.
+    Printed,
+    /// It is on paper, and an earlier copy may be too; this one says so.
+    Reprinted,
+}
+
+impl State {
+    /// The state of a job with these attempts; `sending` says that one of them is under way here.
+    #[must_use]
+    pub fn of(attempts: &[Attempt], sending: bool) -> State {
+        let doubt = attempts.iter().any(|attempt| matches!(attempt.end, None | Some(End::InDoubt)));
+        let printed = attempts.iter().any(|attempt| attempt.end == Some(End::Printed));
+        match (printed, sending, doubt) {
+            (true, _, true) => State::Reprinted,
+            (true, _, false) => State::Printed,
+            (_, true, _) => State::Sending,
+            (_, _, true) => State::InDoubt,
+            _ if attempts.is_empty() => State::Accepted,
+            _ => State::FailedUnsent,
+        }
+    }
+
+    /// Its name, in lists and for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Accepted => "accepted",
+            State::Sending => "sending",
+            State::FailedUnsent => "failed_unsent",
+            State::InDoubt => "in_doubt",
+            State::Printed => "printed",
+            State::Reprinted => "reprinted",
+        }
+    }
+}
+
 impl Policy {
     /// Reprint once without being asked; hold if that is in doubt as well.
     pub const REPRINT_ONCE: Policy = Policy::ReprintMarked { doubts_max: 2 };

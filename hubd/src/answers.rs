@@ -2,6 +2,7 @@
 //!
 //! The same keys as headquarters' reports, so that one reader serves both.
 
+use crate::paper;
 use serde_json::{Value, json};
 use toko_crdt::book::rows;
 use toko_crdt::hash::hex;
@@ -100,7 +101,9 @@ pub(crate) fn parked(kv: &dyn KvRead, members: &Members) -> Result<Value, KvErro
 }
 
 /// Receipts on their way to paper.
-pub(crate) fn jobs(kv: &dyn KvRead) -> Result<Value, KvError> {
+///
+/// Shape: `printing` is the job that the printer has now.
+pub(crate) fn jobs(kv: &dyn KvRead, printing: Option<[u8; 16]>) -> Result<Value, KvError> {
     let jobs: Vec<Value> = views::jobs_open(kv)?
         .iter()
         .map(|job| {
@@ -111,11 +114,7 @@ pub(crate) fn jobs(kv: &dyn KvRead) -> Result<Value, KvError> {
                 "sale": job.sale.to_string(),
                 "printer": job.printer,
                 "attempts": job.attempts.len(),
-                "state": match (last, outcome) {
-                    (None, _) => "waiting".to_owned(),
-                    (Some(_), None) => "started".to_owned(),
-                    (Some(_), Some((outcome, _, _))) => format!("{outcome:?}"),
-                },
+                "state": paper::state(job, printing == Some(job.job)).word(),
                 "level": outcome.map(|(_, level, _)| level),
                 "detail": outcome.map(|(_, _, detail)| detail.clone()),
             })

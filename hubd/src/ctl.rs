@@ -1,6 +1,7 @@
 //! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
 
 mod alerts;
+mod jobs;
 mod quarantine;
 mod recovery;
 mod show;
@@ -84,8 +85,8 @@ enum Command {
     /// Entries that are kept and not in the books: what they are, why, and what a person may do.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
-    /// Receipts on their way to paper.
-    Jobs,
+    /// Receipts on their way to paper, and a person's word about those in doubt.
+    Jobs(jobs::Jobs),
     /// Seals the books as they are now, for every node to go over. Happens daily by itself.
     Seal,
     /// The seals, newest first: what came out here, at the terminals and at headquarters.
@@ -213,7 +214,7 @@ fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
         Command::Sales { day } => (ask.get(&with_query("/sales", &[("day", day.as_deref())]))?, show::sales),
         Command::Parked => (ask.get("/parked")?, show::parked),
         Command::Quarantine(what) => what.ask(ask)?,
-        Command::Jobs => (ask.get("/jobs")?, show::jobs),
+        Command::Jobs(jobs) => jobs.ask(ask)?,
         Command::Seal => (ask.post("/seal", &json!({}))?, show::sealed),
         Command::Seals => (ask.get("/seals")?, show::seals),
         Command::JoinHq { code, hq, recovery_code } => {

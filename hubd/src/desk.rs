@@ -9,7 +9,7 @@ use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use crate::slip::{self, Slot};
-use crate::{answers, care, doctor};
+use crate::{answers, care, doctor, word};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
@@ -44,7 +44,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// A hub that was succeeded enrols, publishes and opens nothing: it would do the other hub's work against it.
-    fn must_be_hub(&self) -> Result<(), Refusal> {
+    pub(crate) fn must_be_hub(&self) -> Result<(), Refusal> {
         if self.node.is_hub() {
             return Ok(());
         }
@@ -130,7 +130,7 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/stock", get(stock))
         .route("/sales", get(sales))
         .route("/parked", get(parked))
-        .route("/jobs", get(jobs))
+        .route("/jobs", get(jobs).post(word::say))
         .route("/seal", post(seal))
         .route("/seals", get(seals))
         .route("/join-hq", post(join_hq))
@@ -396,7 +396,8 @@ async fn parked(State(desk): Shared) -> Answer {
 }
 
 async fn jobs(State(desk): Shared) -> Answer {
-    Ok(Json(desk.node.read(answers::jobs)?))
+    let printing = desk.printer.lock().unwrap_or_else(PoisonError::into_inner).printing;
+    Ok(Json(desk.node.read(|kv| answers::jobs(kv, printing))?))
 }
 
 async fn seal(State(desk): Shared) -> Answer {

@@ -4,7 +4,7 @@
 //! [`config`] is every knob; `begin` makes a store where there was none, `recover` a hub where there was none; `hub` is the
 //! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
 //! activates catalogues; `names` looks headquarters up; `quarantine` shows what is parked, `care` what a person should know;
-//! `paper` prints receipts, `slip` what stands in no book; [`ctl`] is `hubctl`.
+//! `paper` prints receipts, `word` is what a person says of one, `slip` prints what stands in no book; [`ctl`] is `hubctl`.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -29,6 +29,7 @@ mod recover;
 mod seals;
 pub mod shelf;
 mod slip;
+mod word;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;

@@ -7,7 +7,7 @@
 use crate::config::PrinterConfig;
 use crate::receipt;
 use crate::slip::Slip;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use toko_crdt::hash::hex;
 use toko_crdt::{Body, EffectId, Hash, Lane};
 use toko_devices::cable::{Roots, plugged_in};
 use toko_devices::printer::{Deadlines, Printer};
-use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy};
+use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy, Word};
 use toko_devices::{Level, Outcome, Page};
 use toko_mesh::node::Node;
 use toko_retail::ops::{OpV1, PrintOutcome, What};
@@ -34,6 +34,10 @@ pub(crate) struct State {
     pub(crate) words: String,
     /// Jobs that wait for a person.
     pub(crate) held: usize,
+    /// The job that the printer has now.
+    pub(crate) printing: Option<[u8; 16]>,
+    /// Jobs in doubt that a person wants again.
+    pub(crate) again: BTreeSet<[u8; 16]>,
 }
 
 /// Shared with whoever answers `hubctl status`.
@@ -113,13 +117,16 @@ impl Paper {
         loop {
             if !self.node.is_hub() {
                 // The hub of the next term prints; two that print would print twice.
-                self.say(|state| *state = State { words: "another machine is the hub".into(), held: 0 });
+                self.say(|state| {
+                    *state = State { words: "another machine is the hub".into(), ..State::default() };
+                });
                 return Ok(pause);
             }
             let now = self.node.machine().wall();
             let (mut held, mut step) = (0, None);
             let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
             self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
+            self.say(|state| state.again.retain(|id| jobs.iter().any(|job| job.job == *id)));
             for job in jobs {
                 if !job.printer.is_empty() && job.printer != self.config.name {
                     continue;
@@ -148,27 +155,15 @@ impl Paper {
     fn decide(&self, job: &PrintJob, now: UnixMicros) -> Next {
         let asked_at = spool::UnixMicros(micros(job.asked_at));
         let started = self.started.get(&job.job).map_or(asked_at, |at| spool::UnixMicros(micros(*at)));
-        let attempts: Vec<Attempt> = job
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.attempt > 0)
-            .map(|attempt| Attempt {
-                number: attempt.attempt,
-                started,
-                end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
-                    PrintOutcome::Printed => End::Printed,
-                    PrintOutcome::NotPrinted => End::NotSent,
-                    PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
-                }),
-            })
-            .collect();
+        let attempts = attempts(job, started);
+        let again = self.state.lock().unwrap_or_else(PoisonError::into_inner).again.contains(&job.job);
         let ttl = match job.ttl_s {
             0 => Duration::MAX,
             seconds => Duration::from_secs(seconds.into()),
         };
         let policy = if self.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
         spool::next(
-            &Facts { asked_at, ttl, attempts: &attempts, word: None },
+            &Facts { asked_at, ttl, attempts: &attempts, word: again.then_some(Word::Reprint) },
             policy,
             spool::UnixMicros(micros(now)),
         )
@@ -204,7 +199,15 @@ impl Paper {
         if !toko_crdt::mutant!("print-before-the-start-is-kept") {
             self.append(What::PrintStarted(start)).await?;
         }
+        self.say(|state| state.printing = Some(job.job));
         let outcome = self.printer.print(&page, &self.stop).await;
+        self.say(|state| {
+            state.printing = None;
+            // A wish is fulfilled once something was sent; whoever still wants it says so again.
+            if !matches!(outcome, Outcome::NotPrinted { .. }) {
+                state.again.remove(&job.job);
+            }
+        });
         let (what, level, detail) = match &outcome {
             Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
             Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
@@ -275,6 +278,26 @@ impl Paper {
     fn say(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// The attempts at a job as the spool counts them.
+fn attempts(job: &PrintJob, started: spool::UnixMicros) -> Vec<Attempt> {
+    let made = job.attempts.iter().filter(|attempt| attempt.attempt > 0);
+    made.map(|attempt| Attempt {
+        number: attempt.attempt,
+        started,
+        end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
+            PrintOutcome::Printed => End::Printed,
+            PrintOutcome::NotPrinted => End::NotSent,
+            PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
+        }),
+    })
+    .collect()
+}
+
+/// What a job is to whoever asks; `printing` says that the printer has it now.
+pub(crate) fn state(job: &PrintJob, printing: bool) -> spool::State {
+    spool::State::of(&attempts(job, spool::UnixMicros(0)), printing)
 }
 
 fn level_number(level: Level) -> u8 {

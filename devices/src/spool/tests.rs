@@ -80,6 +80,18 @@ fn a_persons_word_settles_a_doubt() {
     assert_eq!(told(&[None, Some(End::NotSent)], Word::Reprint), Next::Wait { until: at_second(1) });
 }
 
+#[test]
+fn a_job_has_a_name_for_what_it_is() {
+    let word = |ends: &[Option<End>], sending| State::of(&attempts(ends), sending).word();
+    assert_eq!(word(&[], false), "accepted");
+    assert_eq!(word(&[None], true), "sending");
+    assert_eq!(word(&[None], false), "in_doubt");
+    assert_eq!(word(&[Some(End::NotSent)], false), "failed_unsent");
+    assert_eq!(word(&[Some(End::InDoubt), Some(End::NotSent)], false), "in_doubt");
+    assert_eq!(word(&[Some(End::NotSent), Some(End::Printed)], false), "printed");
+    assert_eq!(word(&[Some(End::InDoubt), Some(End::Printed)], false), "reprinted");
+}
+
 /// What a printer, cable or hub does to one attempt: what reaches paper, and what is told of it.
 #[derive(Clone, Copy, Debug)]
 enum Fate {

@@ -24,7 +24,7 @@ mod lane {
     use tokio_util::sync::CancellationToken;
     use toko_devices::cable::{Address, Roots, connect, usb_printers};
     use toko_devices::scanner::{Scan, Scanner, ScannerConfig, VirtualWedge};
-    use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
+    use toko_devices::virtual_printer::{Copies, Options, VirtualPrinter, copies_by_job};
     use toko_devices::{DrawerPin, Level, NotSent, Opening, Outcome, Page, Printer, PrinterConfig};
 
     /// A printer gadget: what the kernel shows to itself as a USB printer.
@@ -124,7 +124,7 @@ mod lane {
     }
 
     async fn virtual_printer(out: &str) -> VirtualPrinter {
-        let options = Options { faults: Faults::default(), ..Options::new(out) };
+        let options = Options::new(out);
         VirtualPrinter::spawn(options).await.unwrap()
     }
 

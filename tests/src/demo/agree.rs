@@ -44,7 +44,7 @@ impl Agreement {
 
     /// Jobs of which nobody knows whether they are on paper, and that wait for a person.
     pub fn in_doubt(&self) -> impl Iterator<Item = &String> {
-        self.jobs.iter().filter(|(_, state)| state.contains("Doubt")).map(|(job, _)| job)
+        self.jobs.iter().filter(|(_, state)| *state == "in_doubt").map(|(job, _)| job)
     }
 
     fn quiet(&self) -> bool {

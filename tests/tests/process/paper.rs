@@ -54,4 +54,64 @@ mod run_alone {
         shop.agrees(2, 2 * crate::rig::LANTERN);
         assert_eq!(copies_by_job(&out).unwrap().into_values().collect::<Vec<_>>(), [copies]);
     }
+
+    #[test]
+    fn a_receipt_in_doubt_waits_for_a_persons_word_and_a_reprint_is_marked() {
+        let mut shop = Shop::open(1);
+        let out = shop.dir.path().join("printer");
+        let runtime = Runtime::new().unwrap();
+        let faults = Faults { swallow: true, ..Faults::default() };
+        let printer =
+            runtime.block_on(VirtualPrinter::spawn(Options { faults, ..Options::new(&out) })).unwrap();
+        let address = printer.address().to_string();
+        let settings = [
+            ("TOKO_HUBD_PRINTER_ADDRESS", address.as_str()),
+            ("TOKO_HUBD_PRINTER_CONFIRM", "300ms"),
+            ("TOKO_HUBD_PRINTER_IN_DOUBT", "hold"),
+        ];
+        shop.hub.kill();
+        shop.hub.start_with(&settings);
+        let sell = |key: &str| {
+            let till = &shop.tills[0];
+            let cart = till.cart(&format!("cart {key}"));
+            till.scan(&cart, &format!("line {key}"));
+            let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
+            till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+        };
+        let in_doubt = || {
+            until("a receipt in doubt", || {
+                let jobs = shop.hub.ctl(&["jobs"]);
+                let job = &jobs["jobs"][0];
+                match job["state"].as_str() {
+                    Some("in_doubt") => Ok(job["job"].as_str().unwrap_or_default().to_owned()),
+                    _ => Err(jobs.to_string()),
+                }
+            })
+        };
+        let none_waits = || {
+            until("no receipt on its way", || {
+                let jobs = shop.hub.ctl(&["jobs"]);
+                if jobs["jobs"] == json!([]) { Ok(()) } else { Err(jobs.to_string()) }
+            });
+        };
+
+        // Nobody knows; it is held, and printed again when a person says so.
+        sell("one");
+        let job = in_doubt();
+        printer.set_faults(|faults| faults.swallow = false);
+        shop.hub.ctl(&["jobs", "reprint", &job, "--why", "nothing came out"]);
+        none_waits();
+        assert_eq!(copies_by_job(&out).unwrap()[&job], Copies { plain: 0, marked: 1 });
+
+        // Here a person has seen it, or does not want it: nothing more is printed.
+        for word in ["printed", "abandon"] {
+            printer.set_faults(|faults| faults.swallow = true);
+            sell(word);
+            let job = in_doubt();
+            printer.set_faults(|faults| faults.swallow = false);
+            shop.hub.ctl(&["jobs", word, &job[..8]]);
+            none_waits();
+            assert_eq!(copies_by_job(&out).unwrap().get(&job), None);
+        }
+    }
 }
