@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::cable::Roots;
 use crate::escpos::{self, DrawerPin, Model, ProcessId};
+use crate::fonts::SystemFonts;
 use crate::link::{Cut, Link};
 use crate::outcome::{Doubt, Level, NotSent, Opening, Outcome};
 use crate::page::Page;
@@ -29,8 +30,10 @@ pub struct PrinterConfig {
     pub address: String,
     /// Where this machine lists its devices.
     pub roots: Roots,
-    /// Its paper and characters.
+    /// Its paper, characters and language.
     pub model: Model,
+    /// Fonts for what its code pages lack.
+    pub fonts: SystemFonts,
     /// The least that counts as printed. A printer that answers nothing needs `Sent` or `Drained`, and then its dead
     /// twin is taken for it.
     pub believe: Level,
@@ -76,6 +79,7 @@ impl PrinterConfig {
             address: address.into(),
             roots: Roots::default(),
             model: Model::default(),
+            fonts: SystemFonts::default(),
             believe: Level::Processed,
             deadlines: Deadlines::default(),
         }
@@ -111,7 +115,7 @@ impl Printer {
 
     /// Prints a page and finds out what happened.
     pub async fn print(&mut self, page: &Page, stop: &CancellationToken) -> Outcome {
-        let job = escpos::encode(page, &self.config.model);
+        let job = self.config.model.encode(page, &self.config.fonts);
         let started = Instant::now();
         let outcome = match self.ready(stop).await {
             Ok((link, answers)) => self.deliver(link, answers, &job, stop).await,

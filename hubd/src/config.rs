@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toko_daemon::settings::{Millis, Problems, Settings};
+use toko_devices::{Model, Picture, Profile, SystemFonts};
 use toko_retail::currency::Currency;
 use toko_retail::text::check_name;
 
@@ -93,8 +94,14 @@ pub struct Printer {
     pub address: String,
     /// What receipts call it.
     pub name: String,
-    /// Characters in a line: 48 on 80 mm paper, 32 on 58 mm.
+    /// Its model, such as `epson/tm-t20iii`: its language, code pages, codes and cutter. Empty means a common one of `columns`.
+    pub model: String,
+    /// Characters in a line: 48 on 80 mm paper, 32 on 58 mm. A model that is named has its own.
     pub columns: u16,
+    /// A PNG file that stands on top of receipts; empty means none.
+    pub sign: String,
+    /// Font files and folders for scripts that the printer lacks; where Debian keeps fonts is looked into after them.
+    pub fonts: Vec<PathBuf>,
     /// What to do when nobody knows whether a receipt is on paper: `reprint` prints it again with a banner, `hold` waits for a person.
     pub in_doubt: String,
     /// How long to wait for the printer to say that a receipt is on paper. Longer holds up the next receipt when a printer hangs.
@@ -134,7 +141,10 @@ impl Default for Printer {
         Self {
             address: String::new(),
             name: "receipts".into(),
+            model: String::new(),
             columns: 48,
+            sign: String::new(),
+            fonts: Vec::new(),
             in_doubt: "reprint".into(),
             confirm: Millis(10_000),
         }
@@ -181,8 +191,12 @@ pub struct PrinterConfig {
     pub address: toko_devices::Address,
     /// Its name.
     pub name: String,
-    /// Characters in a line.
-    pub columns: u16,
+    /// What it is like.
+    pub model: Model,
+    /// What stands on top of receipts.
+    pub sign: Option<Picture>,
+    /// Fonts for scripts that it lacks.
+    pub fonts: SystemFonts,
     /// Whether a receipt in doubt is printed again, marked; otherwise it is held.
     pub reprint: bool,
     /// How long to wait for its confirmation, in milliseconds.
@@ -217,6 +231,8 @@ impl File {
         if !(24..=96).contains(&self.printer.columns) {
             problems.push(format!("printer.columns: {} is not between 24 and 96", self.printer.columns));
         }
+        let model = model(&self.printer, &mut problems);
+        let sign = sign(&self.printer.sign, model.dots, &mut problems);
         if !(500..=120_000).contains(&self.printer.confirm.0) {
             problems.push(format!("printer.confirm: {} is not between 500ms and 2min", self.printer.confirm));
         }
@@ -243,7 +259,9 @@ impl File {
                 Ok(address) => Some(PrinterConfig {
                     address,
                     name: self.printer.name,
-                    columns: self.printer.columns,
+                    model,
+                    sign,
+                    fonts: SystemFonts::at(self.printer.fonts),
                     reprint,
                     confirm: self.printer.confirm,
                 }),
@@ -281,6 +299,38 @@ impl File {
                 log: self.log,
             }),
             _ => Err(Problems(problems)),
+        }
+    }
+}
+
+/// The model of the printer that is named, or a common one.
+fn model(printer: &Printer, problems: &mut Vec<String>) -> Model {
+    let columns = usize::from(printer.columns);
+    let common = if columns <= 34 { Model::paper_58mm() } else { Model::paper_80mm() };
+    match Profile::named(&printer.model) {
+        Some(profile) => profile.model,
+        None if printer.model.is_empty() => Model { columns, ..common },
+        None => {
+            let like = Profile::like(&printer.model).join(", ");
+            let like =
+                if like.is_empty() { "leave it empty".to_owned() } else { format!("there are {like}") };
+            problems.push(format!("printer.model: \"{}\" is not known; {like}", printer.model));
+            common
+        }
+    }
+}
+
+/// The sign in a file, no wider than the paper.
+fn sign(file: &str, dots: usize, problems: &mut Vec<String>) -> Option<Picture> {
+    if file.is_empty() {
+        return None;
+    }
+    let read = std::fs::read(file).map_err(|problem| problem.to_string());
+    match read.and_then(|bytes| Picture::from_png(&bytes, dots).map_err(|problem| problem.to_string())) {
+        Ok(picture) => Some(picture),
+        Err(problem) => {
+            problems.push(format!("printer.sign: {file}: {problem}"));
+            None
         }
     }
 }
@@ -360,5 +410,25 @@ mod tests {
                 "printer.address: \"serial:/dev/ttyS0?baud=fast\", from character 19 on: \"fast\" is no number of bits a second, such as 9600"
             ]
         );
+    }
+
+    #[test]
+    fn a_printer_is_chosen_by_its_model_and_a_mistyped_one_is_answered_with_those_like_it() {
+        let parse = |model: &str, sign: &str| {
+            let mut file = File::default();
+            file.printer.address = "192.168.1.50:9100".into();
+            file.printer.model = model.into();
+            file.printer.sign = sign.into();
+            file.parse(Path::new("/nowhere")).map_err(|problems| problems.to_string())
+        };
+        let printer = parse("epson/tm-t88v", "").unwrap().printer.unwrap();
+        assert_eq!((printer.model.columns, printer.model.dots), (42, 512));
+        assert_eq!(parse("", "").unwrap().printer.unwrap().model, Model::paper_80mm());
+        let said = parse("epson/tm-t88", "/nowhere/sign.png").unwrap_err();
+        assert!(
+            said.contains("printer.model: \"epson/tm-t88\" is not known; there are epson/tm-t88"),
+            "{said}"
+        );
+        assert!(said.contains("printer.sign: /nowhere/sign.png: "), "{said}");
     }
 }

@@ -75,7 +75,8 @@ impl Paper {
     ) -> Self {
         let mut printer = toko_devices::PrinterConfig::at(config.address.to_string());
         printer.deadlines = Deadlines { confirm: config.confirm.into(), ..printer.deadlines };
-        printer.model.columns = usize::from(config.columns);
+        printer.model = config.model;
+        printer.fonts = config.fonts.clone();
         let printer = Printer::new(printer);
         Self { node, shop_name, config, printer, state, slips, stop, started: BTreeMap::new() }
     }
@@ -253,7 +254,7 @@ impl Paper {
             is_copy: job.is_copy,
         };
         let content = Receipt::of(&sale, job.sale, &dress).map_err(|problem| words(&problem))?;
-        Ok(Some(receipt::page(&content, job.job)))
+        Ok(Some(receipt::page(&content, job.job, self.config.sign.as_ref())))
     }
 
     async fn ended(

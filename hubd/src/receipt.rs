@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
-use toko_devices::{Page, Qr, Size, Style};
+use toko_devices::{Page, Picture, Qr, Size, Style};
 use toko_retail::ops::SaleKind;
 use toko_retail::qty::Qty;
 use toko_retail::receipt::{Receipt, ReceiptLine};
@@ -17,9 +17,12 @@ pub(crate) fn time_text(at: UnixMicros) -> String {
     }
 }
 
-/// The page of a receipt. The job stands last above the cut, so that paper can be counted.
-pub(crate) fn page(receipt: &Receipt, job: [u8; 16]) -> Page {
+/// The page of a receipt under the shop's sign. The job stands last above the cut, so that paper can be counted.
+pub(crate) fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
     let mut page = Page::new();
+    if let Some(sign) = sign {
+        page = page.picture(sign.clone());
+    }
     for (n, line) in receipt.header.iter().enumerate() {
         let style = Style::PLAIN.centre();
         page = page.text(line, if n == 0 { style.bold().size(Size::Big) } else { style });
