@@ -41,6 +41,7 @@ use toko_retail::currency::Currency;
 
 use crate::config::Receipt;
 use crate::ledger::Ledger;
+use crate::scale::Weigher;
 use crate::shelf::Shelf;
 use crate::till::{Command, Till, idem};
 use crate::wall::Wall;
@@ -76,6 +77,8 @@ pub struct ApiSetup {
     pub wall: Wall,
     /// What stands on receipts.
     pub receipt: Receipt,
+    /// The scale.
+    pub weigher: Weigher,
 }
 
 /// What stands in the path for the names in braces.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toko_daemon::settings::{Millis, Problems, Settings};
+use toko_devices::scale::{Protocol, ScaleConfig, Unit, Weight};
+use toko_devices::{Address, Roots};
 use toko_retail::currency::Currency;
 use toko_retail::ops::limits::{TEXT_CHARS_MAX, WORD_CHARS_MAX};
 use toko_retail::text::check_text;
@@ -29,6 +31,8 @@ pub struct File {
     pub till: Till,
     /// What stands on its receipts.
     pub receipt: Receipt,
+    /// The scale.
+    pub scale: Scale,
     /// How far back it keeps what happened.
     pub history: History,
     /// The log.
@@ -108,6 +112,22 @@ pub struct Receipt {
     pub wanted_for: Millis,
 }
 
+/// The scale of this terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Where it hangs, such as `serial:/dev/ttyUSB0?baud=9600&frame=7E1`; empty means that there is none.
+    pub address: String,
+    /// How it speaks: `toledo-8217`, `nci` or `cas`.
+    pub protocol: String,
+    /// What it weighs in, and the shop sells by: `kg`, `g`, `lb` or `oz`. A scale that names another one is refused.
+    pub unit: String,
+    /// The least that is a weight, in that unit; a scale in a draught shows a step or two.
+    pub least: String,
+    /// For how long to wait until what lies there comes to rest.
+    pub within: Millis,
+}
+
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +174,18 @@ impl Default for Receipt {
     }
 }
 
+impl Default for Scale {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            protocol: "toledo-8217".into(),
+            unit: "kg".into(),
+            least: "0.005".into(),
+            within: Millis(3_000),
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { filter: "info".into(), json: false }
@@ -185,6 +217,8 @@ pub struct Config {
     pub time_zone: String,
     /// What stands on receipts.
     pub receipt: Receipt,
+    /// The scale, if there is one.
+    pub scale: Option<ScaleConfig>,
     /// How far back to keep history entry by entry.
     pub history: toko_mesh::node::History,
     /// The log.
@@ -217,6 +251,7 @@ impl File {
             problems.push(format!("till.time_zone: {problem}"));
         }
         self.receipt.check(&mut problems);
+        let scale = self.scale.parse(&mut problems);
         let History { books_days, floor_days } = self.history;
         if floor_days == 0 || books_days < floor_days {
             problems.push(format!(
@@ -236,6 +271,7 @@ impl File {
                 currency,
                 time_zone: self.till.time_zone,
                 receipt: self.receipt,
+                scale,
                 history: toko_mesh::node::History { books_days, floor_days },
                 log: self.log,
             }),
@@ -266,6 +302,38 @@ impl Receipt {
     #[must_use]
     pub fn wanted_for_s(&self) -> u32 {
         u32::try_from(self.wanted_for.0.div_ceil(1_000)).unwrap_or(u32::MAX)
+    }
+}
+
+impl Scale {
+    /// The scale as the device layer takes it. Settings are checked although there is none yet.
+    fn parse(&self, problems: &mut Vec<String>) -> Option<ScaleConfig> {
+        let mut note =
+            |key: &str, problem: &dyn std::fmt::Display| problems.push(format!("scale.{key}: {problem}"));
+        let address = match self.address.as_str() {
+            "" => None,
+            text => text.parse::<Address>().map_err(|problem| note("address", &problem)).ok(),
+        };
+        let protocol = self.protocol.parse::<Protocol>().map_err(|problem| note("protocol", &problem)).ok();
+        let unit = Unit::named(self.unit.as_bytes());
+        if unit.is_none() {
+            note("unit", &format!("\"{}\" is none of kg, g, lb and oz", self.unit));
+        }
+        let least = unit.and_then(|unit| Weight::parse(&self.least, unit));
+        if unit.is_some() && least.is_none() {
+            note("least", &format!("\"{}\" is no weight, such as 0.005", self.least));
+        }
+        if !(500..=30_000).contains(&self.within.0) {
+            note("within", &format!("{} is not between 500ms and 30s", self.within));
+        }
+        Some(ScaleConfig {
+            address: address?,
+            roots: Roots::default(),
+            protocol: protocol?,
+            unit: unit?,
+            least,
+            within: self.within.into(),
+        })
     }
 }
 
@@ -338,6 +406,10 @@ mod tests {
         file.till.time_zone = "Mars/Olympus".into();
         file.receipt.columns = 4;
         file.receipt.header = vec!["a\u{1b}b".into()];
+        file.scale.address = "serial:ttyUSB0".into();
+        file.scale.protocol = "telepathy".into();
+        file.scale.unit = "stone".into();
+        file.scale.within = Millis(1);
         let Problems(problems) = file.parse().unwrap_err();
         let keys: Vec<&str> = problems.iter().filter_map(|line| line.split(':').next()).collect();
         let expected = [
@@ -349,6 +421,10 @@ mod tests {
             "till.time_zone",
             "receipt.columns",
             "receipt.header",
+            "scale.address",
+            "scale.protocol",
+            "scale.unit",
+            "scale.within",
         ];
         assert_eq!(keys, expected);
     }

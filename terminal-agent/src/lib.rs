@@ -4,6 +4,7 @@
 //! [`ledger`] is the till's side of its node; [`shelf`] holds the catalogue, which [`follow`] keeps up to
 //! date; [`till`] owns the carts and sells; [`api`] is its door, [`ask`] a hand that knocks there; [`paper`] joins a receipt to a
 //! page. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock; `heard` is when others agree with that.
+//! page; [`scale`] weighs. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -21,6 +22,7 @@ pub mod follow;
 mod heard;
 pub mod ledger;
 pub mod paper;
+pub mod scale;
 pub mod service;
 pub mod shelf;
 pub mod till;

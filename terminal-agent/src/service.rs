@@ -27,6 +27,7 @@ use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
+use crate::scale::Weigher;
 use crate::shelf::Shelf;
 use crate::till::{Clerk, ClerkSetup, Refusal, Till};
 use crate::wall::Wall;
@@ -123,6 +124,7 @@ impl Agent {
             shelf: shelf.clone(),
             wall: wall.clone(),
             receipt: config.receipt.clone(),
+            weigher: Weigher::new(config.scale.clone()),
         });
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let mut tasks = JoinSet::new();

@@ -41,6 +41,7 @@ impl Api {
                 ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", PROGRAM, error.to_string())
             })?,
             Op::Item => self.item(&asked)?,
+            Op::Weigh => self.setup.weigher.weigh().await?,
             Op::Day => show::day(&self.setup.till.day().await?),
             Op::Carts => self.carts(&asked).await?,
             Op::Cart => self.shown().cart(&self.setup.till.cart(cart_of(&asked.params)?).await?),

@@ -9,6 +9,7 @@ pub enum Operation {
     Status,
     Openapi,
     Item,
+    Weigh,
     Day,
     OpenDay,
     CloseDay,
@@ -52,12 +53,13 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
 }
 
 /// The table.
-pub const ROUTES: [Route; 28] = {
+pub const ROUTES: [Route; 29] = {
     use Operation as Op;
     [
         route(Method::GET, "/v1/status", Op::Status),
         route(Method::GET, "/v1/openapi.json", Op::Openapi),
         route(Method::GET, "/v1/items/{code}", Op::Item),
+        route(Method::GET, "/v1/scale", Op::Weigh),
         route(Method::GET, "/v1/day", Op::Day),
         route(Method::POST, "/v1/day", Op::OpenDay),
         route(Method::POST, "/v1/day/close", Op::CloseDay),

@@ -102,11 +102,16 @@ fn hub_journal(store: &StoreId, hub: &SecretKey, ops: impl IntoIterator<Item = W
 impl Shop {
     /// Opens (or opens again) till `number` in `dir`.
     pub(crate) async fn open(dir: &Path, number: u8) -> Self {
+        Self::open_with(dir, number, &config()).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn open_with(dir: &Path, number: u8, config: &Config) -> Self {
         let data = dir.join(format!("till-{number}"));
         if !data.exists() {
             enrol(&data, number).await;
         }
-        let agent = Agent::start(&data, &config()).await.unwrap();
+        let agent = Agent::start(&data, config).await.unwrap();
         let door = Door { address: agent.address(), token: Desk::new(&data).token().unwrap() };
         Self { door, agent }
     }

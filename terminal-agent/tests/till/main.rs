@@ -6,5 +6,6 @@ mod openapi;
 mod process;
 mod refusals;
 mod restart;
+mod scale;
 mod selling;
 mod shop;

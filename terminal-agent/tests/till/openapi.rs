@@ -1,6 +1,7 @@
 //! The description of the API holds: every route is in it and nothing else, and every answer is what it says.
 
 use crate::common::{Shop, text};
+use crate::scale::{config_with_scale, melon_on_a_scale};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use terminal_agent::api::{OPENAPI, ROUTES};
@@ -64,7 +65,8 @@ fn every_example_is_what_its_schema_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_till_answers_is_what_the_description_says() {
     let dir = tempfile::tempdir().unwrap();
-    let shop = Shop::open(dir.path(), 1).await;
+    let scale = melon_on_a_scale();
+    let shop = Shop::open_with(dir.path(), 1, &config_with_scale(&scale)).await;
     let openapi = openapi();
     let mut answered = BTreeSet::new();
     let mut said = |operation: &str, status: u16, body: &Value| {
@@ -135,6 +137,7 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let (status, moved) = shop.call("POST", "/v1/stock-movements", &next(), moved).await;
     said("moveStock", status, &moved);
     said("item", 200, &shop.get("/v1/items/71053").await);
+    said("weigh", 200, &shop.get("/v1/scale").await);
     said("status", 200, &shop.get("/v1/status").await);
     said("openapi", 200, &shop.get("/v1/openapi.json").await);
     said("day", 200, &shop.get("/v1/day").await);
