@@ -12,6 +12,7 @@
 mod books;
 mod carts;
 pub mod cli;
+mod counter;
 mod cut;
 mod goods;
 mod machine;
@@ -43,7 +44,7 @@ impl std::fmt::Debug for Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "frames",
         what: "a stream of the mesh, in pieces",
@@ -141,6 +142,34 @@ pub const TARGETS: [Target; 14] = [
         bytes_max: 1024,
         enter: machine::replies,
         seeds: machine::replies_seeds,
+    },
+    Target {
+        name: "cables",
+        what: "where a device hangs, as settings name it",
+        bytes_max: 1024,
+        enter: counter::cables,
+        seeds: counter::cables_seeds,
+    },
+    Target {
+        name: "scales",
+        what: "what a scale says, and when",
+        bytes_max: 1024,
+        enter: counter::scales,
+        seeds: counter::scales_seeds,
+    },
+    Target {
+        name: "scans",
+        what: "what a scanner sends, as bytes and as keys",
+        bytes_max: 1024,
+        enter: counter::scans,
+        seeds: counter::scans_seeds,
+    },
+    Target {
+        name: "labels",
+        what: "what stands on labels and displays",
+        bytes_max: 1024,
+        enter: counter::labels,
+        seeds: counter::labels_seeds,
     },
 ];
 

@@ -73,4 +73,8 @@ holds! {
     any_request_is_understood_or_refused: "http",
     a_disk_that_lies_gives_a_beginning_or_is_named: "log",
     anything_a_printer_says_is_a_reply: "replies",
+    any_place_of_a_device_is_one_or_told_as_none: "cables",
+    anything_a_scale_says_is_a_weight_said_twice_or_none: "scales",
+    anything_a_scanner_sends_is_no_command: "scans",
+    anything_on_a_label_stays_text: "labels",
 }
