@@ -243,6 +243,8 @@ mod lane {
         let code = b"]C101040123456789011\x1d21Aa-1";
         for way in [VirtualWedge::us(), VirtualWedge::alt()] {
             for (key, down) in way.keys(code) {
+                // As fast as a keyboard on USB is; faster, and the kernel drops keys, which refuses the scan.
+                tokio::time::sleep(Duration::from_millis(2)).await;
                 wedge.emit(&[InputEvent::new(evdev::EventType::KEY.0, key, i32::from(down))]).unwrap();
             }
             let scanned = tokio::time::timeout(Duration::from_secs(10), scans.recv()).await.unwrap().unwrap();

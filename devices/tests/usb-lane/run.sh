@@ -85,7 +85,7 @@ chmod +x "$root/init"
 
 log=$work/console.log
 timeout 180 qemu-system-x86_64 -accel tcg -cpu max -m 512 -nographic -no-reboot -kernel "$work/kernel/boot/vmlinuz-$version" \
-    -initrd "$work/initrd.gz" -append "console=ttyS0 quiet panic=1" </dev/null >"$log" 2>&1 || true
+    -initrd "$work/initrd.gz" -append "console=ttyS0 quiet oops=panic panic=1" </dev/null >"$log" 2>&1 || true
 tr -d '\r' <"$log" | grep -a '^lane: ' || true
 if grep -aq '^lane: all is well' <(tr -d '\r' <"$log"); then
     echo "usb-lane: all is well, with kernel $version"
