@@ -3,8 +3,8 @@
 //! In reading order: [`config`] is every knob and [`cli`] the command line; [`service`] is the terminal from start to stop;
 //! [`ledger`] is the till's side of its node; [`shelf`] holds the catalogue, which [`follow`] keeps up to
 //! date; [`till`] owns the carts and sells; [`api`] is its door, [`ask`] a hand that knocks there; [`paper`] joins a receipt to a
-//! page. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock; `heard` is when others agree with that.
-//! page; [`scale`] weighs. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock.
+//! page; [`scale`] weighs. [`desk`], [`draw`] and [`wall`] are a terminal's own files, its ids and its clock; `heard` is when
+//! others agree with that.
 //!
 //! ```
 //! use std::process::ExitCode;

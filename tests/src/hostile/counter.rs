@@ -102,7 +102,7 @@ pub(super) fn scans(bytes: &[u8]) {
         now += Duration::from_millis(u64::from(two[1] >> 1));
         keys.push(u16::from(two[0]), two[1] & 1 == 1, now).into_iter().for_each(harmless);
     }
-    drop(keys.lost());
+    let _ = keys.lost();
     assert_eq!(keys.push(28, true, now), None, "what was lost is not a scan");
 }
 
