@@ -24,7 +24,7 @@ use crate::day::Day;
 use crate::ops::{BooksSettledV1, SalePlaceV1, SaleV1};
 
 /// Sales, and likewise jobs, whose rows one op takes away.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 64;
 /// Ops that are asked for at once.
 const OPS_MAX: usize = 512;
 /// A job's id is dated in milliseconds.

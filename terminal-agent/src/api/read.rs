@@ -23,6 +23,7 @@ pub(super) fn is_command(operation: Operation) -> bool {
         Op::Status
             | Op::Openapi
             | Op::Item
+            | Op::Weigh
             | Op::Day
             | Op::Carts
             | Op::Cart
