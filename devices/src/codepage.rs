@@ -2,7 +2,7 @@
 //!
 //! Invariants: [`CodePage::show`] answers only printable characters of its page, one column each; asking twice changes
 //! nothing; every byte of [`CodePage::bytes`] is 20h or above and never 7Fh, so no text can be a command. Absent on
-//! purpose: scripts that need shaping, two columns or another direction. They are drawn, see [`crate::ink`]; only for a
+//! purpose: scripts that need shaping, two columns or another direction. They are drawn, see `ink`; only for a
 //! printer that cannot draw they are spelt in numbers. A `?` stands for a question mark and nothing else.
 //! Source: `data/pages.txt`, see `data/NOTICE.md`.
 

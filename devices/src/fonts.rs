@@ -1,6 +1,6 @@
 //! Letters as dots, for what a printer has no code page for, and for pictures of a receipt.
 //!
-//! Letters of Latin, Greek, Cyrillic and Hebrew come from a font inside the program ([`cells`]), which needs nothing from the
+//! Letters of Latin, Greek, Cyrillic and Hebrew come from a font inside the program (`cells`), which needs nothing from the
 //! machine. Other scripts are shaped from fonts that somebody hands in ([`Faces`]): [`SystemFonts`] finds them on the
 //! machine. A character that no font has is a box with its number: what is missing can be read, and is never a `?`.
 //!

@@ -2,7 +2,7 @@
 //!
 //! A till without a battery wakes up in 1970. Until something says otherwise, a time before this build or before what this
 //! terminal knows to have happened is not believed, and says so wherever it is shown. What says otherwise is another node whose
-//! clock agrees ([`crate::heard`]): then this terminal had dated its own work wrong.
+//! clock agrees (`heard`): then this terminal had dated its own work wrong.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
