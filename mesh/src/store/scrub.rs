@@ -46,7 +46,7 @@ impl StoreReader {
 }
 
 impl Scrub {
-    /// Reads on, up to [`PIECE_BYTES`]. It waits for the disk.
+    /// Reads on, up to a mebibyte. It waits for the disk.
     pub fn go_on(&mut self) -> Scrubbed {
         let mut bytes = 0;
         while bytes < PIECE_BYTES {
