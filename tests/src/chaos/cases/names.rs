@@ -25,7 +25,7 @@ pub fn no_names(shop: &mut Shop, seen: &mut Seen) -> Result<(), Failure> {
     let home = shop.machine(HQ).last;
     let settings = shop.machine(HUB).settings.clone();
     shop.wire.ask_names_of(HUB, address(SERVER))?;
-    shop.machine_mut(HUB).settings.push(format!("headquarters.addresses=[\"{NAME}\"]"));
+    shop.machine_mut(HUB).settings.push(format!("headquarters.addresses={NAME}"));
     shop.kill(HQ)?;
     shop.kill(HUB)?;
     move_headquarters(shop, 31)?;
@@ -64,7 +64,7 @@ pub fn no_names(shop: &mut Shop, seen: &mut Seen) -> Result<(), Failure> {
     move_headquarters(shop, home)?;
     shop.wire.forget_names(HUB);
     // It is remembered where it was last, and moved back: once more somebody has to say so.
-    let at = format!("headquarters.addresses=[\"{}\"]", shop.address(HQ));
+    let at = format!("headquarters.addresses={}", shop.address(HQ));
     shop.machine_mut(HUB).settings = [settings, vec![at]].concat();
     shop.start(HQ)?;
     shop.start(HUB)?;
