@@ -66,7 +66,7 @@ mod run_alone {
         let address = printer.address().to_string();
         let settings = [
             ("TOKO_HUBD_PRINTER_ADDRESS", address.as_str()),
-            ("TOKO_HUBD_PRINTER_CONFIRM", "300ms"),
+            ("TOKO_HUBD_PRINTER_CONFIRM", "500ms"),
             ("TOKO_HUBD_PRINTER_IN_DOUBT", "hold"),
         ];
         shop.hub.kill();
