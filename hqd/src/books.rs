@@ -19,9 +19,10 @@ use toko_mesh::blobs::BlobError;
 use toko_mesh::endpoint::Endpoint;
 use toko_mesh::enrol::Joining;
 use toko_mesh::identity::Role;
-use toko_mesh::node::setup::{Meaning, SetupError, take_in_store};
+use toko_mesh::log::LogConfig;
+use toko_mesh::node::setup::{Meaning, SetupError, Spot, take_in_store};
 use toko_mesh::node::{Node, NodeConfig, NodeStatus, OpenError};
-use toko_mesh::store::{SaveError, Wait};
+use toko_mesh::store::{SaveError, StoreConfig, Wait};
 use toko_retail::scope::ShopScope;
 use toko_retail::views::{AllTime, KeepingFold};
 use tracing::warn;
@@ -80,7 +81,8 @@ impl Books {
             let fresh = dir.with_extension("fresh");
             remove(&fresh)?;
             let meaning = Meaning { fold: Arc::new(KeepingFold), scope: Arc::new(ShopScope) };
-            take_in_store(&fresh, &key, &joining, &meaning)?;
+            let spot = Spot { store: sizes(), ..Spot::from(&fresh) };
+            take_in_store(spot, &key, &joining, &meaning)?;
             remove(&dir)?;
             fs::rename(&fresh, &dir).map_err(io_at(&dir))?;
             let parent = dir.parent().unwrap_or(&dir);
@@ -93,6 +95,7 @@ impl Books {
     pub(crate) async fn open(site: &Site) -> Result<Self, BooksError> {
         let mut config = NodeConfig::new(site.dir.clone(), Role::Headquarters, site.listen);
         config.watermark_every = site.watermark_every;
+        config.store = sizes();
         let (fold, scope) = (Arc::new(KeepingFold), Arc::new(ShopScope));
         let node = Node::open_on(&site.endpoint, config, fold, scope).await?;
         Ok(Self { node, heard: Arc::default() })
@@ -189,6 +192,19 @@ impl Books {
         while links.changed().await.is_ok() {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
+    }
+}
+
+/// Sizes of one store's books. There may be thousands of them on this disk and in this memory, most of them at rest; each
+/// has its store behind it, so that what a full disk keeps from being written here is not lost.
+fn sizes() -> StoreConfig {
+    let log = LogConfig { segment_bytes: 2 << 20, reserve_bytes: 256 << 10, ..LogConfig::default() };
+    StoreConfig {
+        log,
+        views_cache_bytes: 2 << 20,
+        waiting_bytes_soft: 2 << 20,
+        waiting_bytes_hurry: 4 << 20,
+        waiting_bytes_max: 8 << 20,
     }
 }
 

@@ -240,6 +240,40 @@ pub fn udp_echo(bytes: usize, rounds: usize) -> Result<Spread, MachineError> {
     Spread::of(samples).ok_or(MachineError::NoRounds)
 }
 
+/// The processor time of a thread that, `answers` times a second, is woken by a datagram of `bytes` and sends one back, over
+/// `long`: what a node at rest cannot go below.
+pub fn udp_rest(bytes: usize, answers: u32, long: Duration) -> Result<Duration, MachineError> {
+    let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    far.connect(near.local_addr()?)?;
+    near.connect(far.local_addr()?)?;
+    near.set_read_timeout(Some(ECHO_WAIT))?;
+    let rounds = u32::try_from(long.as_millis()).unwrap_or(u32::MAX).saturating_mul(answers) / 1_000;
+    let pause = Duration::from_secs(1) / answers.max(1);
+    std::thread::scope(|scope| {
+        let answering = scope.spawn(move || {
+            let (mut buffer, spent) = (vec![0; bytes.max(1)], thread_time());
+            for _ in 0..rounds {
+                let length = near.recv(&mut buffer)?;
+                near.send(&buffer[..length])?;
+            }
+            Ok::<_, io::Error>(thread_time().saturating_sub(spent))
+        });
+        let datagram = vec![0x3c; bytes];
+        for _ in 0..rounds {
+            std::thread::sleep(pause);
+            far.send(&datagram)?;
+        }
+        Ok(answering.join().map_err(|_| io::Error::other("the answers ended early"))??)
+    })
+}
+
+/// Processor time of this thread so far.
+fn thread_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
+}
+
 /// Somebody on the loopback who answers each question over TCP at once, on one connection.
 #[derive(Debug)]
 pub struct TcpEcho {
@@ -328,5 +362,6 @@ mod tests {
         assert!((0..5).all(|_| echo.round().is_ok()));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         assert!(matches!(udp_echo(64, 0), Err(MachineError::NoRounds)));
+        assert!(udp_rest(64, 200, Duration::from_millis(50)).unwrap() < Duration::from_millis(50));
     }
 }

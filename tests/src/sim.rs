@@ -7,7 +7,8 @@
 //! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`swaps`] what becomes of whole
 //! boxes, [`ledger`] what must have come of it and [`judge`] whether it
-//! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only.
+//! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only;
+//! [`herd`] is many stores that call one headquarters at the same moment.
 //!
 //! Invariants: one seed decides everything; the trace of a run is the same in another process. The trace covers times, ends,
 //! lengths and fates of packets, answers and digests, and not bytes: each handshake draws keys of its own.
@@ -31,6 +32,7 @@ pub mod bare;
 pub mod cashier;
 pub mod cli;
 pub mod goods;
+pub mod herd;
 pub mod host;
 pub mod judge;
 pub mod ledger;

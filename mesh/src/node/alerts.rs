@@ -105,10 +105,10 @@ impl AlertCode {
             }
             Self::DiskBroken => "check the disk of this machine, then start it again",
             Self::DiskSpoilt => {
-                "its peers give back what they hold, and receipts go on in a new series: replace the disk; if sales of its last minutes before are missing on the hub, only these files have them; then settle this alert, and remove them"
+                "its peers give back what they hold, and receipts go on in a new series: replace the disk; if sales of its last minutes before are missing on the hub, only these files have them; if this is the hub and refuses a terminal now, that terminal's enrolment was in them, and a blank machine that hubd recover makes the hub gets it from the terminals; then settle this alert, and remove them"
             }
             Self::LogDamaged => {
-                "selling goes on, and what is shown is right, but this part can be given to nobody any more: see that the others hold all there is (hubctl status), stop this machine, set its file journal/views.redb aside and start it; it sets aside what is damaged, and its peers give back what they hold. Replace the disk"
+                "selling goes on, and what is shown is right, but this part can be given to nobody any more: see that the others hold all there is (hubctl status), stop this machine, set its file journal/views.redb aside and start it; it sets aside what is damaged, and its peers give back what they hold. Replace the disk. If this is the hub and refuses a terminal afterwards, that terminal's enrolment was in the damaged part: make a blank machine the hub with hubd recover, since the terminals hold it"
             }
             Self::RefusedByPeer => {
                 "see on the hub whether this node was revoked; otherwise wait until the peer has caught up"

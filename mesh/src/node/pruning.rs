@@ -90,7 +90,16 @@ fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
     let reader = shared.store.reader();
     let members = reader.members();
     let told = reader.read(|kv| rows::watermark_union(kv))?;
-    let headquarters = (!members.headquarters().is_empty()).then(|| told.of_lanes(&[Lane::Books]));
+    let theirs = members.headquarters();
+    let headquarters = (!theirs.is_empty()).then(|| {
+        let mut held = told.of_lanes(&[Lane::Books]);
+        // What it wrote itself it holds, and never tells.
+        let own = sealed.lines().filter(|(journal, _)| theirs.contains(&journal.node));
+        if !toko_crdt::mutant!("wait-for-headquarters-own-word") {
+            own.for_each(|(journal, head)| held.set(*journal, *head));
+        }
+        held
+    });
     let before = |days: u32| before_seal(entry.at().wall(), days);
     let history = shared.config.history;
     Ok(Some(Cut {

@@ -93,11 +93,13 @@ pub struct Spot {
     pub machine: Machine,
     /// The directory.
     pub dir: PathBuf,
+    /// Sizes of its store, as the node has them later: the first segment of its log is made here.
+    pub store: StoreConfig,
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Spot {
     fn from(dir: &P) -> Self {
-        Self { machine: Machine::real(), dir: dir.as_ref().to_owned() }
+        Self { machine: Machine::real(), dir: dir.as_ref().to_owned(), store: StoreConfig::default() }
     }
 }
 
@@ -280,7 +282,7 @@ pub(super) fn begin_marked(
     let path = spot.dir.clone();
     let marked = mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")));
     let marked = marked.map_err(|source| CreateDirError::Io { path, source }.into());
-    if let Err(error) = marked.and_then(|()| write_first(&spot.machine, &data, statements, meaning)) {
+    if let Err(error) = marked.and_then(|()| write_first(spot, &data, statements, meaning)) {
         drop(data);
         if let Err(err) = spot.machine.clear_dir(&spot.dir) {
             let dir = spot.dir.display();
@@ -292,13 +294,13 @@ pub(super) fn begin_marked(
 }
 
 fn write_first(
-    machine: &Machine,
+    spot: &Spot,
     data: &DataDir,
     statements: Vec<Statement>,
     meaning: &Meaning,
 ) -> Result<(), SetupError> {
-    let mut store = open_store(machine, data, StoreConfig::default(), meaning.clone())?;
-    for reply in store.step(machine.wall(), vec![Request::Statements(statements)]) {
+    let mut store = open_store(&spot.machine, data, spot.store, meaning.clone())?;
+    for reply in store.step(spot.machine.wall(), vec![Request::Statements(statements)]) {
         if let Reply::Statements(answers) = reply {
             answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;
         }

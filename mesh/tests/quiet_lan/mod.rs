@@ -88,7 +88,7 @@ impl Host {
     }
 
     fn spot(&self) -> Spot {
-        Spot { machine: Machine::of(self.clone()), dir: "/node".into() }
+        Spot { machine: Machine::of(self.clone()), ..Spot::from("/node") }
     }
 
     async fn start(&self, role: Role, hub: Option<SocketAddr>, version: u8) -> Node {

@@ -15,6 +15,8 @@ const TILLS: usize = 24;
 const FRAMES_MAX: u64 = 512;
 /// Sales before, so that there is something to compare.
 const SALES: u64 = 240;
+/// What is said so long after the link works belongs to it; the tick of a second later does not.
+const TOLD: Duration = Duration::from_millis(400);
 
 /// Bytes of frames, and of everything, until a link that came back works.
 pub fn reconnect(bench: &Bench) -> Result<Vec<Row>, Trouble> {
@@ -38,13 +40,15 @@ async fn again(bench: &Bench, dir: &std::path::Path) -> Result<LinkStatus, Troub
     shop.sell(&bench.goods, SALES, &[]).await?;
     shop.until_equal(&shop.all()).await?;
     let (till, hub) = (&shop.tills[0], shop.hub.id());
-    shop.cut(&name(0), true);
-    until_links("silence to be noticed", till, <[_]>::is_empty).await?;
-    shop.cut(&name(0), false);
     let works = |link: &&LinkStatus| link.peer == hub && link.settled;
-    until_links("the link to be back", till, |links| links.iter().any(|link| works(&link))).await?;
-    // What is said once the link works belongs to it; the tick of a second later does not.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    // The first time that it is back, it says where it met the others: that is news.
+    for _ in 0..2 {
+        shop.cut(&name(0), true);
+        until_links("silence to be noticed", till, <[_]>::is_empty).await?;
+        shop.cut(&name(0), false);
+        until_links("the link to be back", till, |links| links.iter().any(|link| works(&link))).await?;
+        tokio::time::sleep(TOLD).await;
+    }
     let links = till.status().await.map_err(Trouble::product("asking a node"))?.links;
     let link = links.into_iter().find(|link| works(&link));
     shop.stop().await?;

@@ -10,6 +10,7 @@ use toko_crdt::Run;
 use toko_mesh::identity::{DataDir, Role};
 use toko_mesh::store::{Store, StoreConfig, StoreSetup};
 
+use super::rest::beside_bare;
 use super::shop::{Shop, TILLS};
 use super::table::{Figure, Row, ratio};
 use super::till::Cashier;
@@ -87,11 +88,12 @@ pub fn idle(bench: &Bench, shop: &Shop) -> Result<Vec<Row>, Trouble> {
         before.iter().zip(&after).map(|(before, after)| (after - before) * TICK * 1_000 / millis).collect();
     let [hub, agents @ ..] = shares.as_slice() else { return Ok(Vec::new()) };
     let agent = agents.iter().max().copied().unwrap_or_default();
-    let row = |who: &str, share: u64| {
+    let row = |who: &str, share: u64| -> Result<Row, Trouble> {
         let what = format!("processor time of {who} at rest, 3 terminals linked, {} s", millis / 1_000);
-        Row::new(IDLE, what, vec![("of a core", Figure::Share(share))]).to_reach("≤ 1 %", share <= IDLE_MAX)
+        let row = Row::new(IDLE, what, vec![("of a core", Figure::Share(share))]);
+        Ok(beside_bare(row, share, TILLS)?.to_reach("≤ 1 %", share <= IDLE_MAX))
     };
-    Ok(vec![row("the busiest agent", agent), row("the hub", *hub)])
+    Ok(vec![row("the busiest agent", agent)?, row("the hub", *hub)?])
 }
 
 fn cost(shop: &Shop, till: Option<usize>) -> Result<Cost, Trouble> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::plan::Kind;
 use super::shrink::{replay, shrink};
-use super::{Outcome, Setting, goods, play};
+use super::{Outcome, Setting, goods, herd, play};
 
 /// Plays a whole shop in memory, with everything that goes wrong in one.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ struct Args {
     /// Sessions and stores only, without QUIC and tills: much faster.
     #[arg(long)]
     bare: bool,
+    /// So many stores and one headquarters instead: it is dark and comes back, then all hubs start at the same moment.
+    #[arg(long, value_name = "STORES", value_parser = clap::value_parser!(u16).range(1..=20_000), conflicts_with_all = ["terminals", "hours", "gap", "faults", "only", "steps", "bare", "lying_disks"])]
+    herd: Option<u16>,
     /// Every disk says that it has synced and never has, which must not go unnoticed: a test of the oracle
     #[arg(long)]
     lying_disks: bool,
@@ -86,15 +89,14 @@ pub fn run() -> ExitCode {
 }
 
 fn work(args: &Args) -> Result<bool, String> {
+    if let Some(stores) = args.herd {
+        return gather(args, usize::from(stores));
+    }
     let kinds = kinds(&args.faults)?;
     let only = args.only.as_deref().map(numbers).transpose()?;
     let goods = goods().map_err(|problem| problem.to_string())?;
-    let seeds = match args.seed {
-        Some(seed) => seed..seed.saturating_add(1),
-        None => args.from..args.from.saturating_add(args.seeds),
-    };
     let (began, mut sums) = (Instant::now(), Sums::default());
-    for seed in seeds {
+    for seed in seeds(args) {
         let setting = Setting {
             seed,
             tills: args.terminals.map_or_else(|| tills_of(seed), usize::from),
@@ -124,6 +126,37 @@ fn work(args: &Args) -> Result<bool, String> {
     }
     say_sums(args.json, &sums, began.elapsed());
     Ok(sums.failed.is_empty())
+}
+
+/// Plays herds, one for each seed.
+#[expect(clippy::print_stdout, reason = "a command's answer")]
+fn gather(args: &Args, stores: usize) -> Result<bool, String> {
+    let mut good = true;
+    for seed in seeds(args) {
+        let one = Instant::now();
+        let outcome = herd::play(seed, stores).map_err(|problem| problem.to_string())?;
+        good &= outcome.violations.is_empty();
+        if args.json {
+            println!("{}", json!({ "seed": seed, "herd": outcome, "took_s": one.elapsed().as_secs_f64() }));
+            continue;
+        }
+        println!("seed {seed} trace {:016x} stores {stores} took {:.1} s", outcome.trace, one.elapsed().as_secs_f64());
+        let rushes =
+            [("headquarters was dark", outcome.after_dark), ("every hub lost its power", outcome.after_power)];
+        for (after, rush) in rushes.iter().filter_map(|(after, rush)| Some((after, (*rush)?))) {
+            println!("  {after}: {rush}");
+        }
+        println!("  idle: {} bytes a store and second", outcome.idle_bytes_a_second);
+        outcome.violations.iter().for_each(|words| println!("  FAILED: {words}"));
+    }
+    Ok(good)
+}
+
+fn seeds(args: &Args) -> std::ops::Range<u64> {
+    match args.seed {
+        Some(seed) => seed..seed.saturating_add(1),
+        None => args.from..args.from.saturating_add(args.seeds),
+    }
 }
 
 impl Sums {

@@ -80,8 +80,14 @@ impl Host {
     /// Box number `nth` on a network: switched on, its disk empty, its clock right.
     #[must_use]
     pub fn new(net: &SimNet, seed: u64, nth: u8) -> Self {
+        Self::at(net, seed, address(0, nth))
+    }
+
+    /// Such a box at an address of a network. Two at one address draw alike, unless their seeds differ.
+    #[must_use]
+    pub fn at(net: &SimNet, seed: u64, ip: IpAddr) -> Self {
         let state = State { sync: SYNC, ..State::default() };
-        let inner = Inner { net: net.clone(), ip: address(0, nth), seed, state: Mutex::new(state) };
+        let inner = Inner { net: net.clone(), ip, seed, state: Mutex::new(state) };
         Self { inner: Arc::new(inner) }
     }
 

@@ -321,6 +321,10 @@ impl Shop {
         }
         config.history = self.history;
         config.store = store_config();
+        if self.history.floor_days == 0 {
+            // Only a segment that is full can go, and a day here has few sales.
+            config.store.log = LogConfig { segment_bytes: 64 << 10, payload_bytes_max: 48 << 10, ..config.store.log };
+        }
         config
     }
 
@@ -415,7 +419,7 @@ pub(super) fn store_config() -> StoreConfig {
 }
 
 pub(super) fn spot(station: &Station) -> Spot {
-    Spot { machine: station.host.machine(), dir: dir().to_owned() }
+    Spot { machine: station.host.machine(), dir: dir().to_owned(), store: store_config() }
 }
 
 /// Where a node's directory is: it has a box to itself.
