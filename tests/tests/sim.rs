@@ -10,7 +10,7 @@ use toko_tests::sim::cli::tills_of;
 use toko_tests::sim::goods::Goods;
 use toko_tests::sim::plan::Kind;
 use toko_tests::sim::shrink::{replay, shrink};
-use toko_tests::sim::{Outcome, Setting, goods, play};
+use toko_tests::sim::{Outcome, Setting, goods, herd, play};
 
 fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
     Setting {
@@ -68,6 +68,23 @@ fn f01_to_f28_bad_days_end_well() {
     for seed in 100..108 {
         good(&setting(seed, tills_of(seed).min(3), &Kind::ALL), &goods);
     }
+}
+
+#[test]
+fn f47_a_shop_that_keeps_no_more_than_it_must_lets_go_of_its_log() {
+    let goods = goods().unwrap();
+    let day = Setting { open: Duration::from_secs(900), gap: Duration::from_secs(20), ..setting(1, 3, &[]) };
+    let (seals, pruned) = good(&day, &goods).upkeep;
+    assert!(seals > 3 && pruned > 0, "{seals} seals, {pruned} nodes let go of the beginning");
+}
+
+#[test]
+fn f48_many_stores_that_call_at_once_are_all_let_in() {
+    let outcome = herd::play(1, 150).unwrap();
+    assert!(outcome.violations.is_empty(), "{outcome:#?}");
+    let (Some(dark), Some(power)) = (outcome.after_dark, outcome.after_power) else { panic!("{outcome:#?}") };
+    // Nobody dials more often than its pauses allow, and what is said is what is new.
+    assert!(dark.bytes_a_store < 64 << 10 && power.bytes_a_store < 64 << 10, "{outcome:#?}");
 }
 
 #[test]

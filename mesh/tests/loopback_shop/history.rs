@@ -1,28 +1,56 @@
 //! History over real QUIC on 127.0.0.1: seals, pruned logs, and a blank terminal that begins from a snapshot (F45, F47).
 
 use super::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use toko_crdt::sign::SecretKey;
+use toko_mesh::endpoint::Endpoint;
+use toko_mesh::enrol::RecoveryCode;
 use toko_mesh::identity::Role;
 use toko_mesh::log::LogConfig;
-use toko_mesh::node::setup::{Meaning, enrol_terminal, found_store};
+use toko_mesh::node::setup::{Meaning, PendingStore, enrol_terminal, found_store, take_in_store};
 use toko_mesh::node::{History, Node, NodeConfig};
 use toko_mesh::store::{StoreConfig, Verdict};
 
 /// A node that keeps no more than it must, in small segments.
 async fn start_thrifty(dir: PathBuf, role: Role) -> Node {
     let Meaning { fold, scope } = meaning();
+    Node::open(thrifty(dir, role), fold, scope).await.unwrap()
+}
+
+fn thrifty(dir: PathBuf, role: Role) -> NodeConfig {
     // The first segment was made when the directory was, and is as large as they usually are.
     let first = dir.join("journal").join("log-00000001.seg");
     if let Ok(file) = std::fs::OpenOptions::new().write(true).open(first) {
         file.set_len(32 << 10).unwrap();
     }
     let log = LogConfig { segment_bytes: 32 << 10, ..LogConfig::default() };
-    let config = NodeConfig {
+    NodeConfig {
         history: History { books_days: 0, floor_days: 0 },
         store: StoreConfig { log, ..StoreConfig::default() },
+        watermark_every: Duration::from_millis(50),
         ..NodeConfig::new(dir, role, here())
-    };
-    Node::open(config, fold, scope).await.unwrap()
+    }
+}
+
+/// Headquarters that the hub's store has joined, on a port of its own.
+async fn join_headquarters(dir: &Path, hub: &Node, recovery: &RecoveryCode) -> Node {
+    let endpoint = Endpoint::bind(here()).unwrap();
+    let serving = endpoint.clone();
+    tokio::spawn(async move { serving.serve(CancellationToken::new()).await });
+    let key = SecretKey::from_seed([77; 32]);
+    let pending = PendingStore::open(&endpoint, &key).unwrap();
+    let (code, address) = (pending.code().unwrap(), [endpoint.local_addr().unwrap()]);
+    let books = dir.join("headquarters");
+    let take_in = pending.wait(|joining| {
+        take_in_store(&books, &key, &joining, &meaning()).unwrap();
+        async { Ok(()) }
+    });
+    let (joined, _) = tokio::join!(hub.join_headquarters(&code, &address, recovery), take_in);
+    joined.unwrap();
+    let Meaning { fold, scope } = meaning();
+    Node::open_on(&endpoint, thrifty(books.clone(), Role::Headquarters), fold, scope).await.unwrap()
 }
 
 async fn enrol(dir: &tempfile::TempDir, hub: &Node, name: &str) -> Node {
@@ -79,6 +107,35 @@ async fn a_blank_terminal_begins_from_a_snapshot_where_nobody_holds_the_beginnin
     let again = sell(&blank, "again").await;
     until_seen(&hub, &again).await;
     assert!(status(&blank).await.alerts.is_empty(), "{:?}", status(&blank).await.alerts);
+}
+
+#[tokio::test]
+async fn what_headquarters_wrote_itself_keeps_no_history_from_going() {
+    let dir = tempfile::tempdir().unwrap();
+    let founded = found_store(&dir.path().join("hub"), &meaning()).unwrap();
+    let hub = start_thrifty(dir.path().join("hub"), Role::Hub).await;
+    let headquarters = join_headquarters(dir.path(), &hub, &founded.recovery).await;
+    let spoke = |node: &Node| {
+        let frontier = node.frontier();
+        frontier.lines().any(|(journal, _)| journal.node == headquarters.id())
+    };
+    let till = enrol(&dir, &hub, "Till 1").await;
+    until_linked(&till, &hub).await;
+    sell(&till, "the first").await;
+    until(&hub, "headquarters said what it holds", spoke).await;
+    let text = "x".repeat(400);
+    let mut last = None;
+    for n in 0..150 {
+        last = Some(sell(&till, &format!("{n} {text}")).await);
+    }
+    let last = last.unwrap();
+    let held = |node: &Node| node.holders(&last.place).unwrap().contains(&headquarters.id());
+    until(&hub, "headquarters said that it holds the last sale", held).await;
+    hub.seal().await.unwrap();
+    let pruned = |node: &Node| !node.store().reader().is_whole();
+    until(&hub, "the hub lets go of what the seal covers", pruned).await;
+    until(&till, "the till does so too", pruned).await;
+    assert!(headquarters.store().reader().is_whole(), "headquarters keeps everything");
 }
 
 #[tokio::test]

@@ -140,9 +140,15 @@ fn gather(args: &Args, stores: usize) -> Result<bool, String> {
             println!("{}", json!({ "seed": seed, "herd": outcome, "took_s": one.elapsed().as_secs_f64() }));
             continue;
         }
-        println!("seed {seed} trace {:016x} stores {stores} took {:.1} s", outcome.trace, one.elapsed().as_secs_f64());
-        let rushes =
-            [("headquarters was dark", outcome.after_dark), ("every hub lost its power", outcome.after_power)];
+        println!(
+            "seed {seed} trace {:016x} stores {stores} took {:.1} s",
+            outcome.trace,
+            one.elapsed().as_secs_f64()
+        );
+        let rushes = [
+            ("headquarters was dark", outcome.after_dark),
+            ("every hub lost its power", outcome.after_power),
+        ];
         for (after, rush) in rushes.iter().filter_map(|(after, rush)| Some((after, (*rush)?))) {
             println!("  {after}: {rush}");
         }

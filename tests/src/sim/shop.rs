@@ -323,7 +323,8 @@ impl Shop {
         config.store = store_config();
         if self.history.floor_days == 0 {
             // Only a segment that is full can go, and a day here has few sales.
-            config.store.log = LogConfig { segment_bytes: 64 << 10, payload_bytes_max: 48 << 10, ..config.store.log };
+            config.store.log =
+                LogConfig { segment_bytes: 64 << 10, payload_bytes_max: 48 << 10, ..config.store.log };
         }
         config
     }

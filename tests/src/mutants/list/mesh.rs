@@ -124,6 +124,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/history prune::"],
     ),
     mutant(
+        "wait-for-headquarters-own-word",
+        "mesh/src/node/pruning.rs",
+        "history below a word of headquarters waits for its saying that it holds that word, which it never does",
+        &["mesh/loopback history::what_headquarters"],
+    ),
+    mutant(
         "take-any-snapshot",
         "mesh/src/store/snapshot.rs",
         "a blank till begins from books that nobody sealed",
