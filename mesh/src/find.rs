@@ -5,7 +5,8 @@
 //! the same rungs. It says which rung worked, and for `doctor` why another did not.
 //!
 //! Invariants: bounded (nodes, addresses of a node, and what is kept); the address that worked last comes first; no address is
-//! left out for good because others fail before it; a wait grows with each failure up to a cap and falls back to nothing with
+//! left out for good because others fail before it; a guess makes room for whatever somebody knows, and is neither kept nor told
+//! before it was right; a wait grows with each failure up to a cap and falls back to nothing with
 //! a success.
 
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024;
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 /// Between dials of a node on the LAN: short, because a shop heals within a second.
 pub const WAIT_NEAR_MAX: Duration = Duration::from_millis(900);
+/// Between dials of a node of which nobody knows where it is: it is mostly off, and whoever answers is somebody else.
+pub const WAIT_GUESSED_MAX: Duration = Duration::from_secs(10);
 /// Between dials of the hub by a terminal: through it everything comes back.
 pub const WAIT_HUB_MAX: Duration = Duration::from_millis(150);
 /// Between dials of headquarters.
@@ -46,6 +49,8 @@ pub enum Rung {
     Told,
     /// The other side dialled us.
     Inbound,
+    /// Somebody wrote it into the configuration, for whoever is there.
+    Guessed,
 }
 
 impl Rung {
@@ -58,6 +63,7 @@ impl Rung {
             Self::Mdns => "mdns",
             Self::Told => "told",
             Self::Inbound => "inbound",
+            Self::Guessed => "configured for any",
         }
     }
 }
@@ -269,7 +275,9 @@ impl Address {
 impl Known {
     /// Those that worked last, then those that did not fail, then the others.
     fn best_first(&self) -> Vec<SocketAddr> {
-        let mut list: Vec<_> = self.addresses.iter().collect();
+        let is_known =
+            |address: &Address| address.rung != Rung::Guessed || address.worked_at > 0 || address.answered;
+        let mut list: Vec<_> = self.addresses.iter().filter(|(_, address)| is_known(address)).collect();
         list.sort_by_key(|(addr, address)| {
             (std::cmp::Reverse(address.worked_at), address.worked == Some(false), **addr)
         });
@@ -342,6 +350,21 @@ mod tests {
         ladder.worked(NODE, addr(9), Rung::Told);
         ladder.answers(NODE, addr(7));
         assert_eq!(ports(&ladder), [9, 1, 2, 3], "where it worked is worth more");
+    }
+
+    #[test]
+    fn a_guess_makes_room_for_what_is_known_and_is_told_once_it_was_right() {
+        let mut ladder = Ladder::default();
+        for port in 1..=9 {
+            ladder.hint(NODE, addr(port), Rung::Guessed);
+        }
+        assert_eq!(ports(&ladder), [1, 2, 3, 4]);
+        assert!(ladder.known(&NODE).is_empty());
+        ladder.hint(NODE, addr(20), Rung::Told);
+        assert_eq!(ports(&ladder)[0], 20);
+        assert_eq!(ladder.known(&NODE), [addr(20)]);
+        ladder.worked(NODE, addr(2), Rung::Guessed);
+        assert_eq!(ladder.known(&NODE), [addr(2), addr(20)]);
     }
 
     #[test]

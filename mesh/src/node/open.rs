@@ -280,17 +280,16 @@ pub(super) fn hint_configured(shared: &Shared, ladder: &mut Ladder) {
     let hub = members.hub().map(|(_, node)| node);
     let others = members.nodes().into_iter().filter(|node| *node != shared.node);
     for (at, node) in others.enumerate() {
-        let list = if hub == Some(node) {
-            &shared.config.hub
+        let (list, rung) = if hub == Some(node) {
+            (&shared.config.hub, Rung::Configured)
         } else if members.roles(&node).headquarters {
-            &shared.config.headquarters
+            (&shared.config.headquarters, Rung::Configured)
         } else {
-            &shared.config.peers
+            (&shared.config.peers, Rung::Guessed)
         };
         // Who is where is not configured. Each begins somewhere else, and whoever is met elsewhere is remembered there.
         let begin = at % list.len().max(1);
-        for addr in list.iter().cycle().skip(begin).take(list.len()) {
-            ladder.hint(node, *addr, Rung::Configured);
-        }
+        let others = list.iter().cycle().skip(begin).take(list.len()).filter(|addr| **addr != shared.listen);
+        others.for_each(|addr| ladder.hint(node, *addr, rung));
     }
 }

@@ -1,7 +1,7 @@
 //! History that goes: below the newest seal that came out equal here and at another node, and that headquarters holds.
 //!
 //! Ages count from the seal's own time, as the hub wrote it, against the time in each entry: no clock of this machine has a
-//! say. What is read and kept happens on a thread that may wait; the store's own thread only changes rows, a few at a time,
+//! say. A seal that is dated later than anything that a terminal wrote counts from that: what went does not come back. What is read and kept happens on a thread that may wait; the store's own thread only changes rows, a few at a time,
 //! and removes files.
 
 use crate::node::shared::Shared;
@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use thiserror::Error;
 use toko_crdt::book::rows;
 use toko_crdt::clock::UnixMicros;
+use toko_crdt::member::Members;
 use toko_crdt::{Entry, KvError, Lane};
 use tracing::info;
 
@@ -82,13 +83,32 @@ pub(super) fn before_seal(at: UnixMicros, days: u32) -> UnixMicros {
     UnixMicros(at.0.saturating_sub(i64::from(days).saturating_mul(DAY_MICROS)))
 }
 
+/// From when ages count: the seal's time, or the newest that a terminal wrote, where the hub's clock is ahead of all.
+pub(super) fn time_of(sealed_at: UnixMicros, newest: Option<UnixMicros>) -> UnixMicros {
+    newest.map_or(sealed_at, |newest| sealed_at.min(newest))
+}
+
+/// When any terminal wrote last, by its own clock; the beginning of time where none wrote anything, `None` where there is none.
+fn newest_of_terminals(members: &Members, sealed: &SealedViews) -> Result<Option<UnixMicros>, KvError> {
+    let mut newest = None;
+    for node in members.nodes() {
+        if members.roles_of(&node).is_terminal() {
+            for lane in Lane::ALL {
+                newest = newest.max(Some(sealed.heard_at(&node, lane)?.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(newest)
+}
+
 /// Up to where history may go; `None` where nothing may.
 fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
     let _one_at_a_time = shared.sealed_file.lock().unwrap_or_else(PoisonError::into_inner);
     let Some((entry, sealed)) = newest_equal(shared)? else { return Ok(None) };
-    let sealed = sealed.frontier().clone();
     let reader = shared.store.reader();
     let members = reader.members();
+    let newest = newest_of_terminals(&members, &sealed)?;
+    let sealed = sealed.frontier().clone();
     let told = reader.read(|kv| rows::watermark_union(kv))?;
     let theirs = members.headquarters();
     let headquarters = (!theirs.is_empty()).then(|| {
@@ -100,7 +120,7 @@ fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
         }
         held
     });
-    let before = |days: u32| before_seal(entry.at().wall(), days);
+    let before = |days: u32| before_seal(time_of(entry.at().wall(), newest), days);
     let history = shared.config.history;
     Ok(Some(Cut {
         sealed,

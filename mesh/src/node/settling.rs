@@ -10,7 +10,7 @@
 //!
 //! Absent on purpose: settling by anybody but the hub of the last term, and any look at what a cart or a sale is.
 
-use crate::node::pruning::{PruningError, before_seal, newest_equal};
+use crate::node::pruning::{PruningError, before_seal, newest_equal, time_of};
 use crate::node::shared::Shared;
 use crate::store::{Append, SealError, SealedViews, Wait};
 use std::sync::{Arc, PoisonError};
@@ -63,7 +63,11 @@ fn due(shared: &Shared) -> Result<Option<Due>, PruningError> {
         let history = shared.config.history;
         let carts_before = before(entry.at().wall(), &heard, history.floor_days);
         let books_days = history.books_days.max(history.floor_days);
-        (entry.clone(), carts_before, before_seal(time_of(entry.at().wall(), &heard), books_days))
+        (
+            entry.clone(),
+            carts_before,
+            before_seal(time_of(entry.at().wall(), heard.iter().max().copied()), books_days),
+        )
     };
     let reader = shared.store.reader();
     let carts = reader.settlings_due(carts_before)?.into_iter();
@@ -88,18 +92,13 @@ fn heard(shared: &Shared, sealed: &SealedViews) -> Result<Vec<UnixMicros>, SealE
 
 /// Up to when carts may be settled after a seal.
 fn before(sealed_at: UnixMicros, heard: &[UnixMicros], days: u32) -> UnixMicros {
-    let at = time_of(sealed_at, heard);
+    let at = time_of(sealed_at, heard.iter().max().copied());
     let wanted = before_seal(at, days);
     if toko_crdt::mutant!("forget-silent-tills") {
         return wanted;
     }
     let silent = heard.iter().min().map_or(wanted, |oldest| wanted.min(*oldest));
     silent.max(before_seal(at, days.max(SILENT_DAYS_MAX)))
-}
-
-/// From when ages count: the seal's time, or the newest that a terminal wrote, where the hub's clock is ahead of all.
-fn time_of(sealed_at: UnixMicros, heard: &[UnixMicros]) -> UnixMicros {
-    heard.iter().max().map_or(sealed_at, |newest| sealed_at.min(*newest))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::bell::Ear;
 use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
-use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_HUB_MAX, WAIT_NEAR_MAX, mdns};
+use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_GUESSED_MAX, WAIT_HUB_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
 use crate::node::seals::SealKeeper;
@@ -270,6 +270,8 @@ impl Switch {
             WAIT_FAR_MAX
         } else if self.shared.hub() == Some(node) {
             WAIT_HUB_MAX
+        } else if self.shared.board().ladder.known(&node).is_empty() {
+            WAIT_GUESSED_MAX
         } else {
             WAIT_NEAR_MAX
         };
