@@ -9,7 +9,7 @@ use toko_mesh::endpoint::Endpoint;
 use toko_mesh::enrol::RecoveryCode;
 use toko_mesh::identity::Role;
 use toko_mesh::log::LogConfig;
-use toko_mesh::node::setup::{Meaning, PendingStore, enrol_terminal, found_store, take_in_store};
+use toko_mesh::node::setup::{Meaning, PendingStore, Spot, enrol_terminal, found_store, take_in_store};
 use toko_mesh::node::{History, Node, NodeConfig};
 use toko_mesh::store::{StoreConfig, Verdict};
 
@@ -20,18 +20,22 @@ async fn start_thrifty(dir: PathBuf, role: Role) -> Node {
 }
 
 fn thrifty(dir: PathBuf, role: Role) -> NodeConfig {
-    // The first segment was made when the directory was, and is as large as they usually are.
-    let first = dir.join("journal").join("log-00000001.seg");
-    if let Ok(file) = std::fs::OpenOptions::new().write(true).open(first) {
-        file.set_len(32 << 10).unwrap();
-    }
-    let log = LogConfig { segment_bytes: 32 << 10, ..LogConfig::default() };
     NodeConfig {
         history: History { books_days: 0, floor_days: 0 },
-        store: StoreConfig { log, ..StoreConfig::default() },
+        store: sizes(),
         watermark_every: Duration::from_millis(50),
         ..NodeConfig::new(dir, role, here())
     }
+}
+
+fn sizes() -> StoreConfig {
+    let log = LogConfig { segment_bytes: 32 << 10, ..LogConfig::default() };
+    StoreConfig { log, ..StoreConfig::default() }
+}
+
+/// Where a node of such sizes comes to be.
+fn spot(dir: &Path) -> Spot {
+    Spot { store: sizes(), ..Spot::from(dir) }
 }
 
 /// Headquarters that the hub's store has joined, on a port of its own.
@@ -44,7 +48,7 @@ async fn join_headquarters(dir: &Path, hub: &Node, recovery: &RecoveryCode) -> N
     let (code, address) = (pending.code().unwrap(), [endpoint.local_addr().unwrap()]);
     let books = dir.join("headquarters");
     let take_in = pending.wait(|joining| {
-        take_in_store(&books, &key, &joining, &meaning()).unwrap();
+        take_in_store(spot(&books), &key, &joining, &meaning()).unwrap();
         async { Ok(()) }
     });
     let (joined, _) = tokio::join!(hub.join_headquarters(&code, &address, recovery), take_in);
@@ -56,14 +60,14 @@ async fn join_headquarters(dir: &Path, hub: &Node, recovery: &RecoveryCode) -> N
 async fn enrol(dir: &tempfile::TempDir, hub: &Node, name: &str) -> Node {
     let code = hub.open_code(name).unwrap();
     let path = dir.path().join(name);
-    enrol_terminal(&path, &code, &[hub.listen_addr()], None, &meaning()).await.unwrap();
+    enrol_terminal(spot(&path), &code, &[hub.listen_addr()], None, &meaning()).await.unwrap();
     start_thrifty(path, Role::Terminal).await
 }
 
 #[tokio::test]
 async fn a_blank_terminal_begins_from_a_snapshot_where_nobody_holds_the_beginning() {
     let dir = tempfile::tempdir().unwrap();
-    found_store(&dir.path().join("hub"), &meaning()).unwrap();
+    found_store(spot(&dir.path().join("hub")), &meaning()).unwrap();
     let hub = start_thrifty(dir.path().join("hub"), Role::Hub).await;
     let till = enrol(&dir, &hub, "Till 1").await;
     until_linked(&till, &hub).await;
@@ -112,7 +116,7 @@ async fn a_blank_terminal_begins_from_a_snapshot_where_nobody_holds_the_beginnin
 #[tokio::test]
 async fn what_headquarters_wrote_itself_keeps_no_history_from_going() {
     let dir = tempfile::tempdir().unwrap();
-    let founded = found_store(&dir.path().join("hub"), &meaning()).unwrap();
+    let founded = found_store(spot(&dir.path().join("hub")), &meaning()).unwrap();
     let hub = start_thrifty(dir.path().join("hub"), Role::Hub).await;
     let headquarters = join_headquarters(dir.path(), &hub, &founded.recovery).await;
     let spoke = |node: &Node| {

@@ -4,15 +4,21 @@ use super::*;
 use std::fs;
 use toko_mesh::log::LogConfig;
 use toko_mesh::node::AlertCode;
+use toko_mesh::node::setup::Spot;
 use toko_mesh::store::StoreConfig;
 
 async fn open(dir: PathBuf, peers: Vec<SocketAddr>) -> Node {
     let Meaning { fold, scope } = meaning();
-    let log = LogConfig { segment_bytes: 256 << 10, ..LogConfig::default() };
     let mut config = NodeConfig::new(dir, Role::Hub, here());
     config.peers = peers;
-    config.store = StoreConfig { log, ..StoreConfig::default() };
+    config.store = sizes();
     Node::open(config, fold, scope).await.unwrap()
+}
+
+/// Segments that are full after a few dozen sales.
+fn sizes() -> StoreConfig {
+    let log = LogConfig { segment_bytes: 256 << 10, ..LogConfig::default() };
+    StoreConfig { log, ..StoreConfig::default() }
 }
 
 async fn damage(node: &Node) -> Vec<String> {
@@ -25,17 +31,17 @@ async fn damage(node: &Node) -> Vec<String> {
 async fn a_bit_that_flips_in_an_old_segment_is_told_and_a_peer_gives_back_what_it_spoilt() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hub");
-    found_store(&path, &meaning()).unwrap();
+    found_store(Spot { store: sizes(), ..Spot::from(&path) }, &meaning()).unwrap();
     let hub = open(path.clone(), Vec::new()).await;
     // Who belongs to the shop stands before the damage: a hub that forgot its tills would let none of them in.
     let till = dir.path().join("till");
     let code = hub.open_code("Till 1").unwrap();
     enrol_terminal(&till, &code, &[hub.listen_addr()], None, &meaning()).await.unwrap();
     let till = start(till, Role::Terminal, here()).await;
-    // The first segment was made with a size of its own, before this node was configured.
-    for nth in 0..300 {
-        sell(&hub, &format!("{nth} {}", "x".repeat(30_000))).await;
+    for nth in 0..60 {
+        sell(&hub, &format!("{nth} {}", "x".repeat(8_000))).await;
     }
+    hub.checkpoint().await.unwrap();
     assert!(hub.store().reader().old_segments().unwrap().contains(&1));
     let last = sell(&hub, "the last one").await;
     until_seen(&till, &last).await;
@@ -44,7 +50,7 @@ async fn a_bit_that_flips_in_an_old_segment_is_told_and_a_peer_gives_back_what_i
 
     let file = path.join("journal/log-00000001.seg");
     let mut bytes = fs::read(&file).unwrap();
-    bytes[4 << 20] ^= 8;
+    bytes[128 << 10] ^= 8;
     fs::write(&file, bytes).unwrap();
     hub.scrub().await.unwrap();
     let told = damage(&hub).await;
