@@ -43,6 +43,18 @@ fn whoever_knows_no_pulse_is_told_as_ever() {
 }
 
 #[test]
+fn a_pulse_is_answered_at_once_and_the_tick_after_it_left_out() {
+    let mut desk = met();
+    let ours = pulse(Frontier::default().root());
+    assert_eq!(desk.frame(ours.clone()), [], "we said ours a moment ago");
+    desk.wait(SECOND * 8 / 10);
+    assert_eq!(desk.frame(ours.clone()), [Output::Send(ours.clone())]);
+    desk.wait(SECOND * 3 / 10);
+    assert_eq!(desk.give(Input::Tick), [], "the answer was our word for this second");
+    assert_eq!(desk.wait(SECOND), [Output::Send(ours)], "whoever hears nothing says it by itself");
+}
+
+#[test]
 fn where_both_hold_the_same_no_line_is_told_and_both_know_it() {
     let mut desk = met();
     let entries = chain(journal(1, Lane::Books), 1, &[5, 5]);

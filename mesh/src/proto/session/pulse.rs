@@ -6,6 +6,9 @@
 //! fourth time is as it is with a peer that knows no pulse: all that it was not told, with the root of all, so that what was
 //! misunderstood comes to light.
 //!
+//! Whoever hears one answers with its own, unless it said one a moment ago: so of two ticks in each second one is left out, and
+//! the answer takes the word along that the question came.
+//!
 //! An author hears at once that its entry is safe here too. Whoever only carries it to us hears it by the next root that both
 //! have, by lines where roots differ, or after [`OWED_BYTES_MAX`].
 
@@ -13,12 +16,16 @@ use super::Session;
 use super::api::{Output, Violation};
 use crate::proto::frame::Frame;
 use std::collections::BTreeSet;
+use toko_crdt::clock::UnixMicros;
 use toko_crdt::{Hash, JournalId};
 
 /// How much may have come from a peer without a word that it is safe: far less than the window of the peer.
 const OWED_BYTES_MAX: usize = 32 * 1024;
 /// From so many different roots in a row on, lines are told.
 const APART_MIN: u32 = 2;
+/// So long after one no other is said: more than half of a second, so that of two clocks one leads and the other follows, and
+/// few enough that a peer whose question is lost is heard from long before it counts as silent.
+const LATELY_MICROS: i64 = 600_000;
 /// Each so many different roots in a row, the peer is told as one that knows no pulse.
 const CHECK_EVERY: u32 = 4;
 
@@ -28,6 +35,8 @@ pub(super) struct Pulses {
     said: bool,
     /// Whether one was heard.
     heard: bool,
+    /// When this was said last.
+    said_at: Option<UnixMicros>,
     /// How many in a row were not our root.
     apart: u32,
     /// Journals of which something is safe here that the peer only carried, and was not told so.
@@ -36,8 +45,13 @@ pub(super) struct Pulses {
 }
 
 impl Session {
-    /// A second went by.
+    /// A second went by, or the peer's pulse came.
     pub(super) fn beat(&mut self) {
+        let lately = |at: UnixMicros| self.now.0.saturating_sub(at.0) < LATELY_MICROS;
+        if self.pulses.heard && self.pulses.said_at.is_some_and(lately) {
+            return;
+        }
+        self.pulses.said_at = Some(self.now);
         if !self.pulses.heard {
             self.tell_or_root();
         }
@@ -61,14 +75,23 @@ impl Session {
 
     /// The peer's root of this second.
     pub(super) fn pulse(&mut self, root: Hash, members: Hash) -> Result<(), Violation> {
+        let first = !self.pulses.heard;
+        self.compare(root, members);
+        if !first {
+            self.beat();
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, root: Hash, members: Hash) {
         self.pulses.heard = true;
         let statements = self.roll.compare(members);
         self.send_all(statements);
         let Some(moved) = self.telling.meet(root) else {
-            self.differs();
-            return Ok(());
+            return self.differs();
         };
-        self.pulses = Pulses { said: self.pulses.said, heard: true, ..Pulses::default() };
+        let Pulses { said, said_at, .. } = self.pulses;
+        self.pulses = Pulses { said, said_at, heard: true, ..Pulses::default() };
         self.counters.resyncs = 0;
         for (journal, head) in moved.lines() {
             self.server.acked(journal, head.seq);
@@ -77,7 +100,6 @@ impl Session {
         if !moved.is_empty() {
             self.out.push_back(Output::PeerHolds(moved));
         }
-        Ok(())
     }
 
     fn differs(&mut self) {
