@@ -32,4 +32,4 @@ if [[ ! -x $folder/python/bin/python-escpos ]]; then
     }
 fi
 
-TOKO_HOSTS=$folder cargo test --locked -p toko-devices --test hosts -- --nocapture
+TOKO_HOSTS=$folder cargo test --locked --workspace --test hosts -- --nocapture

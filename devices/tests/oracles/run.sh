@@ -23,7 +23,7 @@ if command -v zbarimg >/dev/null; then
     read_well=0
     for wanted in "$out"/pictures/*.codes; do
         [[ $wanted == *pdf417* ]] && continue
-        got=$(zbarimg --quiet --raw -Supca.enable=1 -Supce.enable=1 -Sean13.enable=1 "${wanted%.codes}.png" || true)
+        got=$(zbarimg --nodbus --quiet --raw -Supca.enable=1 -Supce.enable=1 -Sean13.enable=1 "${wanted%.codes}.png" || true)
         # A UPC-A is an EAN-13 with a zero in front, and a UPC-E stands for one.
         want=$(<"$wanted")
         case "$got" in
