@@ -25,14 +25,14 @@ work=${CARGO_TARGET_DIR:-target}/usb-lane
 mkdir -p "$work"
 deb=${KERNEL_DEB:-$(find "$work" -maxdepth 1 -name 'linux-image-*.deb' | sort | tail -1)}
 if [[ -z $deb ]]; then
-    # The generic kernel: those for clouds and for real time lack the gadgets, or are not for everybody.
-    image=$(apt-cache search '^linux-image-[0-9][0-9.-]*-amd64$' 2>/dev/null | cut -d' ' -f1 | sort -V | tail -1 || true)
+    # The generic kernel, by its whole version (packages of a shorter one only name another): those for clouds and for real time lack the gadgets, or are not for everybody.
+    image=$(apt-cache search '^linux-image-[0-9]+[.][0-9]+[.][0-9]+[0-9.+deb~-]*-amd64$' 2>/dev/null | cut -d' ' -f1 | sort -V | tail -1 || true)
     [[ -n $image ]] || skip "no kernel: set KERNEL_DEB, or let apt-get know of one"
     (cd "$work" && apt-get download "$image" >/dev/null 2>&1) || skip "$image cannot be downloaded"
     deb=$(find "$work" -maxdepth 1 -name 'linux-image-*.deb' | sort | tail -1)
 fi
 
-cargo build --quiet --locked -p toko-devices --example usb-lane
+cargo build --quiet --locked --workspace --example usb-lane
 lane=${CARGO_TARGET_DIR:-target}/debug/examples/usb-lane
 
 rm -rf "$work/kernel" "$work/root"
