@@ -43,8 +43,9 @@ const INTERNET: Weather = Weather {
 const DARK: Duration = Duration::from_secs(120);
 /// Of so many hubs, one writes while headquarters is dark.
 const WRITER_OF: usize = 10;
-/// How long all may take to be linked and to agree: twice the longest pause between two dials.
-const BOUND: Duration = Duration::from_secs(60);
+/// How long all may take to be linked and to agree: three of the longest pauses between two dials, since whoever comes while
+/// too many do is sent away once or twice.
+const BOUND: Duration = Duration::from_secs(90);
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long one store may take to join while nothing goes wrong.
