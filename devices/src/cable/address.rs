@@ -105,8 +105,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
         let wrong = |rest: &str, why: String| {
-            let before = text.len().saturating_sub(rest.len());
-            Err(AddressError { text: shorten(text), at: text[..before].chars().count() + 1, why })
+            let begins = rest.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+            let before = text.get(..begins).unwrap_or_default().chars().count();
+            Err(AddressError { text: shorten(text), at: before + 1, why })
         };
         if text.len() > ADDRESS_BYTES_MAX {
             return wrong(text, format!("it is longer than {ADDRESS_BYTES_MAX} bytes"));
@@ -131,7 +132,7 @@ impl FromStr for Address {
     }
 }
 
-/// What is left of a text where it went wrong, and why.
+/// The part of a text that is wrong, and why.
 type Wrong<'a> = (&'a str, String);
 
 fn tcp(rest: &str) -> Result<Address, Wrong<'_>> {
@@ -313,6 +314,8 @@ mod tests {
             ("serial:/dev/ttyS0?baud=9600&frame=9N1", 29, "no frame"),
             ("serial:/dev/ttyS0?flow=dtr", 19, "none of none"),
             ("serial:/dev/ttyS0?speed=9600", 19, "none of baud"),
+            ("serial:/dev/ttyS\u{d8}?baud=fast&frame=8N1", 19, "bits a second"),
+            ("serial:/dev/ttyS0?ba\u{fffd}\u{fffd}=1&flow=none", 19, "none of baud"),
             ("unix:", 6, "no path"),
             ("usb:a\u{1b}b", 6, "control character"),
         ] {
