@@ -75,6 +75,13 @@ fn upper_half(line: &str) -> [char; 128] {
 const HOLE: char = '\u{fffd}';
 
 impl CodePage {
+    /// The letters that it has beyond those of every page, in its order.
+    pub(crate) fn letters(self) -> impl Iterator<Item = char> {
+        let at = CodePage::ALL.iter().position(|page| *page == self);
+        let upper = at.and_then(|at| tables().upper.get(at)).map_or(&[][..], |upper| &upper[..]);
+        upper.iter().copied().filter(|c| c.is_alphabetic())
+    }
+
     /// The page of a name in profiles.
     #[must_use]
     pub fn named(name: &str) -> Option<CodePage> {

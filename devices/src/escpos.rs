@@ -10,6 +10,7 @@ mod pen;
 
 use crate::fonts::{BuiltIn, Faces};
 use crate::ink;
+use crate::model::Job;
 pub use crate::model::Model;
 use crate::page::{Page, Row};
 use pen::Pen;
@@ -71,7 +72,13 @@ pub fn encode(page: &Page, model: &Model) -> Vec<u8> {
 /// A page as one print job, see [`encode`], its scripts drawn with fonts.
 #[must_use]
 pub fn encode_with(page: &Page, model: &Model, faces: &dyn Faces) -> Vec<u8> {
+    encode_job(page, model, faces).bytes
+}
+
+/// As [`encode_with`], with the places between its commands.
+pub(crate) fn encode_job(page: &Page, model: &Model, faces: &dyn Faces) -> Job {
     let mut pen = Pen::new(model, faces);
+    let mut seams = Vec::new();
     for row in ink::spelt(page, model).lay_out(model.columns) {
         match row {
             Row::Text { text, cells, style } => pen.text(&text, &cells, style),
@@ -82,16 +89,9 @@ pub fn encode_with(page: &Page, model: &Model, faces: &dyn Faces) -> Vec<u8> {
             Row::Feed(rows) => pen.feed(rows),
             Row::Cut => pen.cut(),
         }
+        seams.push(pen.length());
     }
-    pen.done()
-}
-
-/// The drawer's pulse, in its place among the printing: 50 ms on, 250 ms off, all five bytes.
-///
-/// Source: Citizen asks for at most a fifth of the time on.
-#[must_use]
-pub const fn drawer_pulse(pin: DrawerPin) -> [u8; 5] {
-    [ESC, b'p', pin.number(), 25, 125]
+    Job { bytes: pen.done(), seams }
 }
 
 /// The drawer's pulse at once, 100 ms, even while the printer is out of paper.
@@ -99,6 +99,9 @@ pub const fn drawer_pulse(pin: DrawerPin) -> [u8; 5] {
 pub const fn drawer_pulse_now(pin: DrawerPin) -> [u8; 5] {
     [DLE, DC4, 1, pin.number(), 1]
 }
+
+/// Asks to be told each change of state, unasked, in four bytes (`GS a`).
+pub const TELL_CHANGES: [u8; 3] = [GS, b'a', 0xff];
 
 /// Asks for a real-time status byte.
 #[must_use]

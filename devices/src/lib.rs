@@ -7,7 +7,7 @@
 //! [`model::Model`] is what a printer is like, [`profile`] knows many by name, [`codepage`] the characters that they have,
 //! [`fonts`] draws those that they lack; [`escpos`] and [`star`] are the bytes, [`drawn`] and [`html`] the same page for a
 //! screen, [`reply`] and [`status`] what the printer says, [`cable`] is how it is reached, [`printer`] drives one and tells
-//! the [`outcome`], [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper. Beside
+//! the [`outcome`], [`owner`] is the one task that holds its link, [`probe`] finds out what it confirms, [`spool`] decides what to do next with a job, and [`virtual_printer`] is a printer that needs no paper. Beside
 //! it stand [`label`] printers, [`display`]s, [`scale`]s and [`scanner`]s, each with a virtual twin.
 //!
 //! ```
@@ -46,9 +46,11 @@ pub mod model;
 #[path = "../../crdt/src/mutant.rs"]
 pub mod mutant;
 pub mod outcome;
+pub mod owner;
 pub mod page;
 pub mod picture;
 pub mod printer;
+pub mod probe;
 pub mod profile;
 pub mod reply;
 pub mod scale;
@@ -56,6 +58,7 @@ pub mod scanner;
 pub mod spool;
 pub mod star;
 pub mod status;
+mod tongue;
 pub mod virtual_device;
 pub mod virtual_printer;
 pub mod width;
@@ -67,10 +70,12 @@ pub use codes::{Barcode, CodeError, Pdf417, Qr};
 pub use escpos::DrawerPin;
 pub use fonts::SystemFonts;
 pub use model::Model;
-pub use outcome::{Doubt, Level, NotSent, Opening, Outcome};
+pub use outcome::{Doubt, Level, NoEdge, NotSent, Opening, Outcome};
+pub use owner::{Edge, Habits, OwnedPrinter, Owner, Pulse, Seen};
 pub use page::{Align, Cell, Page, Size, Style};
 pub use picture::{Picture, PictureError};
+pub use probe::Probed;
 pub use printer::{Deadlines, Printer, PrinterConfig};
-pub use profile::Profile;
+pub use profile::{Polarity, Profile};
 pub use reply::{Dialect, Replies, Reply};
 pub use status::{Condition, Paper, PowerState, PrinterError, PrinterStatus};

@@ -32,6 +32,14 @@ pub struct Model {
     pub guard: bool,
 }
 
+/// A page as bytes, and where a command may stand between its own.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    pub(crate) bytes: Vec<u8>,
+    /// Rising; so many bytes before each place.
+    pub(crate) seams: Vec<usize>,
+}
+
 /// What a printer understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Language {
@@ -81,6 +89,15 @@ pub enum Cut {
     Tear(u8),
 }
 
+impl Job {
+    /// Another one behind it.
+    pub(crate) fn append(&mut self, job: Job) {
+        let length = self.bytes.len();
+        self.bytes.extend(job.bytes);
+        self.seams.extend(job.seams.iter().map(|seam| length + seam));
+    }
+}
+
 impl Draws {
     /// All of them.
     pub const ALL: Draws = Draws { barcodes: true, qr: true, pdf417: true };
@@ -114,9 +131,13 @@ impl Model {
     /// A page as one print job in the printer's language.
     #[must_use]
     pub fn encode(&self, page: &Page, faces: &dyn Faces) -> Vec<u8> {
+        self.job(page, faces).bytes
+    }
+
+    pub(crate) fn job(&self, page: &Page, faces: &dyn Faces) -> Job {
         match self.language {
-            Language::EscPos => escpos::encode_with(page, self, faces),
-            Language::StarPrnt | Language::StarLine => star::encode_with(page, self, faces),
+            Language::EscPos => escpos::encode_job(page, self, faces),
+            Language::StarPrnt | Language::StarLine => star::encode_job(page, self, faces),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: `NotSent` is held only if no byte of the job left, so repeating is safe; `Doubt` never means "failed".
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -45,17 +46,40 @@ pub enum Outcome {
 /// What became of a drawer's pulse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// The printer took the pulse. Whether the drawer moved, its sensor may tell.
-    Pulsed,
-    /// No pulse was sent.
-    NotPulsed {
+    /// The drawer's sensor moved within a second of the pulse: it is open.
+    Opened {
+        /// How long after the pulse it was heard.
+        after: Duration,
+    },
+    /// One pulse was sent, and nobody knows whether the drawer moved. It is not sent again.
+    NotConfirmed {
+        /// What the sensor said, or why it said nothing.
+        why: NoEdge,
+    },
+    /// Nothing was sent: the printer did not answer while the pulse was wanted. It will not open later.
+    Expired,
+    /// Nothing was sent.
+    NotSent {
         /// Why.
         why: NotSent,
     },
-    /// The pulse was sent and not confirmed.
-    InDoubt {
-        /// Why nobody knows.
-        why: Doubt,
+}
+
+/// Why an opening is not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NoEdge {
+    /// The sensor told nothing new: there is none, no drawer, or it is stuck.
+    #[error("the drawer's sensor did not move within a second")]
+    Still,
+    /// The sensor said before the pulse that the drawer was open.
+    #[error("the drawer stood open already")]
+    StoodOpen,
+    /// The link broke before the sensor could tell.
+    #[error("the link broke right after the pulse: {error}")]
+    LinkLost {
+        /// What the network said.
+        error: String,
     },
 }
 
@@ -83,6 +107,9 @@ pub enum NotSent {
         /// What it said; [`PrinterStatus::what_to_do`] is for the person.
         status: PrinterStatus,
     },
+    /// Too many wait for it already.
+    #[error("too many wait for the printer already")]
+    Busy,
     /// We were told to stop first.
     #[error("stopped before anything was sent")]
     Stopped,

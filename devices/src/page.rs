@@ -173,6 +173,9 @@ pub const JOB_PREFIX: &str = "Job ";
 /// What the first row of a reprint says when nobody knows whether an earlier copy came out.
 pub const POSSIBLE_DUPLICATE: &str = "POSSIBLE DUPLICATE";
 
+/// What stands above a page of another printer, before that one's name.
+pub const BACKUP_FROM: &str = "BACKUP FROM";
+
 /// Longer text than this in one block is cut short: no name is worth a roll of paper.
 pub const TEXT_CHARS_MAX: usize = 1_000;
 
@@ -277,8 +280,18 @@ impl Page {
     /// The same page under a banner that says that an earlier copy may exist.
     #[must_use]
     pub fn marked_possible_duplicate(self) -> Page {
+        self.under(POSSIBLE_DUPLICATE)
+    }
+
+    /// The same page under a banner that says which printer it was meant for.
+    #[must_use]
+    pub fn marked_backup_from(self, printer: &str) -> Page {
+        self.under(&format!("{BACKUP_FROM} {}", clean(printer)))
+    }
+
+    fn under(self, banner: &str) -> Page {
         let style = Style::PLAIN.centre().bold().size(Size::Tall);
-        let banner = Block::Text { text: POSSIBLE_DUPLICATE.to_owned(), style };
+        let banner = Block::Text { text: banner.to_owned(), style };
         let mut blocks = Vec::with_capacity(self.blocks.len() + 1);
         blocks.push(banner);
         blocks.extend(self.blocks);

@@ -48,6 +48,18 @@ pub enum Polarity {
     LowIsOpen,
 }
 
+impl Polarity {
+    /// Whether a level of the sensor means an open drawer; nothing until that was learnt.
+    #[must_use]
+    pub fn open(self, level: bool) -> Option<bool> {
+        match self {
+            Polarity::Unknown => None,
+            Polarity::HighIsOpen => Some(level),
+            Polarity::LowIsOpen => Some(!level),
+        }
+    }
+}
+
 impl Profile {
     /// All profiles, by id.
     #[must_use]

@@ -13,7 +13,7 @@ use crate::codes::{Barcode, PDF417_COLUMNS, Pdf417, Qr, Symbology};
 use crate::drawn;
 use crate::fonts::{BuiltIn, Faces};
 use crate::ink::{self, Part};
-use crate::model::{CELL_ROWS, Cut, DotsBy, Language, Model};
+use crate::model::{CELL_ROWS, Cut, DotsBy, Job, Language, Model};
 use crate::page::{Align, Page, Row, Size, Style};
 
 /// A page as one print job in the model's Star language (line mode where the model says ESC/POS).
@@ -25,6 +25,12 @@ pub fn encode(page: &Page, model: &Model) -> Vec<u8> {
 /// A page as one print job, see [`encode`], its scripts drawn with fonts.
 #[must_use]
 pub fn encode_with(page: &Page, model: &Model, faces: &dyn Faces) -> Vec<u8> {
+    encode_job(page, model, faces).bytes
+}
+
+/// As [`encode_with`], with the places between its commands.
+pub(crate) fn encode_job(page: &Page, model: &Model, faces: &dyn Faces) -> Job {
+    let mut seams = Vec::new();
     let bytes = vec![ESC, b'@', ESC, GS, b't', model.code_page_number];
     let mut pen = Pen { model, faces, bytes, style: Style::PLAIN, code_page: model.code_page_number };
     for row in ink::spelt(page, model).lay_out(model.columns) {
@@ -37,8 +43,9 @@ pub fn encode_with(page: &Page, model: &Model, faces: &dyn Faces) -> Vec<u8> {
             Row::Feed(rows) => pen.feed(rows),
             Row::Cut => pen.cut(),
         }
+        seams.push(pen.bytes.len());
     }
-    pen.bytes
+    Job { bytes: pen.bytes, seams }
 }
 
 /// The drawer's pulse at once: `BEL`, or `SUB` for the second drawer.
@@ -55,6 +62,21 @@ pub const fn drawer_pulse_now(pin: crate::DrawerPin) -> u8 {
 pub const fn ask_when_printed(document: u16) -> [u8; 6] {
     let [low, high] = document.to_le_bytes();
     [ESC, GS, 0x03, 1, low, high]
+}
+
+/// Asks to be told each change of state, unasked (`ESC RS a`).
+pub const TELL_CHANGES: [u8; 4] = [ESC, RS, b'a', 1];
+
+/// Asks for the whole state at once (`ESC ACK SOH`), also while the printer is offline.
+pub const ASK_STATUS: [u8; 3] = [ESC, 0x06, 0x01];
+
+/// Brings a printer back that was interrupted: fills up half a command, forgets half a line, and cuts off what the
+/// interrupted job left.
+#[must_use]
+pub fn resync() -> Vec<u8> {
+    let mut bytes = vec![0; RESYNC_NULS];
+    bytes.extend([ESC, b'@', ESC, b'd', 3]);
+    bytes
 }
 
 struct Pen<'a> {
@@ -254,5 +276,7 @@ const GS: u8 = 0x1d;
 const RS: u8 = 0x1e;
 const LF: u8 = 0x0a;
 const SLICE_ROWS_MAX: usize = 256;
+/// More than the longest command we send.
+const RESYNC_NULS: usize = 8_192;
 const QR_DOTS_MIN: u8 = 3;
 const QR_DOTS_MAX: u8 = 6;

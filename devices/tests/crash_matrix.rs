@@ -119,6 +119,8 @@ impl Shop {
             confirm,
             echo: confirm,
             drain: Duration::from_millis(200),
+            patience: Duration::ZERO,
+            again: Duration::ZERO,
         };
         Printer::new(config)
     }

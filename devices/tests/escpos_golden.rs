@@ -211,8 +211,7 @@ fn another_code_page_is_selected_by_the_models_number() {
 
 #[test]
 fn a_drawer_pulse_has_all_five_bytes() {
-    assert_eq!(escpos::drawer_pulse(DrawerPin::Pin2), [0x1b, 0x70, 0, 25, 125]);
-    assert_eq!(escpos::drawer_pulse(DrawerPin::Pin5), [0x1b, 0x70, 1, 25, 125]);
+    assert_eq!(escpos::drawer_pulse_now(DrawerPin::Pin2), [0x10, 0x14, 1, 0, 1]);
     assert_eq!(escpos::drawer_pulse_now(DrawerPin::Pin5), [0x10, 0x14, 1, 1, 1]);
 }
 

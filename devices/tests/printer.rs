@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use toko_devices::spool::{Attempt, End, Facts, Next, Policy, UnixMicros, next};
 use toko_devices::virtual_printer::{Copies, Counts, Faults, Options, VirtualPrinter, copies_by_job, logged};
 use toko_devices::{
-    Deadlines, Doubt, DrawerPin, Level, Model, NotSent, Opening, Outcome, Page, Paper, Printer,
-    PrinterConfig, escpos,
+    Deadlines, Doubt, Level, Model, NotSent, Outcome, Page, Paper, Printer, PrinterConfig, escpos,
 };
 
 /// A virtual printer with its tray, and how to reach it.
@@ -44,8 +43,16 @@ impl Bench {
     fn driver_that(&self, change: impl FnOnce(&mut Deadlines)) -> Printer {
         let mut config = PrinterConfig::at(self.printer.address().to_string());
         let long = Duration::from_secs(20);
-        config.deadlines =
-            Deadlines { connect: long, status: long, send: long, confirm: long, echo: long, drain: long };
+        config.deadlines = Deadlines {
+            connect: long,
+            status: long,
+            send: long,
+            confirm: long,
+            echo: long,
+            drain: long,
+            patience: Duration::ZERO,
+            again: Duration::ZERO,
+        };
         change(&mut config.deadlines);
         Printer::new(config)
     }
@@ -270,32 +277,6 @@ async fn paper_that_ends_in_mid_job_leaves_doubt_and_the_rest_comes_out_on_the_n
     // It was doubt indeed: the receipt did come out in the end, once.
     assert_eq!(copies(bench.out.path(), "half"), Some(Copies { plain: 1, marked: 0 }));
     assert_eq!(copies(bench.out.path(), "after"), Some(Copies { plain: 1, marked: 0 }));
-}
-
-#[tokio::test]
-async fn the_drawer_opens_once_a_pulse_with_and_without_paper() {
-    let bench = Bench::healthy().await;
-    let mut driver = bench.driver();
-    assert_eq!(driver.drawer_pulse(DrawerPin::Pin2, &bench.stop).await, Opening::Pulsed);
-    bench.wait_for(|counts| counts.pulses == 1).await;
-    // After a print the pulse goes in its place among the printing.
-    assert_eq!(driver.print(&receipt("x"), &bench.stop).await, PRINTED);
-    assert_eq!(driver.drawer_pulse(DrawerPin::Pin5, &bench.stop).await, Opening::Pulsed);
-    bench.wait_for(|counts| counts.pulses == 2).await;
-    bench.printer.set_faults(|faults| faults.paper_out = true);
-    assert_eq!(driver.drawer_pulse(DrawerPin::Pin2, &bench.stop).await, Opening::Pulsed);
-    bench.wait_for(|counts| counts.pulses == 3).await;
-    assert_eq!(bench.paper().len(), 1);
-}
-
-#[tokio::test]
-async fn a_drawer_never_opens_later_on_a_printer_that_does_not_answer() {
-    let bench = Bench::with(Faults { hang: true, ..Faults::default() }).await;
-    let opening = bench.ask_soon().drawer_pulse(DrawerPin::Pin2, &bench.stop).await;
-    assert!(matches!(opening, Opening::NotPulsed { why: NotSent::Silent { .. } }), "{opening:?}");
-    bench.printer.set_faults(|faults| faults.hang = false);
-    assert_eq!(bench.driver().print(&receipt("x"), &bench.stop).await, PRINTED);
-    assert_eq!(bench.printer.counts().borrow().pulses, 0);
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@ impl<'a> Pen<'a> {
         Pen { model, faces, bytes, style: Style::PLAIN, code_page: model.code_page_number }
     }
 
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn done(self) -> Vec<u8> {
         self.bytes
     }

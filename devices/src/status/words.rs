@@ -126,7 +126,7 @@ impl PowerState {
             Ok(status) if status.online => PowerState::Online,
             Ok(_) | Err(NotSent::NotReady { .. }) => PowerState::Offline,
             Err(NotSent::Unreachable { .. } | NotSent::Silent { .. }) => PowerState::OffOffline,
-            Err(NotSent::Stopped) => PowerState::Unknown,
+            Err(NotSent::Stopped | NotSent::Busy) => PowerState::Unknown,
         }
     }
 

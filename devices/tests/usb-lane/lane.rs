@@ -25,7 +25,9 @@ mod lane {
     use toko_devices::cable::{Address, Roots, connect, usb_printers};
     use toko_devices::scanner::{Scan, Scanner, ScannerConfig, VirtualWedge};
     use toko_devices::virtual_printer::{Copies, Options, VirtualPrinter, copies_by_job};
-    use toko_devices::{DrawerPin, Level, NotSent, Opening, Outcome, Page, Printer, PrinterConfig};
+    use toko_devices::{
+        Habits, Level, NotSent, Opening, Outcome, Owner, Page, Printer, PrinterConfig, Pulse,
+    };
 
     /// A printer gadget: what the kernel shows to itself as a USB printer.
     struct Gadget {
@@ -151,12 +153,19 @@ mod lane {
         let mut config = PrinterConfig::at("usb:RECEIPTS");
         // An emulated machine is slow.
         config.deadlines.status = Duration::from_secs(10);
-        let mut driver = Printer::new(config);
+        let mut driver = Printer::new(config.clone());
         let printed = Outcome::Printed { level: Level::Printed };
         assert_eq!(driver.print(&receipt("a1"), &stop).await, printed);
         assert_eq!(driver.print(&receipt("a2"), &stop).await, printed);
         println!("lane: two receipts over usblp, each confirmed by the printer");
-        assert_eq!(driver.drawer_pulse(DrawerPin::Pin2, &stop).await, Opening::Pulsed);
+        let (owned, owner) = Owner::new(config, Habits::default(), stop.child_token());
+        let pulse = Pulse { ttl: Duration::from_secs(30), ..Pulse::default() };
+        tokio::select! {
+            opening = owned.open_drawer(pulse) => {
+                assert!(matches!(opening, Opening::Opened { .. } | Opening::NotConfirmed { .. }), "{opening:?}");
+            }
+            () = owner.run() => panic!("the owner ended"),
+        }
         println!("lane: the drawer opens");
         links();
 

@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "believe-any-echo",
-        "devices/src/printer.rs",
+        "devices/src/tongue.rs",
         "the echo of an older job passes for this one's",
         &["devices/stubborn", "devices/printer"],
     ),
