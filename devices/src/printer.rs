@@ -16,10 +16,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::cable::Roots;
-use crate::fonts::SystemFonts;
 use crate::link::{Cut, Heard, Link};
-use crate::model::{Job, Model};
+use crate::model::Job;
 use crate::outcome::{Doubt, Level, NotSent, Outcome};
 use crate::owner::{News, Pulses};
 use crate::page::Page;
@@ -28,78 +26,11 @@ use crate::reply::Reply;
 use crate::status::PrinterStatus;
 use crate::tongue::{self, Mark};
 
-/// One printer, as a shop configures it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrinterConfig {
-    /// Where it hangs, as [`Address`](crate::cable::Address) is written: `192.168.1.40:9100`, `usb:SERIAL`.
-    pub address: String,
-    /// Where this machine lists its devices.
-    pub roots: Roots,
-    /// Its paper, characters and language.
-    pub model: Model,
-    /// Fonts for what its code pages lack.
-    pub fonts: SystemFonts,
-    /// The least that counts as printed. A printer that answers nothing needs `Sent` or `Drained`, and then its dead
-    /// twin is taken for it.
-    pub believe: Level,
-    /// What a probe found that it confirms, if it was probed: less than that is doubt, and less is not waited for more.
-    pub learnt: Option<Level>,
-    /// How long to wait for what.
-    pub deadlines: Deadlines,
-}
+mod config;
+mod wait;
 
-/// How long to wait for what. Longer means fewer doubts and a longer queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlines {
-    /// For a session.
-    pub connect: Duration,
-    /// For the answers to a status question.
-    pub status: Duration,
-    /// For the network to take a job.
-    pub send: Duration,
-    /// For the printer to confirm a job, from its last byte on.
-    pub confirm: Duration,
-    /// For the echo of a mark after the job was processed, until it is known whether this printer echoes at all.
-    pub echo: Duration,
-    /// For a printer that confirms nothing to close the session.
-    pub drain: Duration,
-    /// After `confirm`, for a printer that has the job and says that it waits for a hand: for paper, its cover, a jam. The queue
-    /// waits with it; a pulse does not. Zero: it is doubt at once.
-    pub patience: Duration,
-    /// For a printer whose link broke behind a whole job to be linked again and to tell its end. Zero: it is doubt at once.
-    pub again: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Deadlines {
-        Deadlines {
-            connect: Duration::from_secs(2),
-            status: Duration::from_secs(1),
-            send: Duration::from_secs(10),
-            confirm: Duration::from_secs(20),
-            echo: Duration::from_secs(5),
-            drain: Duration::from_secs(2),
-            patience: Duration::from_secs(600),
-            again: Duration::from_secs(5),
-        }
-    }
-}
-
-impl PrinterConfig {
-    /// A printer at an address, with the defaults: 80 mm paper, believed from [`Level::Processed`] on.
-    #[must_use]
-    pub fn at(address: impl Into<String>) -> PrinterConfig {
-        PrinterConfig {
-            address: address.into(),
-            roots: Roots::default(),
-            model: Model::default(),
-            fonts: SystemFonts::default(),
-            believe: Level::Processed,
-            learnt: None,
-            deadlines: Deadlines::default(),
-        }
-    }
-}
+pub use config::{Deadlines, PrinterConfig};
+use wait::Wait;
 
 /// One printer and what was learnt of it. By itself it connects for each call and lets go afterwards, so that others get a
 /// turn; an [`Owner`](crate::owner::Owner) holds the link.
@@ -140,8 +71,15 @@ impl Printer {
         let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
         let link = Link::new(&config.address, &config.roots, config.model.language, pulses, news);
         let mark = u32::from_le_bytes([a, b, c, d]);
-        let mut printer =
-            Printer { config, link, holds: true, calling: false, suspect: true, echoes: Echoes::Unknown, mark };
+        let mut printer = Printer {
+            config,
+            link,
+            holds: true,
+            calling: false,
+            suspect: true,
+            echoes: Echoes::Unknown,
+            mark,
+        };
         if let Some(level) = printer.config.learnt {
             printer.learn(level);
         }
@@ -431,42 +369,4 @@ impl Printer {
     }
 }
 
-/// How long to wait for a printer that has a job.
-#[derive(Debug)]
-struct Wait {
-    deadline: Instant,
-    /// How long a printer that says why it does not go on is waited for.
-    patient_until: Instant,
-    first: Duration,
-    /// It said so when it was asked last.
-    for_a_hand: bool,
-}
-
-impl Wait {
-    fn new(first: Duration, patience: Duration) -> Wait {
-        let deadline = Instant::now() + first;
-        Wait { deadline, patient_until: deadline + patience, first, for_a_hand: false }
-    }
-
-    /// The deadline has passed, and this is how the printer is: whether there is a new one.
-    fn goes_on(&mut self, now: Instant, status: Option<PrinterStatus>) -> bool {
-        match status {
-            Some(status) if !status.can_print() && now < self.patient_until => {
-                self.for_a_hand = true;
-                self.deadline = now + LOOK_EVERY;
-                true
-            }
-            // It prints again: it gets the time for a job anew.
-            Some(status) if status.can_print() && self.for_a_hand => {
-                self.for_a_hand = false;
-                self.deadline = now + self.first;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-/// How often a printer is asked whether a hand has come.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 const REOPEN: Duration = Duration::from_millis(200);

@@ -49,7 +49,8 @@ pub(crate) fn strip(name: &str, model: &Model, faces: &dyn Faces) -> Job {
     let mut job = Job::default();
     job.append(model.job(&head, faces));
     let own = (model.code_page_number, model.code_page);
-    for (number, page) in std::iter::once(own).chain(model.pages.iter().copied().filter(|page| *page != own)) {
+    for (number, page) in std::iter::once(own).chain(model.pages.iter().copied().filter(|page| *page != own))
+    {
         let alone = Model { code_page: page, code_page_number: number, pages: &[], ..*model };
         let letters: String = page.letters().take(LETTERS).collect();
         job.append(alone.job(&Page::new().line(&format!("{number:>3} {:<13}{letters}", page.name())), faces));

@@ -1,5 +1,5 @@
-//! Every crash of hub, printer and link, times every fault of the printer, times both policies: each receipt is on paper exactly
-//! once, or its job is in doubt and every extra copy is marked; and nothing of it stands on the next receipt.
+//! Every crash of hub, printer and link, times every fault of the printer, times both policies, with a link for each job and with
+//! one that an owner holds: each receipt is on paper exactly once, or its job is in doubt and every extra copy is marked; and nothing of it stands on the next receipt.
 
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toko_devices::spool::{Attempt, End, Facts, Next, Policy, UnixMicros, next};
 use toko_devices::virtual_printer::{Copies, Counts, Faults, Options, VirtualPrinter, copies_by_job, logged};
-use toko_devices::{Deadlines, Level, Model, Outcome, Page, Printer, PrinterConfig, escpos};
+use toko_devices::{
+    Deadlines, Habits, Level, Model, Outcome, OwnedPrinter, Owner, Page, Printer, PrinterConfig, escpos,
+};
 
-/// What dies, and when. Bytes are counted from the first of the session that carries the job.
+/// What dies, and when. Bytes are counted from the first that goes out for the job: questions, what cuts off a torn receipt, the job.
 #[derive(Clone, Copy, Debug)]
 enum Crash {
     None,
@@ -32,6 +34,23 @@ struct Case {
     crash: Crash,
     faults: Faults,
     policy: Policy,
+    /// An owner holds the link.
+    held: bool,
+}
+
+/// A process that prints, until it is dropped.
+enum Hub {
+    Links(Box<Printer>, CancellationToken),
+    Holds(OwnedPrinter, #[expect(dead_code, reason = "its task dies with it")] JoinSet<()>),
+}
+
+impl Hub {
+    async fn print(&mut self, page: &Page) -> Outcome {
+        match self {
+            Hub::Links(printer, stop) => printer.print(page, stop).await,
+            Hub::Holds(printer, _) => printer.print(page.clone()).await,
+        }
+    }
 }
 
 /// What came of a case.
@@ -50,21 +69,25 @@ fn receipt(job: &str) -> Page {
 
 const JOB: &str = "a1";
 const QUESTIONS_BYTES: u64 = 9;
+const WATCH_BYTES: u64 = 3;
 const MARK_BYTES: u64 = 11;
 const BARRIER_BYTES: u64 = 3;
 
 fn crashes() -> Vec<Crash> {
     let job = escpos::encode(&receipt(JOB), &Model::default()).len() as u64;
-    let all = QUESTIONS_BYTES + job + MARK_BYTES + BARRIER_BYTES;
-    // In the questions, behind them, in the text, before the cut, behind it, behind the mark, and the whole of it.
+    let lead = QUESTIONS_BYTES + escpos::resync().len() as u64;
+    let all = lead + job + MARK_BYTES + BARRIER_BYTES;
+    // In the questions, behind them, in the text, before the cut, behind it, behind the mark, the whole of it, and what an
+    // owner says more.
     let bytes = [
         5,
         QUESTIONS_BYTES + 1,
-        QUESTIONS_BYTES + job / 2,
-        QUESTIONS_BYTES + job - 4,
-        QUESTIONS_BYTES + job,
+        lead + job / 2,
+        lead + job - 4,
+        lead + job,
         all - BARRIER_BYTES,
         all,
+        all + WATCH_BYTES,
     ];
     let at = |what: fn(u64) -> Crash| bytes.map(what);
     let points = [at(Crash::HubAt), at(Crash::LinkDropAt), at(Crash::LinkResetAt), at(Crash::PowerAt)];
@@ -98,18 +121,17 @@ fn faults() -> Vec<Faults> {
 struct Shop {
     printer: VirtualPrinter,
     out: TempDir,
-    stop: CancellationToken,
+    held: bool,
 }
 
 impl Shop {
-    async fn open() -> Shop {
+    async fn open(held: bool) -> Shop {
         let out = tempfile::tempdir().expect("a directory for paper");
         let printer = VirtualPrinter::spawn(Options::new(out.path())).await.expect("a free port");
-        Shop { printer, out, stop: CancellationToken::new() }
+        Shop { printer, out, held }
     }
 
-    /// Doubt comes soon; whether it comes too soon changes nothing of what must hold.
-    fn hub(&self, confirm: Duration) -> Printer {
+    async fn hub(&self, confirm: Duration) -> Hub {
         let mut config = PrinterConfig::at(self.printer.address().to_string());
         let long = Duration::from_secs(20);
         config.deadlines = Deadlines {
@@ -120,9 +142,20 @@ impl Shop {
             echo: confirm,
             drain: Duration::from_millis(200),
             patience: Duration::ZERO,
-            again: Duration::ZERO,
+            again: if self.held { confirm.min(SOON) } else { Duration::ZERO },
         };
-        Printer::new(config)
+        if !self.held {
+            return Hub::Links(Box::new(Printer::new(config)), CancellationToken::new());
+        }
+        let mut counts = self.printer.counts();
+        let before = counts.borrow().bytes;
+        let habits = Habits { let_go: None, ..Habits::default() };
+        let (printer, owner) = Owner::new(config, habits, CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(owner.run());
+        // What it asks first of all is no part of the job.
+        has(&mut counts, before + QUESTIONS_BYTES + WATCH_BYTES).await;
+        Hub::Holds(printer, tasks)
     }
 
     /// A person puts right whatever is wrong.
@@ -139,11 +172,12 @@ async fn has(counts: &mut watch::Receiver<Counts>, bytes: u64) {
 }
 
 async fn play(case: Case) -> Verdict {
-    let shop = Shop::open().await;
-    let (soon, patient) = (Duration::from_millis(300), Duration::from_secs(20));
-    let mut hub = shop.hub(patient);
-    assert_eq!(hub.print(&receipt("before"), &shop.stop).await, Outcome::Printed { level: Level::Printed });
-    hub = shop.hub(soon);
+    let shop = Shop::open(case.held).await;
+    let patient = Duration::from_secs(20);
+    let mut hub = shop.hub(patient).await;
+    assert_eq!(hub.print(&receipt("before")).await, Outcome::Printed { level: Level::Printed });
+    drop(hub);
+    let mut hub = Some(shop.hub(SOON).await);
     let mut counts = shop.printer.counts();
     shop.printer.set_faults(|faults| *faults = case.faults);
     let (mut known, mut now) = (Vec::<Attempt>::new(), UnixMicros(0));
@@ -153,6 +187,7 @@ async fn play(case: Case) -> Verdict {
             Next::Wait { until } => now = until,
             Next::Send { attempt, banner } => {
                 let page = if banner { receipt(JOB).marked_possible_duplicate() } else { receipt(JOB) };
+                let alive = hub.as_mut().expect("a hub that lives");
                 let crash = if attempt == 1 { case.crash } else { Crash::None };
                 let before = counts.borrow().bytes;
                 match crash {
@@ -164,29 +199,32 @@ async fn play(case: Case) -> Verdict {
                 let end = match crash {
                     Crash::HubBeforeSending => None,
                     Crash::HubAt(bytes) => tokio::select! {
-                        outcome = hub.print(&page, &shop.stop) => Some(End::from(&outcome)),
+                        outcome = alive.print(&page) => Some(End::from(&outcome)),
                         () = has(&mut counts, before + bytes) => None,
                     },
                     Crash::HubBeforeItTells => {
-                        hub.print(&page, &shop.stop).await;
+                        alive.print(&page).await;
                         None
                     }
-                    _ => Some(End::from(&hub.print(&page, &shop.stop).await)),
+                    _ => Some(End::from(&alive.print(&page).await)),
                 };
                 known.push(Attempt { number: attempt, started: now, end });
-                if end.is_none() {
-                    hub = shop.hub(soon);
-                }
+                // It says and hears nothing any more, whatever is put right.
+                hub = hub.filter(|_| end.is_some());
                 shop.mend().await;
                 if case.faults.broken {
                     shop.printer.power_cycle().await;
+                }
+                if hub.is_none() {
+                    hub = Some(shop.hub(SOON).await);
                 }
             }
             end => break end,
         }
         assert!(known.len() < 20, "{case:?}: {known:?}");
     };
-    let outcome = shop.hub(patient).print(&receipt("after"), &shop.stop).await;
+    drop(hub);
+    let outcome = shop.hub(patient).await.print(&receipt("after")).await;
     assert_eq!(outcome, Outcome::Printed { level: Level::Printed }, "{case:?}");
     let log = logged(shop.out.path()).expect("a log");
     let next = log.last().map(|line| shop.out.path().join(format!("paper/{:05}.txt", line.n)));
@@ -220,7 +258,7 @@ async fn whatever_crashes_each_receipt_is_on_paper_once_or_in_doubt_with_every_e
     for crash in crashes() {
         for faults in faults() {
             for policy in [Policy::Hold, Policy::REPRINT_ONCE] {
-                cases.push(Case { crash, faults, policy });
+                cases.extend([false, true].map(|held| Case { crash, faults, policy, held }));
             }
         }
     }
@@ -252,5 +290,7 @@ async fn whatever_crashes_each_receipt_is_on_paper_once_or_in_doubt_with_every_e
     );
 }
 
+/// Doubt comes so soon; whether it comes too soon changes nothing of what must hold.
+const SOON: Duration = Duration::from_millis(300);
 /// Cases at a time: they wait more than they work.
 const AT_ONCE: usize = 48;

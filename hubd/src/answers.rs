@@ -3,6 +3,7 @@
 //! The same keys as headquarters' reports, so that one reader serves both.
 
 use crate::paper;
+use crate::printers::Printers;
 use serde_json::{Value, json};
 use toko_crdt::book::rows;
 use toko_crdt::hash::hex;
@@ -101,20 +102,21 @@ pub(crate) fn parked(kv: &dyn KvRead, members: &Members) -> Result<Value, KvErro
 }
 
 /// Receipts on their way to paper.
-///
-/// Shape: `printing` is the job that the printer has now.
-pub(crate) fn jobs(kv: &dyn KvRead, printing: Option<[u8; 16]>) -> Result<Value, KvError> {
+pub(crate) fn jobs(kv: &dyn KvRead, printers: &Printers, members: &Members) -> Result<Value, KvError> {
     let jobs: Vec<Value> = views::jobs_open(kv)?
         .iter()
         .map(|job| {
             let last = job.attempts.iter().max_by_key(|attempt| attempt.attempt);
             let outcome = last.and_then(|attempt| attempt.outcome.as_ref());
+            let busy = printers.printing(&job.job).is_some();
             json!({
                 "job": hex(&job.job),
                 "sale": job.sale.to_string(),
-                "printer": job.printer,
+                "asked_by": name_of(members, &job.asked_by),
+                "asked": job.printer,
+                "printer": printers.place(job, members).map(|station| &station.config.name),
                 "attempts": job.attempts.len(),
-                "state": paper::state(job, printing == Some(job.job)).word(),
+                "state": paper::state(job, busy).word(),
                 "level": outcome.map(|(_, level, _)| level),
                 "detail": outcome.map(|(_, _, detail)| detail.clone()),
             })

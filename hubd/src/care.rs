@@ -2,6 +2,7 @@
 
 use crate::answers;
 use crate::desk::{Answer, Refusal, Shared};
+use crate::printers;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -14,7 +15,8 @@ use toko_mesh::node::{Alert, SettleError};
 /// Everything that a person should know, with what was settled.
 pub(crate) async fn alerts(State(desk): Shared) -> Answer {
     let (members, alerts) = (desk.node.members(), desk.node.alerts().await?);
-    let cards: Vec<Value> = alerts.iter().map(|alert| card(&members, alert)).collect();
+    let mut cards: Vec<Value> = alerts.iter().map(|alert| card(&members, alert)).collect();
+    cards.extend(printers::care::alerts(&desk)?);
     Ok(Json(json!({ "alerts": cards })))
 }
 

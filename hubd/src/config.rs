@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toko_daemon::settings::{Millis, Problems, Settings};
-use toko_devices::{Model, Picture, Profile, SystemFonts};
 use toko_retail::currency::Currency;
 use toko_retail::text::check_name;
+
+mod printers;
+
+pub use printers::{Printer, PrinterConfig};
 
 /// Where a hub keeps its store unless told otherwise.
 pub const DATA_DEFAULT: &str = "/var/lib/toko/hub";
@@ -29,6 +32,8 @@ pub struct File {
     pub history: History,
     /// The receipt printer.
     pub printer: Printer,
+    /// More of them.
+    pub printers: Vec<Printer>,
     /// The log.
     pub log: Log,
 }
@@ -85,29 +90,6 @@ pub struct Headquarters {
     pub addresses: Vec<String>,
 }
 
-/// The receipt printer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Printer {
-    /// Where an ESC/POS printer hangs: `192.168.1.50:9100`, `usb:` and its serial number, or another cable as
-    /// [`toko_devices::Address`] is written; empty means that the hub prints nothing.
-    pub address: String,
-    /// What receipts call it.
-    pub name: String,
-    /// Its model, such as `epson/tm-t20iii`: its language, code pages, codes and cutter. Empty means a common one of `columns`.
-    pub model: String,
-    /// Characters in a line: 48 on 80 mm paper, 32 on 58 mm. A model that is named has its own.
-    pub columns: u16,
-    /// A PNG file that stands on top of receipts; empty means none.
-    pub sign: String,
-    /// Font files and folders for scripts that the printer lacks; where Debian keeps fonts is looked into after them.
-    pub fonts: Vec<PathBuf>,
-    /// What to do when nobody knows whether a receipt is on paper: `reprint` prints it again with a banner, `hold` waits for a person.
-    pub in_doubt: String,
-    /// How long to wait for the printer to say that a receipt is on paper. Longer holds up the next receipt when a printer hangs.
-    pub confirm: Millis,
-}
-
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,21 +115,6 @@ impl Default for Links {
 impl Default for History {
     fn default() -> Self {
         Self { seal_every: Millis(24 * 3_600_000), books_days: 400, floor_days: 7 }
-    }
-}
-
-impl Default for Printer {
-    fn default() -> Self {
-        Self {
-            address: String::new(),
-            name: "receipts".into(),
-            model: String::new(),
-            columns: 48,
-            sign: String::new(),
-            fonts: Vec::new(),
-            in_doubt: "reprint".into(),
-            confirm: Millis(10_000),
-        }
     }
 }
 
@@ -178,29 +145,10 @@ pub struct Config {
     pub seal_every: Millis,
     /// How far back to keep history entry by entry.
     pub history: toko_mesh::node::History,
-    /// The receipt printer, if there is one.
-    pub printer: Option<PrinterConfig>,
+    /// The receipt printers; the first is the one of `[printer]`, if that has an address.
+    pub printers: Vec<PrinterConfig>,
     /// The log.
     pub log: Log,
-}
-
-/// A printer that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrinterConfig {
-    /// Where it hangs, looked up at each connection.
-    pub address: toko_devices::Address,
-    /// Its name.
-    pub name: String,
-    /// What it is like.
-    pub model: Model,
-    /// What stands on top of receipts.
-    pub sign: Option<Picture>,
-    /// Fonts for scripts that it lacks.
-    pub fonts: SystemFonts,
-    /// Whether a receipt in doubt is printed again, marked; otherwise it is held.
-    pub reprint: bool,
-    /// How long to wait for its confirmation, in milliseconds.
-    pub confirm: Millis,
 }
 
 impl File {
@@ -220,22 +168,7 @@ impl File {
         let listen = address("links.listen", &self.links.listen);
         let advertise =
             self.links.advertise.iter().filter_map(|text| address("links.advertise", text)).collect();
-        let reprint = match self.printer.in_doubt.as_str() {
-            "reprint" => true,
-            "hold" => false,
-            other => {
-                problems.push(format!("printer.in_doubt: \"{other}\" is neither \"reprint\" nor \"hold\""));
-                false
-            }
-        };
-        if !(24..=96).contains(&self.printer.columns) {
-            problems.push(format!("printer.columns: {} is not between 24 and 96", self.printer.columns));
-        }
-        let model = model(&self.printer, &mut problems);
-        let sign = sign(&self.printer.sign, model.dots, &mut problems);
-        if !(500..=120_000).contains(&self.printer.confirm.0) {
-            problems.push(format!("printer.confirm: {} is not between 500ms and 2min", self.printer.confirm));
-        }
+        let printers = printers::parse(self.printer, self.printers, &mut problems);
         if !(60_000..=7 * 24 * 3_600_000).contains(&self.history.seal_every.0) {
             problems.push(format!(
                 "history.seal_every: {} is not between 1min and 168h",
@@ -253,24 +186,6 @@ impl File {
                 "headquarters.addresses: \"{text}\" is no host and port, such as hq.example.com:7430"
             ));
         }
-        let printer = match self.printer.address.as_str() {
-            "" => None,
-            text => match text.parse::<toko_devices::Address>() {
-                Ok(address) => Some(PrinterConfig {
-                    address,
-                    name: self.printer.name,
-                    model,
-                    sign,
-                    fonts: SystemFonts::at(self.printer.fonts),
-                    reprint,
-                    confirm: self.printer.confirm,
-                }),
-                Err(problem) => {
-                    problems.push(format!("printer.address: {problem}"));
-                    None
-                }
-            },
-        };
         let currency = Currency::parse(&self.shop.currency)
             .map_err(|problem| problems.push(format!("shop.currency: {problem}")))
             .ok();
@@ -295,42 +210,10 @@ impl File {
                     books_days: self.history.books_days,
                     floor_days: self.history.floor_days,
                 },
-                printer,
+                printers,
                 log: self.log,
             }),
             _ => Err(Problems(problems)),
-        }
-    }
-}
-
-/// The model of the printer that is named, or a common one.
-fn model(printer: &Printer, problems: &mut Vec<String>) -> Model {
-    let columns = usize::from(printer.columns);
-    let common = if columns <= 34 { Model::paper_58mm() } else { Model::paper_80mm() };
-    match Profile::named(&printer.model) {
-        Some(profile) => profile.model,
-        None if printer.model.is_empty() => Model { columns, ..common },
-        None => {
-            let like = Profile::like(&printer.model).join(", ");
-            let like =
-                if like.is_empty() { "leave it empty".to_owned() } else { format!("there are {like}") };
-            problems.push(format!("printer.model: \"{}\" is not known; {like}", printer.model));
-            common
-        }
-    }
-}
-
-/// The sign in a file, no wider than the paper.
-fn sign(file: &str, dots: usize, problems: &mut Vec<String>) -> Option<Picture> {
-    if file.is_empty() {
-        return None;
-    }
-    let read = std::fs::read(file).map_err(|problem| problem.to_string());
-    match read.and_then(|bytes| Picture::from_png(&bytes, dots).map_err(|problem| problem.to_string())) {
-        Ok(picture) => Some(picture),
-        Err(problem) => {
-            problems.push(format!("printer.sign: {file}: {problem}"));
-            None
         }
     }
 }
@@ -390,45 +273,5 @@ mod tests {
         let Problems(problems) = file.parse(Path::new("/x")).unwrap_err();
         let keys: Vec<&str> = problems.iter().filter_map(|line| line.split(':').next()).collect();
         assert_eq!(keys, ["links.listen", "printer.in_doubt", "printer.columns", "printer.address"]);
-    }
-
-    #[test]
-    fn a_printer_may_hang_on_any_cable_and_the_old_spelling_of_a_network_one_stands() {
-        for text in ["192.168.1.50:9100", "printer.lan:9100", "usb:J7Q-0012", "serial:/dev/ttyS0?baud=38400"]
-        {
-            let mut file = File::default();
-            file.printer.address = text.into();
-            let printer = file.parse(Path::new("/x")).unwrap().printer.unwrap();
-            assert_eq!(printer.address, text.parse().unwrap());
-        }
-        let mut file = File::default();
-        file.printer.address = "serial:/dev/ttyS0?baud=fast".into();
-        let Problems(problems) = file.parse(Path::new("/x")).unwrap_err();
-        assert_eq!(
-            problems,
-            [
-                "printer.address: \"serial:/dev/ttyS0?baud=fast\", from character 19 on: \"fast\" is no number of bits a second, such as 9600"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_printer_is_chosen_by_its_model_and_a_mistyped_one_is_answered_with_those_like_it() {
-        let parse = |model: &str, sign: &str| {
-            let mut file = File::default();
-            file.printer.address = "192.168.1.50:9100".into();
-            file.printer.model = model.into();
-            file.printer.sign = sign.into();
-            file.parse(Path::new("/nowhere")).map_err(|problems| problems.to_string())
-        };
-        let printer = parse("epson/tm-t88v", "").unwrap().printer.unwrap();
-        assert_eq!((printer.model.columns, printer.model.dots), (42, 512));
-        assert_eq!(parse("", "").unwrap().printer.unwrap().model, Model::paper_80mm());
-        let said = parse("epson/tm-t88", "/nowhere/sign.png").unwrap_err();
-        assert!(
-            said.contains("printer.model: \"epson/tm-t88\" is not known; there are epson/tm-t88"),
-            "{said}"
-        );
-        assert!(said.contains("printer.sign: /nowhere/sign.png: "), "{said}");
     }
 }

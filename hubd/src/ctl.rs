@@ -2,6 +2,7 @@
 
 mod alerts;
 mod jobs;
+mod printers;
 mod quarantine;
 mod recovery;
 mod show;
@@ -87,6 +88,8 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Receipts on their way to paper, and a person's word about those in doubt.
     Jobs(jobs::Jobs),
+    /// The receipt printers: how each is, what it confirms, what waits for it.
+    Printers(printers::Printers),
     /// Seals the books as they are now, for every node to go over. Happens daily by itself.
     Seal,
     /// The seals, newest first: what came out here, at the terminals and at headquarters.
@@ -215,6 +218,7 @@ fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
         Command::Parked => (ask.get("/parked")?, show::parked),
         Command::Quarantine(what) => what.ask(ask)?,
         Command::Jobs(jobs) => jobs.ask(ask)?,
+        Command::Printers(printers) => printers.ask(ask)?,
         Command::Seal => (ask.post("/seal", &json!({}))?, show::sealed),
         Command::Seals => (ask.get("/seals")?, show::seals),
         Command::JoinHq { code, hq, recovery_code } => {

@@ -4,11 +4,11 @@
 
 use crate::config::Config;
 use crate::names::Names;
-use crate::paper::SharedState;
+use crate::printers::{self, Printers};
 use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
-use crate::slip::{self, Slot};
+use crate::slip;
 use crate::{answers, care, doctor, word};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tokio::net::lookup_host;
 use toko_crdt::member::name_is_sane;
 use toko_crdt::{Body, KvError, KvRead, Lane, NodeId};
@@ -37,9 +37,7 @@ pub(crate) struct Desk {
     pub(crate) node: Node,
     pub(crate) config: Config,
     pub(crate) names: Arc<Names>,
-    pub(crate) printer: SharedState,
-    /// Where slips go in, where there is a printer.
-    pub(crate) slips: Option<Slot>,
+    pub(crate) printers: Arc<Printers>,
 }
 
 impl Desk {
@@ -131,6 +129,9 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/sales", get(sales))
         .route("/parked", get(parked))
         .route("/jobs", get(jobs).post(word::say))
+        .route("/printers", get(printers::show::all))
+        .route("/printers/probe", post(printers::show::probe))
+        .route("/metrics", get(printers::metrics::all))
         .route("/seal", post(seal))
         .route("/seals", get(seals))
         .route("/join-hq", post(join_hq))
@@ -146,7 +147,8 @@ async fn status(State(desk): Shared) -> Answer {
     let status = desk.node.status().await?;
     let members = desk.node.members();
     let (catalogue, business_day) = desk.node.read(|kv| Ok((shelf::shown(kv)?, open_day_of(kv)?)))?;
-    let printer = desk.printer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut alerts: Vec<Value> = status.alerts.iter().map(|alert| care::card(&members, alert)).collect();
+    alerts.extend(printers::care::alerts(&desk)?);
     Ok(Json(json!({
         "store": { "id": members.store().to_string(), "name": desk.config.shop_name },
         "hub": {
@@ -161,11 +163,7 @@ async fn status(State(desk): Shared) -> Answer {
             "node": hq.node.to_string(), "alive": hq.alive, "behind": hq.behind,
             "unreachable": desk.names.why_dark(&status, &hq),
         })),
-        "printer": {
-            "name": desk.config.printer.as_ref().map(|printer| &printer.name),
-            "state": printer.words,
-            "held": printer.held,
-        },
+        "printer": printers::show::brief(&desk.printers),
         "digests": { "books": status.digests.books.to_string(), "floor": status.digests.floor.to_string() },
         "frontier": status.frontier_root.to_string(),
         "books_frontier": status.books_root.to_string(),
@@ -173,7 +171,7 @@ async fn status(State(desk): Shared) -> Answer {
         "parked": status.parked.len(),
         "parked_codes": quarantine::counts(&status.parked),
         "links": status.links.iter().map(link_card).collect::<Vec<_>>(),
-        "alerts": status.alerts.iter().map(|alert| care::card(&members, alert)).collect::<Vec<_>>(),
+        "alerts": alerts,
     })))
 }
 
@@ -256,10 +254,10 @@ async fn enrol(State(desk): Shared, body: Result<Json<NewTerminal>, JsonRejectio
     }
     desk.must_be_hub()?;
     let code = desk.node.open_code(&name).map_err(|problem| Refusal::bad("enrol", problem))?;
-    let slip = match &desk.slips {
-        Some(slot) => {
+    let slip = match desk.printers.first() {
+        Some(station) => {
             let page = slip::enrolment(&desk.config.shop_name, &name, &code.to_string());
-            Some(slot.print(page, &desk.printer).await)
+            Some(slip::print(station, page).await)
         }
         None => None,
     };
@@ -396,8 +394,8 @@ async fn parked(State(desk): Shared) -> Answer {
 }
 
 async fn jobs(State(desk): Shared) -> Answer {
-    let printing = desk.printer.lock().unwrap_or_else(PoisonError::into_inner).printing;
-    Ok(Json(desk.node.read(|kv| answers::jobs(kv, printing))?))
+    let members = desk.node.members();
+    Ok(Json(desk.node.read(|kv| answers::jobs(kv, &desk.printers, &members))?))
 }
 
 async fn seal(State(desk): Shared) -> Answer {

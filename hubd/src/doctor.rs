@@ -134,14 +134,19 @@ fn room(desk: &Desk) -> Result<Option<Finding>, Refusal> {
     }))
 }
 
-fn paper(desk: &Desk) -> Option<Finding> {
-    let printer = desk.config.printer.as_ref()?;
-    let state = desk.printer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    (state.held > 0).then(|| Finding {
-        about: printer.name.clone(),
-        what: format!("{} ({} receipts held)", state.words, state.held),
-        advice: "look at hubctl jobs: what is in doubt waits for a person".into(),
-    })
+fn paper(desk: &Desk) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for station in desk.printers.all() {
+        let (state, about) = (station.state(), station.config.name.clone());
+        if let (Some(what), Some(advice)) = (station.trouble(), station.what_to_do()) {
+            found.push(Finding { about: about.clone(), what, advice });
+        }
+        if state.held > 0 {
+            let advice = "look at hubctl jobs: what is in doubt waits for a person".into();
+            found.push(Finding { about, what: format!("{} receipts held", state.held), advice });
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use crate::config::{self, Config};
 use crate::desk::{self, Desk};
 use crate::names::{self, Names};
-use crate::paper::{Paper, SharedState};
-use crate::{Failure, Place, seals, shelf, slip};
+use crate::paper::Paper;
+use crate::printers::Printers;
+use crate::{Failure, Place, seals, shelf};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
@@ -62,7 +63,6 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     };
     let node = Node::open(node_config, Arc::new(ShopFold), Arc::new(ShopScope)).await.map_err(not_opened)?;
     let stop = CancellationToken::new();
-    let printer = SharedState::default();
     let listener = bind(&config.socket).map_err(|problem| {
         Failure::new(exit::STORE, format!("control socket {}: {problem}", config.socket.display()))
     })?;
@@ -71,19 +71,19 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
         data = %data.display(),
         links = %node.listen_addr(),
         control = %config.socket.display(),
-        printer = config.printer.as_ref().map_or_else(|| "none".to_owned(), |printer| printer.address.to_string()),
+        printers = %config.printers.iter().map(|p| format!("{} at {}", p.name, p.address)).collect::<Vec<_>>().join(", "),
         "hub listens"
     );
 
     let mut tasks = Tasks::new(&stop);
-    let (slot, slips) = slip::slot();
+    let (printers, owners) = Printers::new(&config.printers, data, &stop);
+    let printers = Arc::new(printers);
     let names = Arc::new(Names::default());
     let shared = Arc::new(Desk {
         node: node.clone(),
         names: Arc::clone(&names),
         config: config.clone(),
-        printer: Arc::clone(&printer),
-        slips: config.printer.is_some().then_some(slot),
+        printers: Arc::clone(&printers),
     });
     let desk_stop = CancellationToken::new();
     tasks.spawn("desk", {
@@ -99,12 +99,18 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     tasks.spawn("shelf", shelf::follow(node.clone(), stop.child_token()));
     tasks.spawn("seals", seals::keep(node.clone(), config.seal_every, stop.child_token()));
     tasks.spawn("pulse", pulse(node.clone(), stop.child_token()));
-    if let Some(printer_config) = config.printer.clone() {
+    for owner in owners {
+        let stop = stop.clone();
+        tasks.spawn("printer", async move {
+            owner.run().await;
+            // It ends by itself once another machine is the hub.
+            stop.cancelled().await;
+        });
+    }
+    for station in printers.all() {
         let (shop_name, stop) = (config.shop_name.clone(), stop.child_token());
-        let owner = Paper::new(node.clone(), shop_name, printer_config, (printer, slips), stop);
-        tasks.spawn("printer", owner.run());
-    } else {
-        printer.lock().unwrap_or_else(PoisonError::into_inner).words = "none".into();
+        let paper = Paper::new(node.clone(), shop_name, Arc::clone(&printers), Arc::clone(station), stop);
+        tasks.spawn("paper", paper.run());
     }
     life::ready();
 

@@ -4,7 +4,8 @@
 //! [`config`] is every knob; `begin` makes a store where there was none, `recover` a hub where there was none; `hub` is the
 //! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
 //! activates catalogues; `names` looks headquarters up; `quarantine` shows what is parked, `care` what a person should know;
-//! `paper` prints receipts, `word` is what a person says of one, `slip` prints what stands in no book; [`ctl`] is `hubctl`.
+//! `printers` are the shop's printers, `paper` prints receipts on one, `word` is what a person says of a receipt, `slip` prints what
+//! stands in no book; [`ctl`] is `hubctl`.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -23,6 +24,7 @@ mod doctor;
 mod hub;
 mod names;
 mod paper;
+mod printers;
 mod quarantine;
 mod receipt;
 mod recover;

@@ -1,23 +1,23 @@
-//! The joint between what a receipt says and what a printer does.
+//! The joint between what a receipt says and what a printer does, one task a printer.
 //!
 //! A print is asked for by an entry of a terminal and its outcome is an entry of ours, so a job survives the hub, and a new
 //! hub prints nothing old twice. The order is the whole point: the start of an attempt is durable before its first byte
-//! leaves. What the hub did not live to see the end of reads as doubt, and is printed again only under a banner.
+//! leaves. What the hub did not live to see the end of reads as doubt, and is printed again only under a banner. A printer that
+//! says that it cannot print is sent nothing and tried in vain at no cost to the books; another one takes over what it had,
+//! if it is told to, and only what was never sent.
 
-use crate::config::PrinterConfig;
+use crate::printers::learnt::level_number;
+use crate::printers::{Printers, Station};
 use crate::receipt;
-use crate::slip::Slip;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_crdt::{Body, EffectId, Hash, Lane};
-use toko_devices::cable::{Roots, plugged_in};
-use toko_devices::printer::{Deadlines, Printer};
 use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy, Word};
 use toko_devices::{Level, Outcome, Page};
 use toko_mesh::node::Node;
@@ -27,36 +27,22 @@ use toko_retail::receipt::{Dress, Receipt};
 use toko_retail::views::{self, PrintJob};
 use tracing::{info, warn};
 
-/// How a printer is, for `hubctl status`.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct State {
-    /// In a few words.
-    pub(crate) words: String,
-    /// Jobs that wait for a person.
-    pub(crate) held: usize,
-    /// The job that the printer has now.
-    pub(crate) printing: Option<[u8; 16]>,
-    /// Jobs in doubt that a person wants again.
-    pub(crate) again: BTreeSet<[u8; 16]>,
-}
-
-/// Shared with whoever answers `hubctl status`.
-pub(crate) type SharedState = Arc<Mutex<State>>;
-
 /// Longest time between two looks at the open jobs, whatever happens.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks at a printer that has work and cannot do it.
+const LOOK_WHILE_NOT_READY: Duration = Duration::from_secs(2);
 
-/// One printer, owned by this task alone.
+/// What works off the jobs of one printer.
 pub(crate) struct Paper {
     node: Node,
     shop_name: String,
-    config: PrinterConfig,
-    printer: Printer,
-    state: SharedState,
-    slips: mpsc::Receiver<Slip>,
+    printers: Arc<Printers>,
+    station: Arc<Station>,
     stop: CancellationToken,
     /// When this process started an attempt, for the pause between attempts that sent nothing.
     started: BTreeMap<[u8; 16], UnixMicros>,
+    /// Since when the printer has work and cannot do it.
+    not_ready_since: Option<Instant>,
 }
 
 /// What to do about one job.
@@ -69,100 +55,173 @@ impl Paper {
     pub(crate) fn new(
         node: Node,
         shop_name: String,
-        config: PrinterConfig,
-        (state, slips): (SharedState, mpsc::Receiver<Slip>),
+        printers: Arc<Printers>,
+        station: Arc<Station>,
         stop: CancellationToken,
     ) -> Self {
-        let mut printer = toko_devices::PrinterConfig::at(config.address.to_string());
-        printer.deadlines = Deadlines { confirm: config.confirm.into(), ..printer.deadlines };
-        printer.model = config.model;
-        printer.fonts = config.fonts.clone();
-        let printer = Printer::new(printer);
-        Self { node, shop_name, config, printer, state, slips, stop, started: BTreeMap::new() }
+        Self { node, shop_name, printers, station, stop, started: BTreeMap::new(), not_ready_since: None }
     }
 
     /// Works off what is asked for until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut changed = self.node.changed();
-        let roots = Roots::default();
+        let mut seen = self.station.printer.seen();
         while !self.stop.is_cancelled() {
             changed.mark_unchanged();
+            let could = seen.borrow_and_update().can_print();
             let pause = match self.work().await {
                 Ok(pause) => pause,
                 Err(err) => {
-                    warn!(%err, "printing waits");
+                    warn!(printer = %self.station.config.name, %err, "printing waits");
                     Duration::from_secs(1)
                 }
             };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
-                Some(slip) = self.slips.recv() => self.slip(slip).await,
                 news = changed.changed() => if news.is_err() { break },
                 // What waited for it need not wait out its pause.
-                () = plugged_in(&self.config.address, &roots) => self.started.clear(),
+                told = seen.wait_for(|seen| seen.can_print() != could), if !self.station.let_go.is_cancelled() => {
+                    if told.is_err() {
+                        break;
+                    }
+                    self.started.clear();
+                }
+                () = self.station.wake.notified() => {}
                 () = sleep_until(Instant::now() + pause) => {}
             }
         }
     }
 
-    /// Whoever asked for a slip may have gone; it is printed all the same.
-    async fn slip(&mut self, slip: Slip) {
-        let outcome = self.printer.print(&slip.page, &self.stop).await;
-        drop(slip.done.send(outcome));
-    }
-
     /// One job after the other, until nothing can be done now; then how long to wait.
     async fn work(&mut self) -> Result<Duration, String> {
-        let mut pause = LOOK_EVERY;
         loop {
             if !self.node.is_hub() {
-                // The hub of the next term prints; two that print would print twice.
-                self.say(|state| {
-                    *state = State { words: "another machine is the hub".into(), ..State::default() };
+                // The hub of the next term prints; two that print would print twice. It cannot while we hold the link.
+                self.station.let_go.cancel();
+                self.station.say(|state| {
+                    (state.words, state.queued, state.held) = ("another machine is the hub".into(), 0, 0);
                 });
+                return Ok(LOOK_EVERY);
+            }
+            let (steps, mut pause) = self.steps()?;
+            if steps.is_empty() || self.stop.is_cancelled() {
                 return Ok(pause);
             }
-            let now = self.node.machine().wall();
-            let (mut held, mut step) = (0, None);
-            let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
-            self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
-            self.say(|state| state.again.retain(|id| jobs.iter().any(|job| job.job == *id)));
-            for job in jobs {
-                if !job.printer.is_empty() && job.printer != self.config.name {
-                    continue;
-                }
-                match self.decide(&job, now) {
-                    Next::Hold => held += 1,
-                    Next::Wait { until } => {
-                        let micros = until.0.saturating_sub(micros(now));
-                        pause = pause.min(Duration::from_micros(micros.max(1_000)));
-                    }
-                    Next::Done => {}
-                    next => {
-                        step = Some(Step { job, next });
-                        break;
+            let sends = steps.iter().any(|step| matches!(step.next, Next::Send { .. }));
+            if sends && !self.ready().await {
+                let handed_on = self.hand_on(&steps).await?;
+                let expired = steps.into_iter().find(|step| step.next == Next::Expired);
+                match expired {
+                    Some(step) => self.take(step).await?,
+                    None if handed_on => {}
+                    None => {
+                        pause = pause.min(LOOK_WHILE_NOT_READY);
+                        return Ok(pause);
                     }
                 }
+                continue;
             }
-            self.say(|state| state.held = held);
-            match step {
-                Some(step) if !self.stop.is_cancelled() => self.take(step).await?,
-                _ => return Ok(pause),
+            if let Some(step) = steps.into_iter().next() {
+                self.take(step).await?;
             }
         }
     }
 
-    fn decide(&self, job: &PrintJob, now: UnixMicros) -> Next {
+    /// What can be done now about the jobs that are to come out here, oldest first, and when to look again.
+    fn steps(&mut self) -> Result<(Vec<Step>, Duration), String> {
+        let now = self.node.machine().wall();
+        let members = self.node.members();
+        let (mut held, mut pause, mut steps) = (0, LOOK_EVERY, Vec::new());
+        let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
+        self.printers.forget_all_but(&jobs);
+        let here = |job: &PrintJob| {
+            let place = self.printers.place(job, &members);
+            place.is_some_and(|place| place.config.name == self.station.config.name)
+        };
+        let mine: Vec<PrintJob> = jobs.into_iter().filter(here).collect();
+        self.started.retain(|id, _| mine.iter().any(|job| job.job == *id));
+        let (queued, printing) = (mine.len(), self.station.state().printing);
+        // What is under way would read as doubt.
+        for job in mine.into_iter().filter(|job| printing != Some(job.job)) {
+            match self.decide(&job, now) {
+                Next::Hold => held += 1,
+                Next::Wait { until } => {
+                    let micros = until.0.saturating_sub(micros(now));
+                    pause = pause.min(Duration::from_micros(micros.max(1_000)));
+                }
+                Next::Done => {}
+                next => steps.push(Step { job, next }),
+            }
+        }
+        self.station.say(|state| (state.queued, state.held) = (queued, held));
+        Ok((steps, pause))
+    }
+
+    /// Whether a job sent now would come out, as far as can be known without sending one.
+    async fn ready(&mut self) -> bool {
+        let known = self.station.printer.seen().borrow().can_print();
+        // A printer that answers nothing is known only by trying.
+        let mute =
+            self.printers.learnt.of(&self.station.config.name).is_some_and(|l| l.level() <= Level::Drained);
+        let asked = async { self.station.printer.status().await.is_ok_and(|status| status.can_print()) };
+        if known || mute || asked.await {
+            self.not_ready_since = None;
+            return true;
+        }
+        self.not_ready();
+        false
+    }
+
+    fn not_ready(&mut self) {
+        self.not_ready_since.get_or_insert_with(Instant::now);
+        let words = self.station.trouble().unwrap_or_else(|| "does not answer".into());
+        self.station.say(|state| state.words = words);
+    }
+
+    /// Gives jobs of which nothing was ever sent to the printer that takes over, if it is time and that one prints.
+    async fn hand_on(&mut self, steps: &[Step]) -> Result<bool, String> {
+        let after: Duration = self.station.config.fall_back_after.into();
+        let long = self.not_ready_since.is_some_and(|since| since.elapsed() >= after);
+        let other = self.station.config.fall_back.as_deref().and_then(|name| self.printers.named(name));
+        let Some(other) = other.filter(|other| long && other.printer.seen().borrow().can_print()) else {
+            return Ok(false);
+        };
+        let members = self.node.members();
+        let _turn = self.printers.turn.lock().await;
+        let mut any = false;
+        for Step { job, next } in steps {
+            // Never back to whence it came, and never what may be on paper.
+            let ours =
+                self.printers.meant(job, &members).is_some_and(|s| s.config.name == self.station.config.name);
+            let now = self.node.read(|kv| views::job(kv, job.job)).map_err(|err| err.to_string())?;
+            let unchanged = now.is_some_and(|now| now.open && now.attempts == job.attempts);
+            if ours && unchanged && matches!(next, Next::Send { banner: false, .. }) {
+                let why = format!("{}; {} takes over", self.station.state().words, other.config.name);
+                hand_over(&self.node, job, &other.config.name, &why).await?;
+                info!(job = %hex(&job.job), from = %self.station.config.name, to = %other.config.name, "receipt handed on");
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    fn decide(&mut self, job: &PrintJob, now: UnixMicros) -> Next {
+        let (again, soon) = {
+            let mut wishes = self.printers.wishes();
+            (wishes.again.contains(&job.job), wishes.soon.remove(&job.job))
+        };
+        if soon {
+            self.started.remove(&job.job);
+        }
         let asked_at = spool::UnixMicros(micros(job.asked_at));
         let started = self.started.get(&job.job).map_or(asked_at, |at| spool::UnixMicros(micros(*at)));
         let attempts = attempts(job, started);
-        let again = self.state.lock().unwrap_or_else(PoisonError::into_inner).again.contains(&job.job);
         let ttl = match job.ttl_s {
             0 => Duration::MAX,
             seconds => Duration::from_secs(seconds.into()),
         };
-        let policy = if self.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
+        let policy = if self.station.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
         spool::next(
             &Facts { asked_at, ttl, attempts: &attempts, word: again.then_some(Word::Reprint) },
             policy,
@@ -182,53 +241,107 @@ impl Paper {
     }
 
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
-        let page = match self.page(job)? {
-            // One job, however many sheets: they are cut apart, and what came of them is one outcome.
-            Some(page) if banner && !toko_crdt::mutant!("leave-the-banner-off") => {
-                page.marked_possible_duplicate().times(job.copies.min(paper::COPIES_MAX))
-            }
-            Some(page) => page.times(job.copies.min(paper::COPIES_MAX)),
+        let Some(page) = self.page(job)? else {
             // The sale's body is not here yet, or pruned: nothing to print from.
-            None => {
-                return self
-                    .ended(job, attempt, PrintOutcome::GivenUp, 0, "the sale is not here".into())
-                    .await;
-            }
+            return self.ended(job, attempt, PrintOutcome::GivenUp, 0, "the sale is not here".into()).await;
         };
-        self.started.insert(job.job, self.node.machine().wall());
-        let start = paper::start(job, &self.config.name).map_err(|problem| problem.to_string())?;
-        if !toko_crdt::mutant!("print-before-the-start-is-kept") {
-            self.append(What::PrintStarted(start)).await?;
+        let page = self.marked(page, job, banner).times(job.copies.min(paper::COPIES_MAX));
+        if !self.claim(job).await? {
+            return Ok(());
         }
-        self.say(|state| state.printing = Some(job.job));
-        let outcome = self.printer.print(&page, &self.stop).await;
-        self.say(|state| {
-            state.printing = None;
-            // A wish is fulfilled once something was sent; whoever still wants it says so again.
-            if !matches!(outcome, Outcome::NotPrinted { .. }) {
-                state.again.remove(&job.job);
-            }
-        });
+        self.started.insert(job.job, self.node.machine().wall());
+        let start = paper::start(job, &self.station.config.name).map_err(|problem| problem.to_string())?;
+        if !toko_crdt::mutant!("print-before-the-start-is-kept")
+            && let Err(err) = append(&self.node, What::PrintStarted(start)).await
+        {
+            self.station.say(|state| state.printing = None);
+            return Err(err);
+        }
+        // One job, however many sheets: they are cut apart, and what came of them is one outcome.
+        let outcome = self.printed(page).await;
+        // A wish is fulfilled once something was sent; whoever still wants it says so again.
+        if !matches!(outcome, Outcome::NotPrinted { .. }) {
+            self.printers.wishes().again.remove(&job.job);
+        }
         let (what, level, detail) = match &outcome {
             Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
             Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
             Outcome::InDoubt { why } => (PrintOutcome::InDoubt, 0, why.to_string()),
         };
-        self.say(|state| {
-            state.words = match &outcome {
-                Outcome::Printed { level } => format!("prints, {level}"),
-                _ => detail.clone(),
-            }
+        self.station.say(|state| {
+            state.printing = None;
+            state.words = detail.clone();
+            let nth = match &outcome {
+                Outcome::Printed { level } => {
+                    state.words = format!("prints, {level}");
+                    state.level = Some(*level);
+                    0
+                }
+                Outcome::NotPrinted { .. } => 1,
+                Outcome::InDoubt { .. } => 2,
+            };
+            state.counts[nth] += 1;
         });
+        let printer = &self.station.config.name;
         match what {
             PrintOutcome::Printed => {
-                info!(job = %hex(&job.job), sale = %job.sale.short(), attempt, level, "printed")
+                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level, "printed")
             }
             _ => {
-                warn!(job = %hex(&job.job), sale = %job.sale.short(), attempt, outcome = ?what, why = %detail, "not known to be printed")
+                warn!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, outcome = ?what, why = %detail, "not known to be printed")
             }
         }
         self.ended(job, attempt, what, level, detail).await
+    }
+
+    /// Prints a page. While the printer waits for a hand with it, another one may take over what is behind it.
+    async fn printed(&mut self, page: Page) -> Outcome {
+        let printer = self.station.printer.clone();
+        let mut printing = pin!(printer.print(page));
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut printing => return outcome,
+                () = sleep(LOOK_WHILE_NOT_READY) => {}
+            }
+            if !printer.seen().borrow().waits_for_a_hand {
+                self.not_ready_since = None;
+                continue;
+            }
+            self.not_ready();
+            let handed_on = match self.steps() {
+                Ok((steps, _)) => self.hand_on(&steps).await,
+                Err(err) => Err(err),
+            };
+            if let Err(err) = handed_on {
+                warn!(printer = %self.station.config.name, %err, "receipts wait behind one that waits for a hand");
+            }
+        }
+    }
+
+    /// Takes a job for this printer, unless a person or a hand-over was faster: from then on nobody else touches it.
+    async fn claim(&self, job: &PrintJob) -> Result<bool, String> {
+        let _turn = self.printers.turn.lock().await;
+        let now = self.node.read(|kv| views::job(kv, job.job)).map_err(|err| err.to_string())?;
+        let unchanged = now.is_some_and(|now| now.open && now.attempts == job.attempts);
+        if unchanged {
+            self.station.say(|state| state.printing = Some(job.job));
+        }
+        Ok(unchanged)
+    }
+
+    /// A page under the banners that it needs: that another copy may exist, and for which printer it was meant.
+    fn marked(&self, page: Page, job: &PrintJob, banner: bool) -> Page {
+        let meant = self.printers.meant(job, &self.node.members()).map(|station| &station.config.name);
+        let page = match meant.filter(|name| **name != self.station.config.name) {
+            Some(name) => page.marked_backup_from(name),
+            None => page,
+        };
+        if banner && !toko_crdt::mutant!("leave-the-banner-off") {
+            page.marked_possible_duplicate()
+        } else {
+            page
+        }
     }
 
     /// The page of a job's receipt; nothing while the sale's entry is not here.
@@ -254,7 +367,7 @@ impl Paper {
             is_copy: job.is_copy,
         };
         let content = Receipt::of(&sale, job.sale, &dress).map_err(|problem| words(&problem))?;
-        Ok(Some(receipt::page(&content, job.job, self.config.sign.as_ref())))
+        Ok(Some(receipt::page(&content, job.job, self.station.config.sign.as_ref())))
     }
 
     async fn ended(
@@ -267,18 +380,24 @@ impl Paper {
     ) -> Result<(), String> {
         let end =
             paper::end(job.job, attempt, outcome, level, &detail).map_err(|problem| problem.to_string())?;
-        self.append(What::PrintOutcome(end)).await
+        append(&self.node, What::PrintOutcome(end)).await
     }
+}
 
-    async fn append(&self, what: What) -> Result<(), String> {
-        let body = Body::Op(OpV1::new(what).encode());
-        let appended = self.node.append(Lane::Books, body, None, toko_mesh::store::Wait::Synced).await;
-        appended.map(drop).map_err(|err| err.to_string())
-    }
+/// Gives a job of which nothing was sent since its last attempt to another printer, by entries: an attempt that sent nothing,
+/// and that it was at the other one. In this order, since an attempt without an end would be doubt.
+pub(crate) async fn hand_over(node: &Node, job: &PrintJob, to: &str, why: &str) -> Result<(), String> {
+    let start = paper::start(job, to).map_err(|problem| problem.to_string())?;
+    let end = paper::end(job.job, start.attempt, PrintOutcome::NotPrinted, 0, why)
+        .map_err(|problem| problem.to_string())?;
+    append(node, What::PrintOutcome(end)).await?;
+    append(node, What::PrintStarted(start)).await
+}
 
-    fn say(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+async fn append(node: &Node, what: What) -> Result<(), String> {
+    let body = Body::Op(OpV1::new(what).encode());
+    let appended = node.append(Lane::Books, body, None, toko_mesh::store::Wait::Synced).await;
+    appended.map(drop).map_err(|err| err.to_string())
 }
 
 /// The attempts at a job as the spool counts them.
@@ -299,15 +418,6 @@ fn attempts(job: &PrintJob, started: spool::UnixMicros) -> Vec<Attempt> {
 /// What a job is to whoever asks; `printing` says that the printer has it now.
 pub(crate) fn state(job: &PrintJob, printing: bool) -> spool::State {
     spool::State::of(&attempts(job, spool::UnixMicros(0)), printing)
-}
-
-fn level_number(level: Level) -> u8 {
-    match level {
-        Level::Sent => 0,
-        Level::Drained => 1,
-        Level::Processed => 2,
-        Level::Printed => 3,
-    }
 }
 
 fn micros(at: UnixMicros) -> u64 {

@@ -9,7 +9,7 @@ use toko_daemon::table::cell;
 /// What to do about receipts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "States: accepted, sending, failed_unsent (tried again by itself), in_doubt (nobody knows whether it is on paper).\n\nExamples:\n  hubctl jobs\n  hubctl jobs printed 3f9c --why \"lay on the counter\"\n  hubctl jobs reprint 3f9c\n  hubctl jobs abandon 3f9c --why \"customer left\""
+    after_help = "States: accepted, sending, failed_unsent (tried again by itself), in_doubt (nobody knows whether it is on paper).\n\nExamples:\n  hubctl jobs\n  hubctl jobs printed 3f9c --why \"lay on the counter\"\n  hubctl jobs reprint 3f9c\n  hubctl jobs release 3f9c\n  hubctl jobs move 3f9c --to back\n  hubctl jobs cancel 3f9c --why \"customer left\""
 )]
 pub(super) struct Jobs {
     #[command(subcommand)]
@@ -20,10 +20,27 @@ pub(super) struct Jobs {
 enum Word {
     /// It is on paper: a person has seen it.
     Printed(Which),
-    /// Print it again, under the banner of a possible duplicate.
+    /// One in doubt is printed again, under the banner of a possible duplicate.
     Reprint(Which),
-    /// Nobody wants it any more.
-    Abandon(Which),
+    /// It is tried now instead of at its next turn; one in doubt is printed again, marked.
+    Release(Which),
+    /// It comes out of another printer, under a banner that says so; one in doubt under that of a possible duplicate too.
+    Move {
+        #[command(flatten)]
+        which: Which,
+        /// The printer, as hubctl printers names it.
+        #[arg(long, value_name = "PRINTER")]
+        to: String,
+    },
+    /// Nobody gets it any more.
+    #[command(visible_alias = "abandon")]
+    Cancel {
+        /// The job, as the list names it; its first letters do.
+        job: String,
+        /// For whoever reads the books and asks where the receipt is.
+        #[arg(long)]
+        why: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,14 +54,15 @@ struct Which {
 
 impl Jobs {
     pub(super) fn ask(&self, ask: &Ask) -> Result<(Value, Show), CtlError> {
-        let (word, which) = match &self.word {
+        let (word, job, why, to) = match &self.word {
             None => return Ok((ask.get("/jobs")?, show::jobs)),
-            Some(Word::Printed(which)) => ("printed", which),
-            Some(Word::Reprint(which)) => ("reprint", which),
-            Some(Word::Abandon(which)) => ("abandon", which),
+            Some(Word::Printed(Which { job, why })) => ("printed", job, why, None),
+            Some(Word::Reprint(Which { job, why })) => ("reprint", job, why, None),
+            Some(Word::Release(Which { job, why })) => ("release", job, why, None),
+            Some(Word::Move { which: Which { job, why }, to }) => ("move", job, why, Some(to)),
+            Some(Word::Cancel { job, why }) => ("cancel", job, why, None),
         };
-        let Which { job, why } = which;
-        let body = json!({ "job": job, "word": word, "why": why });
+        let body = json!({ "job": job, "word": word, "why": why, "to": to });
         Ok((ask.post("/jobs", &body)?, said))
     }
 }

@@ -139,8 +139,10 @@ pub(super) fn jobs(answer: &Value) -> String {
         ("JOB", "/job"),
         ("SALE", "/sale"),
         ("STATE", "/state"),
+        ("PRINTER", "/printer"),
         ("ATTEMPTS", "/attempts"),
         ("LEVEL", "/level"),
+        ("DETAIL", "/detail"),
     ];
     table(list(answer, "/jobs"), &columns)
 }

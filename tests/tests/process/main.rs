@@ -17,6 +17,7 @@ mod hostile;
 mod locale;
 mod paper;
 mod prices;
+mod printers;
 mod quarantine;
 mod recover;
 mod rig;

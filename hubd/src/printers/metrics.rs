@@ -1,0 +1,125 @@
+//! Printers for whoever scrapes: Prometheus text on the control socket, `GET /metrics`.
+//!
+//! Absent on purpose: a TCP port. `curl --unix-socket hubctl.sock http://hub/metrics` reads it, and an exporter that speaks to
+//! a socket; the hub opens no door that needs no key.
+
+use crate::desk::{Refusal, Shared};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::fmt::Write;
+use toko_devices::{Condition, Level};
+
+/// All figures.
+pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
+    let mut out = String::new();
+    let status = desk.node.status().await?;
+    gauge(&mut out, "toko_links", "Nodes that are linked.", &[(String::new(), status.links.len() as u64)]);
+    gauge(
+        &mut out,
+        "toko_entries_parked",
+        "Entries that are kept and not in the books.",
+        &[(String::new(), status.parked.len() as u64)],
+    );
+    let stations = desk.printers.all();
+    let each = |figure: &dyn Fn(&super::Station) -> u64| -> Vec<(String, u64)> {
+        stations.iter().map(|s| (labels(&[("printer", &s.config.name)]), figure(s))).collect()
+    };
+    let seen = |station: &super::Station| station.printer.seen().borrow().clone();
+    gauge(
+        &mut out,
+        "toko_printer_up",
+        "Whether a receipt sent now would come out.",
+        &each(&|s| u64::from(seen(s).can_print())),
+    );
+    gauge(
+        &mut out,
+        "toko_printer_reachable",
+        "Whether the printer can be asked.",
+        &each(&|s| u64::from(seen(s).trouble.is_none())),
+    );
+    let mut conditions = Vec::new();
+    for station in stations {
+        let now: Vec<Condition> =
+            seen(station).status.iter().flat_map(|status| status.conditions()).collect();
+        for condition in CONDITIONS {
+            let labels = labels(&[("printer", &station.config.name), ("condition", condition.name())]);
+            conditions.push((labels, u64::from(now.contains(&condition))));
+        }
+    }
+    gauge(
+        &mut out,
+        "toko_printer_condition",
+        "What is the matter with the printer, by UnifiedPOS name.",
+        &conditions,
+    );
+    gauge(
+        &mut out,
+        "toko_printer_queue",
+        "Receipts that are to come out of the printer.",
+        &each(&|s| s.state().queued as u64),
+    );
+    gauge(
+        &mut out,
+        "toko_printer_held",
+        "Receipts in doubt that wait for a person.",
+        &each(&|s| s.state().held as u64),
+    );
+    gauge(
+        &mut out,
+        "toko_printer_level",
+        "What the printer confirmed last, 0 to 3.",
+        &each(&|s| s.state().level.map_or(0, |level: Level| super::learnt::level_number(level).into())),
+    );
+    let mut prints = Vec::new();
+    for station in stations {
+        for (outcome, count) in ["printed", "not_printed", "in_doubt"].iter().zip(station.state().counts) {
+            prints.push((labels(&[("printer", &station.config.name), ("outcome", outcome)]), count));
+        }
+    }
+    series(&mut out, "toko_prints_total", "counter", "What came of prints since the hub started.", &prints);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response())
+}
+
+fn gauge(out: &mut String, name: &str, help: &str, values: &[(String, u64)]) {
+    series(out, name, "gauge", help, values);
+}
+
+fn series(out: &mut String, name: &str, kind: &str, help: &str, values: &[(String, u64)]) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in values {
+        let _ = writeln!(out, "{name}{labels} {value}");
+    }
+}
+
+/// Labels with their values quoted; a printer's name is a person's text.
+fn labels(labels: &[(&str, &str)]) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let each: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+    format!("{{{}}}", each.join(","))
+}
+
+const CONDITIONS: [Condition; 8] = [
+    Condition::Offline,
+    Condition::CoverOpen,
+    Condition::RecEmpty,
+    Condition::RecNearEnd,
+    Condition::Cutter,
+    Condition::Mechanical,
+    Condition::Automatical,
+    Condition::Unrecoverable,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_quotes_cannot_end_its_label() {
+        assert_eq!(labels(&[("printer", "a\"} 1\nb\\")]), "{printer=\"a\\\"} 1\\nb\\\\\"}");
+        let mut out = String::new();
+        gauge(&mut out, "x", "Y.", &[(labels(&[("a", "b")]), 3)]);
+        assert_eq!(out, "# HELP x Y.\n# TYPE x gauge\nx{a=\"b\"} 3\n");
+    }
+}

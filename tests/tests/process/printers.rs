@@ -1,0 +1,250 @@
+//! Several printers on one hub: each serves its tills, one takes over from the other, and people have the last word.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
+
+use crate::rig::{Shop, until};
+
+/// A shop with two tills and two printers: the front one is everybody's, the back one is the second till's and takes over.
+struct Two {
+    shop: Shop,
+    front: (VirtualPrinter, PathBuf),
+    back: (VirtualPrinter, PathBuf),
+    _runtime: Runtime,
+}
+
+impl Two {
+    fn open(front: Faults, more: &str) -> Two {
+        let mut shop = Shop::open(2);
+        let runtime = Runtime::new().unwrap();
+        let printer = |name: &str, faults| {
+            let out = shop.dir.path().join(name);
+            let options = Options { faults, ..Options::new(&out) };
+            (runtime.block_on(VirtualPrinter::spawn(options)).unwrap(), out)
+        };
+        let (front, back) = (printer("front", front), printer("back", Faults::default()));
+        let file = shop.hub.data.join("hubd.toml");
+        let settings = format!(
+            "{}\n[printer]\nname = \"front\"\naddress = \"{}\"\nlet_go = \"0ms\"\n{more}\n[[printers]]\nname = \"back\"\n\
+             address = \"{}\"\nserves = [\"Till 2\"]\nlet_go = \"0ms\"\n",
+            std::fs::read_to_string(&file).unwrap(),
+            front.0.address(),
+            back.0.address(),
+        );
+        std::fs::write(&file, settings).unwrap();
+        shop.hub.stop();
+        shop.hub.start();
+        Two { shop, front, back, _runtime: runtime }
+    }
+
+    fn sell(&self, till: usize, key: &str) {
+        let till = &self.shop.tills[till];
+        let cart = till.cart(&format!("cart {key}"));
+        till.scan(&cart, &format!("line {key}"));
+        let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
+        till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+    }
+
+    fn printer(&self, name: &str) -> Value {
+        let all = self.shop.hub.ctl(&["printers"]);
+        let rows = all["printers"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{all}")).clone()
+    }
+
+    /// Waits until one receipt waits at a printer.
+    fn waits(&self, at: &str) -> String {
+        until("a receipt that waits", || {
+            let jobs = self.shop.hub.ctl(&["jobs"]);
+            match &jobs["jobs"][0] {
+                job if job["printer"] == at && job["state"] != "sending" => {
+                    Ok(job["job"].as_str().unwrap().to_owned())
+                }
+                _ => Err(jobs.to_string()),
+            }
+        })
+    }
+
+    fn none_waits(&self) {
+        until("no receipt on its way", || {
+            let jobs = self.shop.hub.ctl(&["jobs"]);
+            if jobs["jobs"] == json!([]) { Ok(()) } else { Err(jobs.to_string()) }
+        });
+    }
+
+    fn alert(&self, code: &str) -> String {
+        until(code, || {
+            let alerts = self.shop.hub.ctl(&["alerts"]);
+            let found = alerts["alerts"].as_array().unwrap().iter().find(|alert| alert["code"] == code);
+            found.map(|alert| alert["screen"].as_str().unwrap().to_owned()).ok_or(alerts.to_string())
+        })
+    }
+}
+
+/// The pieces of paper in a tray.
+fn pieces(out: &Path) -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(out.join("paper")) else { return Vec::new() };
+    let mut names: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    names.sort();
+    names.into_iter().map(|name| std::fs::read_to_string(name).unwrap()).collect()
+}
+
+/// What a scraper reads.
+fn scraped(socket: &Path) -> String {
+    let mut hub = UnixStream::connect(socket).unwrap();
+    hub.write_all(b"GET /metrics HTTP/1.0\r\nHost: hub\r\n\r\n").unwrap();
+    let mut text = String::new();
+    hub.read_to_string(&mut text).unwrap();
+    text
+}
+
+mod run_alone {
+    use super::*;
+
+    #[test]
+    fn each_till_prints_at_its_printer_and_a_probe_says_what_each_confirms() {
+        let two = Two::open(Faults::default(), "");
+        two.sell(0, "one");
+        two.sell(1, "two");
+        until("both receipts", || {
+            let both = (pieces(&two.front.1).len(), pieces(&two.back.1).len());
+            if both == (1, 1) { Ok(()) } else { Err(format!("{both:?}")) }
+        });
+        two.none_waits();
+        let front = two.printer("front");
+        assert_eq!(
+            (&front["state"], &front["upos_state"], &front["reasons"], &front["learnt"]),
+            (&json!("idle"), &json!("S_IDLE"), &json!("none"), &Value::Null)
+        );
+        assert_eq!(front["level"], "L3 (printed)");
+
+        let probed = two.shop.hub.ctl(&["printers", "probe", "front"]);
+        assert_eq!(
+            (&probed["learnt"]["level"], &probed["learnt"]["reports_changes"]),
+            (&json!("L3 (printed)"), &json!(true))
+        );
+        assert!(pieces(&two.front.1)[1].contains("TEST STRIP"));
+        // Kept by the hub, not by the process.
+        let mut two = two;
+        two.shop.hub.kill();
+        two.shop.hub.start();
+        assert_eq!(two.printer("front")["learnt"]["level"], "L3 (printed)");
+        let (status, said) = two.shop.hub.refuses(&["printers", "probe", "attic"]);
+        assert_eq!(status, 1);
+        assert!(said.contains("hubctl printers"), "{said}");
+
+        two.front.0.set_faults(|faults| faults.paper_out = true);
+        until("paper out", || {
+            let front = two.printer("front");
+            if front["reasons"].as_str().is_some_and(|reasons| reasons.contains("media-empty")) {
+                Ok(())
+            } else {
+                Err(front.to_string())
+            }
+        });
+        assert_eq!(two.alert("printer-paper-out"), "Put in a new roll of paper.");
+        let (_, said) = two.shop.hub.refuses(&["printers", "probe", "front"]);
+        assert!(said.contains("out of paper"), "{said}");
+        let metrics = scraped(&two.shop.hub.data.join("hubctl.sock"));
+        for line in [
+            "toko_printer_condition{printer=\"front\",condition=\"RecEmpty\"} 1",
+            "toko_printer_up{printer=\"back\"} 1",
+            "toko_prints_total{printer=\"back\",outcome=\"in_doubt\"} 0",
+        ] {
+            assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
+        }
+    }
+
+    #[test]
+    fn another_printer_takes_over_what_was_never_sent_and_says_so_on_it() {
+        let two = Two::open(
+            Faults { cover_open: true, ..Faults::default() },
+            "fall_back = \"back\"\nfall_back_after = \"500ms\"\n",
+        );
+        two.sell(0, "one");
+        let paper = until("the receipt at the back", || {
+            pieces(&two.back.1).into_iter().next().ok_or_else(|| two.shop.hub.ctl(&["jobs"]).to_string())
+        });
+        assert!(paper.starts_with("BACKUP FROM front\n") || paper.contains("BACKUP FROM front\n"), "{paper}");
+        assert!(!paper.contains("POSSIBLE DUPLICATE"), "{paper}");
+        two.none_waits();
+        two.front.0.set_faults(|faults| faults.cover_open = false);
+        two.sell(0, "two");
+        until("the next one at the front", || match pieces(&two.front.1).as_slice() {
+            [paper] => Ok(assert!(!paper.contains("BACKUP"), "{paper}")),
+            other => Err(format!("{other:?}")),
+        });
+        assert_eq!(pieces(&two.back.1).len(), 1);
+    }
+
+    #[test]
+    fn behind_a_receipt_that_ran_out_of_paper_the_next_ones_are_taken_over_and_it_comes_out_once() {
+        let two = Two::open(
+            Faults { roll_rows: Some(2), ..Faults::default() },
+            "fall_back = \"back\"\nfall_back_after = \"500ms\"\nconfirm = \"500ms\"\n",
+        );
+        two.sell(0, "one");
+        two.alert("printer-paper-out");
+        two.sell(0, "two");
+        let paper = until("the next receipt at the back", || {
+            pieces(&two.back.1).into_iter().next().ok_or_else(|| two.shop.hub.ctl(&["jobs"]).to_string())
+        });
+        assert!(paper.contains("BACKUP FROM front\n"), "{paper}");
+        two.front.0.set_faults(|faults| faults.roll_rows = None);
+        two.none_waits();
+        let copies: Vec<Copies> = copies_by_job(&two.front.1).unwrap().into_values().collect();
+        assert_eq!(copies, [Copies { plain: 1, marked: 0 }]);
+        assert_eq!(pieces(&two.back.1).len(), 1);
+    }
+
+    #[test]
+    fn what_may_be_on_paper_is_never_taken_over_and_a_person_moves_it_marked() {
+        let two = Two::open(
+            Faults { swallow: true, ..Faults::default() },
+            "fall_back = \"back\"\nfall_back_after = \"0ms\"\nin_doubt = \"hold\"\nconfirm = \"500ms\"\npatience = \"0ms\"\n",
+        );
+        two.sell(0, "one");
+        two.alert("receipts-in-doubt");
+        let job = two.waits("front");
+        // It cannot print any more, and still the other one does not take over.
+        two.front.0.set_faults(|faults| (faults.swallow, faults.paper_out) = (false, true));
+        two.alert("printer-paper-out");
+        assert_eq!(pieces(&two.back.1).len(), 0);
+        let (_, said) = two.shop.hub.refuses(&["jobs", "move", &job, "--to", "attic"]);
+        assert!(said.contains("there are: front, back"), "{said}");
+        let (_, said) = two.shop.hub.refuses(&["jobs", "move", &job, "--to", "front"]);
+        assert!(said.contains("already"), "{said}");
+        two.shop.hub.ctl(&["jobs", "move", &job, "--to", "back", "--why", "front is out of paper"]);
+        two.none_waits();
+        assert_eq!(copies_by_job(&two.back.1).unwrap()[&job], Copies { plain: 0, marked: 1 });
+        let paper = pieces(&two.back.1).remove(0);
+        assert!(paper.contains("BACKUP FROM front"), "{paper}");
+    }
+
+    #[test]
+    fn what_was_never_sent_is_moved_without_a_mark_and_cancelled_with_a_reason() {
+        let two = Two::open(Faults { paper_out: true, ..Faults::default() }, "");
+        two.sell(0, "one");
+        let job = two.waits("front");
+        two.shop.hub.ctl(&["jobs", "move", &job[..8], "--to", "back"]);
+        two.none_waits();
+        assert_eq!(copies_by_job(&two.back.1).unwrap()[&job], Copies { plain: 1, marked: 0 });
+        two.sell(0, "two");
+        let job = two.waits("front");
+        let (status, _) = two.shop.hub.refuses(&["jobs", "cancel", &job]);
+        assert_eq!(status, 64, "somebody will ask where that receipt is");
+        two.shop.hub.ctl(&["jobs", "cancel", &job, "--why", "customer left"]);
+        two.none_waits();
+        two.front.0.set_faults(|faults| *faults = Faults::default());
+        two.sell(0, "three");
+        until(
+            "the last one",
+            || if pieces(&two.front.1).len() == 1 { Ok(()) } else { Err("no paper".into()) },
+        );
+        assert_eq!(copies_by_job(&two.front.1).unwrap().get(&job), None);
+    }
+}
