@@ -293,4 +293,4 @@ async fn whatever_crashes_each_receipt_is_on_paper_once_or_in_doubt_with_every_e
 /// Doubt comes so soon; whether it comes too soon changes nothing of what must hold.
 const SOON: Duration = Duration::from_millis(300);
 /// Cases at a time: they wait more than they work.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 128;

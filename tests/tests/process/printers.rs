@@ -174,10 +174,11 @@ mod run_alone {
         two.none_waits();
         two.front.0.set_faults(|faults| faults.cover_open = false);
         two.sell(0, "two");
-        until("the next one at the front", || match pieces(&two.front.1).as_slice() {
-            [paper] => Ok(assert!(!paper.contains("BACKUP"), "{paper}")),
+        let paper = until("the next one at the front", || match pieces(&two.front.1).as_slice() {
+            [paper] => Ok(paper.clone()),
             other => Err(format!("{other:?}")),
         });
+        assert!(!paper.contains("BACKUP"), "{paper}");
         assert_eq!(pieces(&two.back.1).len(), 1);
     }
 
