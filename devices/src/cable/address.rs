@@ -128,7 +128,14 @@ impl FromStr for Address {
         } else {
             tcp(text)
         };
-        parsed.or_else(|(rest, why)| wrong(rest, why))
+        match parsed {
+            // What it shows must parse again, and that names what was left out here.
+            Ok(address) if address.to_string().len() > ADDRESS_BYTES_MAX => {
+                wrong(text, format!("written in full it is longer than {ADDRESS_BYTES_MAX} bytes"))
+            }
+            Ok(address) => Ok(address),
+            Err((rest, why)) => wrong(rest, why),
+        }
     }
 }
 
@@ -323,8 +330,10 @@ mod tests {
             assert_eq!(problem.at, at, "{problem}");
             assert!(problem.to_string().contains(word), "{problem}");
         }
-        let long = "x".repeat(600).parse::<Address>().unwrap_err();
-        assert!(long.to_string().len() < 250, "{long}");
+        for text in ["x".repeat(600), format!("usb:{}", "7".repeat(505))] {
+            let long = text.parse::<Address>().unwrap_err();
+            assert!(long.to_string().len() < 250, "{long}");
+        }
     }
 
     proptest::proptest! {
