@@ -119,6 +119,8 @@ fn day_rows(store: &str, day: Day, totals: &DayTotals) -> Vec<Value> {
         "returns": totals.returns,
         "write_off_lines": totals.write_off_lines,
         "lines": totals.sale_lines.saturating_add(totals.return_lines),
+        "drawer_without_sale": totals.drawers.without_sale,
+        "drawer_forced": totals.drawers.forced,
     });
     let money = totals.money.iter().map(|money| [money.sales, money.returns, money.net]);
     with_money(counts, money.collect())

@@ -15,6 +15,8 @@ use crate::ops::{
 use crate::text::{TextError, check_text};
 use crate::views::{DayState, DayTotals, Shift};
 
+pub mod opening;
+
 /// Why a day, a shift or cash stayed as it was. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -16,6 +16,7 @@ use toko_crdt::entry::BODY_BYTES_MAX;
 
 mod bundle;
 mod cash;
+mod drawer;
 mod floor;
 mod print;
 mod sale;
@@ -27,6 +28,7 @@ pub use bundle::{BundleActivatedV1, BundleKind, BundlePublishedV1};
 pub use cash::{
     CashMovedV1, CashReason, CountedV1, DayClosedV1, DayOpenedV1, ShiftClosedV1, ShiftOpenedV1, TakingsV1,
 };
+pub use drawer::{DrawerAskedV1, DrawerEvent, DrawerReason, DrawerSeenV1};
 pub use floor::{CartClosedV1, CustodyState, CustodyV1, TenderStage, TenderTakenV1};
 pub use print::{PrintAskV1, PrintAskedV1, PrintOutcome, PrintOutcomeV1, PrintStartedV1};
 pub use sale::{
@@ -81,6 +83,10 @@ pub enum What {
     CartClosed(CartClosedV1),
     /// Books: the hub's word up to where sales and print jobs are settled.
     BooksSettled(BooksSettledV1),
+    /// Books: a drawer shall open.
+    DrawerAsked(DrawerAskedV1),
+    /// Books: what a drawer did, asked or not.
+    DrawerSeen(DrawerSeenV1),
 }
 
 /// The kinds of [`What`], without what is inside.
@@ -103,6 +109,8 @@ pub enum OpKind {
     TenderTaken,
     CartClosed,
     BooksSettled,
+    DrawerAsked,
+    DrawerSeen,
 }
 
 /// Why bytes are no op that this build reads.
@@ -191,13 +199,15 @@ impl What {
             What::TenderTaken(_) => OpKind::TenderTaken,
             What::CartClosed(_) => OpKind::CartClosed,
             What::BooksSettled(_) => OpKind::BooksSettled,
+            What::DrawerAsked(_) => OpKind::DrawerAsked,
+            What::DrawerSeen(_) => OpKind::DrawerSeen,
         }
     }
 }
 
 impl OpKind {
     /// Every kind, in the order of the stored numbers.
-    pub const ALL: [OpKind; 16] = [
+    pub const ALL: [OpKind; 18] = [
         OpKind::Sale,
         OpKind::StockMoved,
         OpKind::DayOpened,
@@ -214,6 +224,8 @@ impl OpKind {
         OpKind::TenderTaken,
         OpKind::CartClosed,
         OpKind::BooksSettled,
+        OpKind::DrawerAsked,
+        OpKind::DrawerSeen,
     ];
 
     /// The lane whose journal carries it.

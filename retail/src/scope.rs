@@ -3,7 +3,8 @@
 //! | | terminal | hub | headquarters |
 //! | --- | --- | --- | --- |
 //! | sales, movements, days, shifts, cash, prints asked | yes | yes | no |
-//! | prints started and their outcomes | yes (its own printers) | yes | no |
+//! | drawers asked to open | yes | yes | no |
+//! | prints started and their outcomes, what drawers did | yes (its own devices) | yes | no |
 //! | bundles published | no | yes | yes |
 //! | bundles activated | yes (its own clock, where the hub is dark) | yes | no |
 //! | custody, tenders, closed carts | yes | yes | no |

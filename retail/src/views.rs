@@ -33,6 +33,10 @@
 //! | `26` code, subject | nothing: a flag | books |
 //! | `27` terminal, shift | nothing: open, that is, without a closing | books |
 //! | `28` | up to where sales and print jobs are settled | books |
+//! | `29` day, terminal, opening, kind, effect | a drawer's opening that was asked for, its outcome, or one that nobody asked for | books |
+//! | `2a` day, terminal, opening | nothing: asked for, and not answered | books |
+//! | `2b` day | how often drawers were opened | books |
+//! | `2c` drawer | how it was last | books |
 //! | `50` cart | who holds it | floor |
 //! | `51` cart, tender, stage, effect | money taken before the sale | floor |
 //! | `52` cart, effect | the cart is done | floor |
@@ -62,6 +66,7 @@ pub mod bundles;
 pub mod carts;
 pub mod closings;
 pub mod days;
+pub mod drawers;
 pub mod flags;
 pub mod idem;
 mod kept;
@@ -76,6 +81,10 @@ pub use bundles::{ActiveBundle, PublishedBundle, bundle_active, bundles_publishe
 pub use carts::{CartState, Custody, TakenTender, cart, cart_tenders, carts_open};
 pub use closings::{DayClosing, DayState, day_state};
 pub use days::{DayItem, DayMoney, DayTax, DayTender, DayTotals, day_item, day_items, day_totals, days};
+pub use drawers::{
+    DrawerAsk, DrawerCounts, DrawerOpening, DrawerState, drawer_counts, drawer_openings, drawer_state,
+    drawers_asked,
+};
 pub use flags::{Flag, flags};
 pub use idem::{IdemUse, idem_uses};
 pub use kept::AllTime;
@@ -91,10 +100,16 @@ pub use stock::{StockRow, stock, stock_all, stock_row};
 pub const FOLD_VERSION: u32 = (book::VERSION << 16) | ROWS_VERSION;
 
 /// Of the shop's own rows.
-const ROWS_VERSION: u32 = if cfg!(feature = "next") { 4 } else { 3 };
+const ROWS_VERSION: u32 = if cfg!(feature = "next") { 5 } else { 4 };
 
 /// Older versions that made the same rows of all that they could read: what an upgrade from them changes is what they parked.
-const SAME_ROWS: &[u32] = if cfg!(feature = "next") { &[(book::VERSION << 16) | 3] } else { &[] };
+///
+/// 3 knew no drawers.
+const SAME_ROWS: &[u32] = if cfg!(feature = "next") {
+    &[(book::VERSION << 16) | 3, (book::VERSION << 16) | 4]
+} else {
+    &[(book::VERSION << 16) | 3]
+};
 
 /// The fold of a shop.
 #[derive(Clone, Copy, Debug, Default)]
@@ -166,7 +181,11 @@ fn fold(kv: &mut dyn Kv, effect: &Effect<'_>, keeps: bool) -> Result<(), FoldErr
     }
     let books = Books { settled: Settled::now(kv)?, keeps };
     if let Some(used) = &op.idem {
-        let is_settled = matches!(&op.what, What::Sale(sale) if books.settled.has_sale(sale));
+        let is_settled = match &op.what {
+            What::Sale(sale) => books.settled.has_sale(sale),
+            What::DrawerAsked(asked) => books.settled.has_drawer_of(asked.day, asked.terminal),
+            _ => false,
+        };
         books.rows(kv, is_settled, |kv| idem::fold(kv, effect, cart.as_ref(), used))?;
     }
     books.fold(kv, effect, &op)
@@ -231,6 +250,18 @@ impl Books {
                 self.rows(kv, is_settled, |kv| prints::fold_outcome(kv, effect, outcome))?;
             }
             What::BooksSettled(said) => settled::fold(kv, said, self.keeps)?,
+            What::DrawerAsked(asked) => {
+                drawers::count_asked(kv, asked)?;
+                let is_settled = self.settled.has_drawer_of(asked.day, asked.terminal);
+                self.rows(kv, is_settled, |kv| {
+                    drawers::fold_asked(kv, effect, asked, op.idem.map(|used| used.key))
+                })?;
+            }
+            What::DrawerSeen(seen) => {
+                drawers::count_seen(kv, effect, seen)?;
+                let is_settled = self.settled.has_drawer_of(seen.day, seen.terminal);
+                self.rows(kv, is_settled, |kv| drawers::fold_seen(kv, effect, seen))?;
+            }
             What::Custody(custody) => carts::fold_custody(kv, effect, custody)?,
             What::TenderTaken(taken) => carts::fold_taken(kv, effect, taken)?,
             What::CartClosed(closed) => carts::fold_closed(kv, effect, closed)?,

@@ -50,9 +50,9 @@ mod tests {
     fn an_idempotency_key_stands_in_front() {
         let what = samples().pop().unwrap();
         let op = OpV1 { idem: Some(Idem { key: [0xaa; 16], request: [0xbb; 16] }), what };
-        let expected = format!("0101{}{}0f", "aa".repeat(16), "bb".repeat(16));
+        let expected = format!("0101{}{}11", "aa".repeat(16), "bb".repeat(16));
         assert!(hex(&op.encode()).starts_with(&expected));
-        assert_eq!(OpKind::peek(&op.encode()), Some(OpKind::BooksSettled));
+        assert_eq!(OpKind::peek(&op.encode()), Some(OpKind::DrawerSeen));
         assert_eq!(OpV1::decode(&op.encode()).unwrap(), op);
     }
 
@@ -61,7 +61,7 @@ mod tests {
         let bytes = OpV1::new(samples().remove(1)).encode();
         let newer = [&[2], &bytes[1..]].concat();
         assert_eq!(OpV1::decode(&newer), Err(OpError::Newer(2)));
-        assert_eq!(OpV1::decode(&[1, 0, 16, 0]), Err(OpError::Newer(1)), "a kind behind the last one");
+        assert_eq!(OpV1::decode(&[1, 0, 18, 0]), Err(OpError::Newer(1)), "a kind behind the last one");
         let longer = [&bytes[..], &[0]].concat();
         assert!(matches!(OpV1::decode(&longer), Err(OpError::Codec(_))));
         for cut in 0..bytes.len() {

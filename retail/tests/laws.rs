@@ -32,7 +32,7 @@ mod tests {
     /// The table of flags.
     const FLAG: u8 = 0x26;
     /// Tables of what is added up.
-    const SUMS: [u8; 11] = [0x12, 0x14, 0x15, 0x16, 0x17, 0x19, 0x1e, 0x1f, 0x20, 0x24, 0x25];
+    const SUMS: [u8; 13] = [0x12, 0x14, 0x15, 0x16, 0x17, 0x19, 0x1e, 0x1f, 0x20, 0x24, 0x25, 0x2b, 0x2c];
 
     fn rows_of(kv: &dyn KvRead, table: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut rows = Vec::new();
@@ -75,7 +75,7 @@ mod tests {
         }
 
         #[test]
-        fn what_an_old_build_parked_is_folded_by_the_new_one(choices in choices(40), unread: u16, seed: u64) {
+        fn what_an_old_build_parked_is_folded_by_the_new_one(choices in choices(40), unread: u32, seed: u64) {
             let shop = Shop::new();
             let entries = plan(&shop, &choices);
             let mut straight = Node::new();
@@ -107,7 +107,7 @@ mod tests {
         fn settled_carts_leave_no_rows_whatever_comes_first_or_is_read_after_an_upgrade(
             choices in choices(60),
             words in prop::collection::vec((0_u8..4, 0_u8..8), 0..3),
-            unread: u16,
+            unread: u32,
             seed: u64,
         ) {
             let shop = Shop::new();
@@ -170,7 +170,7 @@ mod tests {
             prop_assert_eq!(store.digests, headquarters.digests);
 
             // At headquarters everything reads as if nobody had ever settled anything, but for what should be looked at.
-            let compared = (0x10..=0x27).filter(|table| *table != FLAG);
+            let compared = (0x10..=0x27).chain(0x29..=0x2c).filter(|table| *table != FLAG);
             for table in compared {
                 let all_time = rows_of(&views::AllTime(&headquarters.kv), table);
                 prop_assert_eq!(all_time, rows_of(&unsettled.kv, table), "table {:x}", table);
@@ -181,13 +181,17 @@ mod tests {
             }
             // What is left of single sales and jobs is what was there, and nothing that was settled.
             let words: Vec<_> = words.iter().filter_map(|entry| shop.settled(entry)).collect();
-            for table in [0x10, 0x11, 0x13, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x21, 0x22] {
+            for table in [0x10, 0x11, 0x13, 0x18, 0x1a, 0x1b, 0x1c, 0x1d, 0x21, 0x22, 0x29, 0x2a] {
                 let (left, all) = (rows_of(&store.kv, table), rows_of(&unsettled.kv, table));
                 prop_assert!(left.iter().all(|row| all.contains(row)), "table {:x}", table);
                 prop_assert!(!words.is_empty() || left == all, "table {:x}", table);
             }
             for (key, _) in rows_of(&store.kv, 0x13) {
                 prop_assert!(words.iter().all(|(below, _)| key[1..].to_vec() >= *below));
+            }
+            // Drawers, by day and terminal.
+            for (key, _) in [0x29, 0x2a].into_iter().flat_map(|table| rows_of(&store.kv, table)) {
+                prop_assert!(words.iter().all(|(below, _)| key[1..7] >= below[..6]));
             }
             for (key, _) in [0x1b, 0x1c, 0x1d].into_iter().flat_map(|table| rows_of(&store.kv, table)) {
                 let at = dated_at(key[1..17].try_into().unwrap()).0;
@@ -254,6 +258,12 @@ mod tests {
                 prop_assert!(shift.closings.is_empty());
                 prop_assert!(views::shifts_open(kv, Some(shift.opened.terminal)).unwrap().contains(&shift));
             }
+            for asked in views::drawers_asked(kv).unwrap() {
+                prop_assert!(asked.asked.is_some() && asked.outcome.is_none());
+                prop_assert!(views::drawer_openings(kv, asked.day).unwrap().contains(&asked));
+                views::drawer_counts(kv, asked.day).unwrap();
+                views::drawer_state(kv, &asked.drawer).unwrap();
+            }
             for custody in views::carts_open(kv).unwrap() {
                 views::cart_tenders(kv, custody.cart).unwrap();
                 prop_assert_eq!(views::sales_of_cart(kv, custody.cart).unwrap(), []);
@@ -286,7 +296,7 @@ mod tests {
             );
         }
         assert_eq!(kinds.len(), OpKind::ALL.len(), "{kinds:?}");
-        let known: Vec<u8> = (0x10..=0x28).chain(0x50..=0x55).collect();
+        let known: Vec<u8> = (0x10..=0x2c).chain(0x50..=0x55).collect();
         assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
         assert_eq!(flags.len(), 3, "{flags:?}");
     }

@@ -151,6 +151,28 @@ impl Node {
         self.read(|kv| alerts(&self.shared, kv, &alive))
     }
 
+    /// Whether a peer with a working link has written nothing that is not here, by its last word, which is two seconds old at
+    /// most. So an entry of it that comes later was not long durable there, whatever anybody's clock says.
+    ///
+    /// Shape: of a journal that a fork has closed nothing more is awaited.
+    pub fn is_level_with(&self, peer: &NodeId) -> Result<bool, KvError> {
+        let board = self.shared.board();
+        let theirs = board.holds.get(peer).filter(|_| board.is_settled(peer)).map(Holds::all);
+        drop(board);
+        let Some(theirs) = theirs else { return Ok(false) };
+        let mut lacks = self.shared.store.reader().with_frontier(|ours| ours.lacks(&theirs));
+        lacks.retain(|lack| lack.journal.node == *peer);
+        if lacks.is_empty() {
+            return Ok(true);
+        }
+        self.read(|kv| {
+            let closed = lacks.iter().map(|lack| rows::closed(kv, &lack.journal));
+            closed
+                .map(|closed| closed.map(|closed| closed.is_some()))
+                .try_fold(true, |all, one| Ok(all && one?))
+        })
+    }
+
     /// Whether this node is the hub of its store, as far as it knows: a hub that was succeeded is not.
     #[must_use]
     pub fn is_hub(&self) -> bool {

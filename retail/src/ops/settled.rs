@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Shape: two marks, each of which only ever rises; one that is lower than what was said before says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BooksSettledV1 {
-    /// Sales below this place are settled, and what each item did on the days below its day.
+    /// Sales below this place are settled, what each item did on the days below its day, and what the drawers of terminals
+    /// below its terminal did.
     pub sales: SalePlaceV1,
     /// Print jobs drawn before this time are settled: microseconds since 1970.
     pub jobs_before_micros: i64,

@@ -5,6 +5,7 @@
 use super::*;
 use crate::currency::Currency;
 use crate::day::Day;
+use crate::drawer::opening::TTL_MS_MAX;
 
 /// Limits of what is stored.
 pub mod limits {
@@ -119,6 +120,8 @@ pub(super) fn check(op: &OpV1) -> Checked {
             // Before anything was settled there is no day yet.
             if settled.sales == SalePlaceV1::default() { Ok(()) } else { day(settled.sales.day) }
         }
+        What::DrawerAsked(asked) => drawer_asked_shape(asked),
+        What::DrawerSeen(seen) => drawer_seen_shape(seen),
         What::PrintAsked(asked) => word("the printer", &asked.ask.printer),
         What::PrintStarted(started) => word("the printer", &started.printer),
         What::PrintOutcome(outcome) => {
@@ -250,6 +253,25 @@ fn shift_closed_shape(closed: &ShiftClosedV1) -> Checked {
         number("the cash counted", counted.counted_minor)?;
         number("the cash expected", counted.expected_minor)
     })
+}
+
+fn drawer_asked_shape(asked: &DrawerAskedV1) -> Checked {
+    day(asked.day)?;
+    word("the drawer", &asked.drawer)?;
+    word("who opens the drawer", asked.by.as_deref().unwrap_or_default())?;
+    text("the note", &asked.note)?;
+    // An ask that lives longer would open a drawer with nobody there.
+    if asked.ttl_ms <= TTL_MS_MAX { Ok(()) } else { no_such("time to live of a drawer's ask", asked.ttl_ms) }
+}
+
+fn drawer_seen_shape(seen: &DrawerSeenV1) -> Checked {
+    day(seen.day)?;
+    word("the drawer", &seen.drawer)?;
+    text("what there is to say of the drawer", &seen.detail)?;
+    match seen.what.is_answer() == seen.ask.is_some() {
+        true => Ok(()),
+        false => no_such("answer to an ask", seen.what.word()),
+    }
 }
 
 fn count(what: &'static str, found: usize, max: usize) -> Checked {

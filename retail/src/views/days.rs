@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toko_crdt::fold::{Kv, KvError, KvRead};
 
+use super::drawers::{DrawerCounts, drawer_counts};
 use super::table::{
     DAY_COUNTS, DAY_EVENT, DAY_ITEM, DAY_MONEY, DAY_TAX, DAY_TENDER, Key, Parts, add, currency, money, qty,
     read, rows_below, update, value,
@@ -38,6 +39,8 @@ pub struct DayTotals {
     pub tenders: Vec<DayTender>,
     /// Taxes, per currency and rate.
     pub taxes: Vec<DayTax>,
+    /// How often drawers were opened.
+    pub drawers: DrawerCounts,
 }
 
 /// Takings of a day in one currency. Returns and voids are zero or less.
@@ -163,6 +166,7 @@ pub fn day_totals(kv: &dyn KvRead, day: Day) -> Result<DayTotals, KvError> {
         money: day_money(kv, day)?,
         tenders: day_tenders(kv, day)?,
         taxes: day_taxes(kv, day)?,
+        drawers: drawer_counts(kv, day)?,
     })
 }
 

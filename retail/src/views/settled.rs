@@ -1,7 +1,7 @@
 //! What is long done: up to where sales and print jobs are settled, and the rows that go with them.
 //!
 //! Sums stay: what a day came to, what is in stock, the highest number of a series. The rows of single sales go, of what each
-//! item did on a day, and of print jobs. What is settled follows from an op itself (a sale's day and number, the time in a
+//! item did on a day, of what drawers did, and of print jobs. What is settled follows from an op itself (a sale's day and number, the time in a
 //! job's id), never from what else is known, so it leaves no row whether it comes before the word or after.
 //!
 //! Absent on purpose: a clock. Whoever says the word says up to where.
@@ -14,6 +14,7 @@ use toko_crdt::ids::dated_at;
 
 use super::closings::day_state;
 use super::days::days;
+use super::drawers;
 use super::flags::{self, Flag};
 use super::kept::Kept;
 use super::sales::{self, sales_of_day};
@@ -50,6 +51,11 @@ impl Settled {
     /// Whether what each item did on a day is settled.
     pub(super) fn has_items_of(&self, day: u32) -> bool {
         day < self.sales.day
+    }
+
+    /// Whether what the drawer of a terminal did on a day is settled.
+    pub(super) fn has_drawer_of(&self, day: u32, terminal: u16) -> bool {
+        (day, terminal) < (self.sales.day, self.sales.terminal)
     }
 
     /// Whether a print job is settled.
@@ -208,6 +214,8 @@ pub(super) fn fold(kv: &mut dyn Kv, said: &BooksSettledV1, keeps: bool) -> Resul
     }
     let end = Key::of(DAY_ITEM).u32(now.sales.day).done();
     sweep.take_below(DAY_ITEM, &end)?;
+    let [day, terminal] = [&now.sales.day.to_be_bytes()[..], &now.sales.terminal.to_be_bytes()];
+    drawers::settle_below(&mut sweep, &[day, terminal].concat())?;
     for table in [PRINT_ASK, PRINT_EVENT, PRINT_OPEN] {
         let end = Key::of(table).bytes(&first_id_at(now.jobs_before_micros)).done();
         sweep.take_below(table, &end)?;
@@ -236,7 +244,7 @@ impl Sweep<'_> {
     }
 
     /// Takes every row of a table that stands before `end`.
-    fn take_below(&mut self, table: u8, end: &[u8]) -> Result<(), KvError> {
+    pub(super) fn take_below(&mut self, table: u8, end: &[u8]) -> Result<(), KvError> {
         let mut keys = Vec::new();
         self.kv.scan(&[table], &mut |key, _| {
             let goes = key < end;

@@ -104,6 +104,25 @@ pub(crate) fn samples() -> Vec<What> {
             sales: SalePlaceV1 { day: DAY, terminal: 3, series: 2, counter: 42 },
             jobs_before_micros: 1_291_192_000_000_000,
         }),
+        What::DrawerAsked(DrawerAskedV1 {
+            day: DAY,
+            terminal: 3,
+            drawer: "left".into(),
+            reason: DrawerReason::NoSale,
+            sale: Some([9; 32]),
+            by: Some("c7".into()),
+            ttl_ms: 5_000,
+            note: "change".into(),
+        }),
+        What::DrawerSeen(DrawerSeenV1 {
+            day: DAY,
+            terminal: 3,
+            drawer: "left".into(),
+            ask: Some([9; 32]),
+            what: DrawerEvent::NotConfirmed,
+            open: Some(true),
+            detail: "no word of its sensor".into(),
+        }),
     ]
 }
 

@@ -60,6 +60,7 @@ struct Plan {
     sales: Vec<[u8; 32]>,
     shifts: Vec<[u8; 32]>,
     closings: Vec<[u8; 32]>,
+    asks: Vec<[u8; 32]>,
 }
 
 impl Plan {
@@ -67,6 +68,7 @@ impl Plan {
         match what {
             What::Sale(_) => self.sales.push(id),
             What::ShiftOpened(_) => self.shifts.push(id),
+            What::DrawerAsked(_) => self.asks.push(id),
             What::DayClosed(_) | What::ShiftClosed(_) => self.closings.push(id),
             _ => {}
         }
@@ -74,7 +76,7 @@ impl Plan {
 
     fn what(&self, dice: &mut Dice<'_>) -> What {
         // Sales are half of everything.
-        match dice.below(28) {
+        match dice.below(31) {
             0 => What::StockMoved(moved(dice)),
             1 => What::DayOpened(DayOpenedV1 { day: day(dice), by: None }),
             2 | 3 => What::DayClosed(self.day_closed(dice)),
@@ -155,6 +157,17 @@ impl Plan {
             }),
             15 => What::CartClosed(CartClosedV1 { cart: [dice.below(3); 16], sale: dice.pick(&self.sales) }),
             16 => What::BooksSettled(settled(dice)),
+            17 => What::DrawerAsked(DrawerAskedV1 {
+                day: day(dice),
+                terminal: u16::from(dice.below(2)),
+                drawer: ["left", "right"][usize::from(dice.below(2))].into(),
+                reason: DrawerReason::ALL[usize::from(dice.below(7))],
+                sale: dice.pick(&self.sales),
+                by: Some("7".into()),
+                ttl_ms: 5_000,
+                note: String::new(),
+            }),
+            18 | 19 => What::DrawerSeen(self.drawer_seen(dice)),
             _ => What::Sale(Box::new(self.sale(dice))),
         }
     }
@@ -246,6 +259,27 @@ impl Plan {
             takings: vec![takings],
             amends: dice.pick(&self.closings),
             note: String::new(),
+        }
+    }
+
+    fn drawer_seen(&self, dice: &mut Dice<'_>) -> DrawerSeenV1 {
+        let what = [
+            DrawerEvent::Opened,
+            DrawerEvent::NotConfirmed,
+            DrawerEvent::NotSent,
+            DrawerEvent::Expired,
+            DrawerEvent::Forced,
+            DrawerEvent::Closed,
+            DrawerEvent::OutOfSight,
+        ][usize::from(dice.below(7))];
+        DrawerSeenV1 {
+            day: day(dice),
+            terminal: u16::from(dice.below(2)),
+            drawer: ["left", "right"][usize::from(dice.below(2))].into(),
+            ask: what.is_answer().then(|| dice.pick(&self.asks).unwrap_or([9; 32])),
+            what,
+            open: [None, Some(true), Some(false)][usize::from(dice.below(3))],
+            detail: String::new(),
         }
     }
 

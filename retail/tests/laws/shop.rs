@@ -166,7 +166,7 @@ impl Node {
 /// A build that does not know some kinds of ops yet.
 pub(crate) struct OldFold {
     /// A bit for each kind that it cannot read.
-    pub(crate) unread: u16,
+    pub(crate) unread: u32,
 }
 
 impl Fold for OldFold {
