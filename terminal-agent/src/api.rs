@@ -8,6 +8,7 @@
 //! Absent on purpose: TLS (loopback), sessions, cookies, and cross-origin permissions.
 
 mod body;
+mod drawer;
 mod error;
 mod guard;
 mod json;
@@ -39,9 +40,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toko_retail::currency::Currency;
 
-use crate::config::Receipt;
+use crate::config::{Drawer, Receipt};
 use crate::ledger::Ledger;
 use crate::scale::Weigher;
+use crate::scans::Scans;
 use crate::shelf::Shelf;
 use crate::till::{Command, Till, idem};
 use crate::wall::Wall;
@@ -79,6 +81,10 @@ pub struct ApiSetup {
     pub receipt: Receipt,
     /// The scale.
     pub weigher: Weigher,
+    /// The cash drawer.
+    pub drawer: Drawer,
+    /// What the scanner reads.
+    pub scans: Scans,
 }
 
 /// What stands in the path for the names in braces.
@@ -178,7 +184,11 @@ impl Api {
             let (parts, body) = request.into_parts();
             let (bytes, _alone) = self.read_body(&parts.headers, body).await?;
             // Only now: who sends slowly takes nobody's place. The semaphore is never closed.
-            let _room = self.room.acquire().await.ok();
+            // Who waits for a scan has a bound of its own, and holds up nobody who sells.
+            let _room = match operation {
+                Operation::Scans => None,
+                _ => self.room.acquire().await.ok(),
+            };
             let line = format!("{} {}", parts.method, parts.uri.path());
             let query = read_query(parts.uri.query().unwrap_or_default())?;
             let asked = Asked { params, query, headers: &parts.headers, line, bytes };

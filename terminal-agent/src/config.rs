@@ -9,10 +9,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toko_daemon::settings::{Millis, Problems, Settings};
 use toko_devices::scale::{Protocol, ScaleConfig, Unit, Weight};
+use toko_devices::scanner::ScannerAddress;
 use toko_devices::{Address, Roots};
 use toko_retail::currency::Currency;
 use toko_retail::ops::limits::{TEXT_CHARS_MAX, WORD_CHARS_MAX};
 use toko_retail::text::check_text;
+
+mod counter;
+mod drawer;
+pub use counter::{Display, DisplayConfig, Scanner};
+pub use drawer::Drawer;
 
 /// Where a terminal keeps its store unless told otherwise; the unit's `StateDirectory=` is the same place.
 pub const DATA_DEFAULT: &str = "/var/lib/toko/terminal-agent";
@@ -33,6 +39,12 @@ pub struct File {
     pub receipt: Receipt,
     /// The scale.
     pub scale: Scale,
+    /// The cash drawer.
+    pub drawer: Drawer,
+    /// The customer's display.
+    pub display: Display,
+    /// The scanner.
+    pub scanner: Scanner,
     /// How far back it keeps what happened.
     pub history: History,
     /// The log.
@@ -219,6 +231,12 @@ pub struct Config {
     pub receipt: Receipt,
     /// The scale, if there is one.
     pub scale: Option<ScaleConfig>,
+    /// The cash drawer; none where its name is empty.
+    pub drawer: Drawer,
+    /// The customer's display, if there is one.
+    pub display: Option<DisplayConfig>,
+    /// The scanner, if there is one.
+    pub scanner: Option<ScannerAddress>,
     /// How far back to keep history entry by entry.
     pub history: toko_mesh::node::History,
     /// The log.
@@ -252,6 +270,9 @@ impl File {
         }
         self.receipt.check(&mut problems);
         let scale = self.scale.parse(&mut problems);
+        self.drawer.check(&mut problems);
+        let display = self.display.parse(&mut problems);
+        let scanner = self.scanner.parse(&mut problems);
         let History { books_days, floor_days } = self.history;
         if floor_days == 0 || books_days < floor_days {
             problems.push(format!(
@@ -272,6 +293,9 @@ impl File {
                 time_zone: self.till.time_zone,
                 receipt: self.receipt,
                 scale,
+                drawer: self.drawer,
+                display,
+                scanner,
                 history: toko_mesh::node::History { books_days, floor_days },
                 log: self.log,
             }),
@@ -410,6 +434,10 @@ mod tests {
         file.scale.protocol = "telepathy".into();
         file.scale.unit = "stone".into();
         file.scale.within = Millis(1);
+        file.drawer.name = "left\u{1b}".into();
+        file.display.address = "serial:ttyUSB1".into();
+        file.display.dialect = "morse".into();
+        file.scanner.address = "keyboard:".into();
         let Problems(problems) = file.parse().unwrap_err();
         let keys: Vec<&str> = problems.iter().filter_map(|line| line.split(':').next()).collect();
         let expected = [
@@ -425,6 +453,10 @@ mod tests {
             "scale.protocol",
             "scale.unit",
             "scale.within",
+            "drawer.name",
+            "display.address",
+            "display.dialect",
+            "scanner.address",
         ];
         assert_eq!(keys, expected);
     }

@@ -190,6 +190,12 @@ impl Ledger {
         Ok(last)
     }
 
+    /// Whether what this node says of its devices is how they are now: it is this one, or the hub, and the hub is linked.
+    pub(crate) fn is_within_reach(&self, owner: &NodeId) -> bool {
+        let hub = self.members().hub().map(|(_, hub)| hub);
+        *owner == self.me() || (hub == Some(*owner) && self.node.hub_alive())
+    }
+
     /// What is durable here.
     pub(crate) fn frontier(&self) -> Frontier {
         self.node.frontier()

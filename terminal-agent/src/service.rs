@@ -23,11 +23,13 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiSetup};
 use crate::config::Config;
+use crate::customer::Customer;
 use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
 use crate::scale::Weigher;
+use crate::scans::Scans;
 use crate::shelf::Shelf;
 use crate::till::{Clerk, ClerkSetup, Refusal, Till};
 use crate::wall::Wall;
@@ -107,6 +109,8 @@ impl Agent {
             wall: wall.clone(),
             desk: desk.clone(),
             receipt: config.receipt.clone(),
+            drawer: config.drawer.clone(),
+            customer: Customer::new(config.display.clone()),
             terminal: number,
         })?;
         let (till, work) = Till::new(clerk);
@@ -114,6 +118,7 @@ impl Agent {
         let listener = api::bind(config.api_listen).await.map_err(listen_failed)?;
         let address = listener.local_addr().map_err(listen_failed)?;
         desk.set_address(address).map_err(desk_failed)?;
+        let scans = Scans::new(config.scanner.clone());
         let router = api::router(ApiSetup {
             token,
             address,
@@ -125,6 +130,8 @@ impl Agent {
             wall: wall.clone(),
             receipt: config.receipt.clone(),
             weigher: Weigher::new(config.scale.clone()),
+            drawer: config.drawer.clone(),
+            scans: scans.clone(),
         });
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let mut tasks = JoinSet::new();
@@ -136,6 +143,7 @@ impl Agent {
         ));
         tasks.spawn(named("status", follow::tell(ledger.clone(), shelf, till, stop_rest.clone())));
         tasks.spawn(named("clock", heard::compare(ledger.clone(), wall, stop_rest.clone())));
+        tasks.spawn(named("scanner", scans.listen(name.clone(), stop_rest.clone())));
         tasks.spawn(named("watchdog", follow::feed(ledger.clone(), stop_rest.clone())));
         info!(
             version = env!("CARGO_PKG_VERSION"), data = %data.display(), store = %ledger.store().short(),

@@ -14,6 +14,7 @@ mod ask;
 mod cash;
 mod clerk;
 mod days;
+mod drawer;
 mod floor;
 mod goods;
 mod memory;

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::read::{cart_of, sale};
 use super::routes::Operation;
 use super::show::{self, day_text, percent, qty, sale_head, sale_whole};
-use super::{Api, Asked, OPENAPI, no_query};
+use super::{Api, Asked, OPENAPI, drawer, no_query};
 use crate::till::{Refusal, SaleSeen};
 
 /// Rows of a page, unless the caller says otherwise, and at most.
@@ -32,6 +32,7 @@ impl Api {
             Op::Sales => &["day", "after", "limit"],
             Op::Stock => &["after", "limit"],
             Op::Totals => &["day"],
+            Op::Scans => &["after"],
             _ => &[],
         };
         no_query(&asked.query, known)?;
@@ -42,6 +43,8 @@ impl Api {
             })?,
             Op::Item => self.item(&asked)?,
             Op::Weigh => self.setup.weigher.weigh().await?,
+            Op::Drawer => self.drawer().await?,
+            Op::Scans => self.scans(&asked).await?,
             Op::Day => show::day(&self.setup.till.day().await?),
             Op::Carts => self.carts(&asked).await?,
             Op::Cart => self.shown().cart(&self.setup.till.cart(cart_of(&asked.params)?).await?),
@@ -67,6 +70,17 @@ impl Api {
             return Err(Refusal::NoSuchItem { code: code.to_owned() }.into());
         };
         Ok(item_shown(&item, &bundle.to_string()))
+    }
+
+    async fn scans(&self, asked: &Asked<'_>) -> Result<Value, ApiError> {
+        let after = match asked.query.get("after") {
+            None => None,
+            Some(text) => Some(text.parse::<u64>().map_err(|_| {
+                ApiError::field("bad-number", PROGRAM, "after", "after must be the number of a scan, or 0")
+            })?),
+        };
+        // Answered before the door gives up on it.
+        self.setup.scans.after(after, self.setup.patience * 3 / 4).await
     }
 
     async fn carts(&self, asked: &Asked<'_>) -> Result<Value, ApiError> {
@@ -221,6 +235,7 @@ fn totals_shown(day: Day, closed: bool, totals: &DayTotals) -> Value {
         "sales": totals.sales, "returns": totals.returns, "voids": totals.voids,
         "sale_lines": totals.sale_lines, "return_lines": totals.return_lines, "free_lines": totals.free_lines,
         "write_off_lines": totals.write_off_lines, "other_move_lines": totals.other_move_lines,
+        "drawer": drawer::counts_shown(&totals.drawers),
         "money": totals.money.iter().map(|money| json!({
             "currency": money.net.currency().code(), "sales": money.sales.amount(),
             "returns": money.returns.amount(), "voids": money.voids.amount(),

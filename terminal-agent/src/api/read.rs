@@ -5,8 +5,8 @@ use toko_crdt::EffectId;
 use toko_crdt::ids::{CartId, LineId};
 use toko_retail::currency::Currency;
 use toko_retail::money::Money;
-use toko_retail::ops::MoveReason;
 use toko_retail::ops::limits::{LINES_MAX, TENDERS_MAX};
+use toko_retail::ops::{DrawerReason, MoveReason};
 use toko_retail::qty::Qty;
 use toko_retail::tender::Tender;
 
@@ -24,6 +24,8 @@ pub(super) fn is_command(operation: Operation) -> bool {
             | Op::Openapi
             | Op::Item
             | Op::Weigh
+            | Op::Drawer
+            | Op::Scans
             | Op::Day
             | Op::Carts
             | Op::Cart
@@ -80,6 +82,7 @@ pub(super) fn command(
             },
         },
         Op::MoveStock => move_stock(body)?,
+        Op::OpenDrawer => open_drawer(body)?,
         Op::PrintCopy => Command::PrintCopy { sale: sale(params)?, printer: body.word_given("printer")? },
         _ => {
             let log = format!("{operation:?} is no command");
@@ -192,6 +195,21 @@ fn move_stock(body: &mut Object) -> Result<Command, ApiError> {
         counterpart: body.text("counterpart")?,
         external: body.word("external")?,
     })
+}
+
+fn open_drawer(body: &mut Object) -> Result<Command, ApiError> {
+    let word = body.plain_needed("reason")?;
+    // With a sale it opens by itself.
+    let reason = DrawerReason::named(&word).filter(|reason| *reason != DrawerReason::Sale);
+    let Some(reason) = reason else {
+        let log = format!("{word:?} is none of no_sale, safe_drop, float, shift_count, pay_in, pay_out");
+        return Err(ApiError::field("bad-reason", PROGRAM, "reason", log));
+    };
+    let Some(by) = body.word_given("cashier")? else {
+        let log = "who opens the drawer must be said";
+        return Err(ApiError::field("missing-field", "Sign on first.", "cashier", log));
+    };
+    Ok(Command::OpenDrawer { reason, by, note: body.text("note")? })
 }
 
 fn about(body: &mut Object) -> Result<About, ApiError> {

@@ -10,6 +10,9 @@ pub enum Operation {
     Openapi,
     Item,
     Weigh,
+    Drawer,
+    OpenDrawer,
+    Scans,
     Day,
     OpenDay,
     CloseDay,
@@ -53,13 +56,16 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
 }
 
 /// The table.
-pub const ROUTES: [Route; 29] = {
+pub const ROUTES: [Route; 32] = {
     use Operation as Op;
     [
         route(Method::GET, "/v1/status", Op::Status),
         route(Method::GET, "/v1/openapi.json", Op::Openapi),
         route(Method::GET, "/v1/items/{code}", Op::Item),
         route(Method::GET, "/v1/scale", Op::Weigh),
+        route(Method::GET, "/v1/drawer", Op::Drawer),
+        route(Method::POST, "/v1/drawer/open", Op::OpenDrawer),
+        route(Method::GET, "/v1/scans", Op::Scans),
         route(Method::GET, "/v1/day", Op::Day),
         route(Method::POST, "/v1/day", Op::OpenDay),
         route(Method::POST, "/v1/day/close", Op::CloseDay),

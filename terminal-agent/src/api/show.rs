@@ -47,6 +47,9 @@ impl Shown<'_> {
                 })).collect::<Vec<_>>(),
             }),
             Answer::Print { sale, job } => json!({ "sale": sale.to_string(), "job": hex(job) }),
+            Answer::Drawer { id, drawer, reason } => {
+                json!({ "opening": id.to_string(), "drawer": drawer, "reason": reason.word() })
+            }
             Answer::Day(seen) => day(seen),
             Answer::Nothing => json!({}),
         }

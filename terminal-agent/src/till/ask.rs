@@ -4,7 +4,7 @@ use toko_crdt::EffectId;
 use toko_crdt::ids::{CartId, LineId};
 use toko_retail::day::Day;
 use toko_retail::money::Price;
-use toko_retail::ops::MoveReason;
+use toko_retail::ops::{DrawerReason, MoveReason};
 use toko_retail::qty::Qty;
 use toko_retail::tender::Tender;
 
@@ -138,6 +138,15 @@ pub enum Command {
         sale: EffectId,
         /// On which printer; the configured one where none is named.
         printer: Option<String>,
+    },
+    /// Open the drawer of this terminal without a sale.
+    OpenDrawer {
+        /// Why.
+        reason: DrawerReason,
+        /// Who: an opaque id.
+        by: String,
+        /// A note.
+        note: String,
     },
 }
 

@@ -24,7 +24,8 @@ use super::open_cart::OpenCart;
 use super::seen::Answer;
 use super::series;
 use super::{Health, Message, Refusal};
-use crate::config::Receipt;
+use crate::config::{Drawer, Receipt};
+use crate::customer::Customer;
 use crate::desk::{Desk, SeriesNote};
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Written};
@@ -47,6 +48,10 @@ pub struct ClerkSetup {
     pub desk: Desk,
     /// What stands on receipts.
     pub receipt: Receipt,
+    /// The cash drawer.
+    pub drawer: Drawer,
+    /// The customer's display.
+    pub customer: Customer,
     /// First part of receipt numbers.
     pub terminal: u16,
 }
@@ -57,12 +62,16 @@ pub struct Clerk {
     pub(super) ledger: Ledger,
     pub(super) shelf: Shelf,
     pub(super) receipt: Receipt,
+    pub(super) drawer: Drawer,
+    /// Asks to the drawer that are on their way.
+    pub(super) asking: JoinSet<()>,
     pub(super) terminal: u16,
     pub(super) draw: Draw,
     pub(super) carts: BTreeMap<CartId, OpenCart>,
     /// The highest counter that this process used, and in which series.
     pub(super) counter: (u32, u64),
     pub(super) day: Option<(Instant, Option<Day>)>,
+    customer: Customer,
     wall: Wall,
     desk: Desk,
     clock: Clock,
@@ -96,11 +105,14 @@ impl Clerk {
             ledger: setup.ledger,
             shelf: setup.shelf,
             receipt: setup.receipt,
+            drawer: setup.drawer,
+            asking: JoinSet::new(),
             terminal: setup.terminal,
             draw: draw.map_err(|error| Refusal::Unreadable(error.to_string()))?,
             carts: BTreeMap::new(),
             counter: (0, 0),
             day: None,
+            customer: setup.customer,
             wall: setup.wall,
             desk: setup.desk,
             clock: Clock::default(),
@@ -168,6 +180,7 @@ impl Clerk {
         self.before(&command).await?;
         let from_memory = command.from_memory();
         let answer = Arc::new(self.execute(idem, command).await?);
+        self.customer.see(&answer);
         // What is durable is known from the views, whole carts and sales included.
         if from_memory {
             self.answered.note(idem, answer.clone());
@@ -203,6 +216,7 @@ impl Clerk {
             Command::VoidSale { sale, reason, about } => self.void_sale(idem, sale, reason, about).await,
             Command::MoveStock { .. } => self.move_stock(idem, command).await,
             Command::PrintCopy { sale, printer } => self.print_copy(idem, sale, printer).await,
+            Command::OpenDrawer { reason, by, note } => self.open_drawer(idem, reason, by, note).await,
         }
     }
 
@@ -288,6 +302,7 @@ impl Clerk {
         while let Some(done) = self.pending.try_join_next() {
             self.collected(done);
         }
+        while self.asking.try_join_next().is_some() {}
     }
 
     fn collected(&mut self, done: Result<(Lane, Body, Result<Written, Refusal>), tokio::task::JoinError>) {
@@ -339,6 +354,7 @@ impl Clerk {
     /// Waits for everything that is on its way, at the end of work.
     pub(super) async fn settle(&mut self) {
         self.arrived().await;
+        while self.asking.join_next().await.is_some() {}
         if let Err(err) = self.rescue().await {
             warn!(%err, lost = self.unsaved.len(), "the till stops with changes of open carts unsaved");
         }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 use toko_crdt::KvError;
 use toko_crdt::cart::CartError;
+use toko_retail::drawer::DrawerError;
 use toko_retail::line::LineError;
 use toko_retail::money::{Money, MoneyError};
 use toko_retail::movement::MoveError;
@@ -116,6 +117,12 @@ pub enum Refusal {
     /// A copy that cannot be asked for.
     #[error(transparent)]
     Paper(#[from] PaperError),
+    /// This terminal has no drawer.
+    #[error("no drawer is set up at this terminal; see drawer.name")]
+    NoDrawer,
+    /// A drawer that cannot be asked to open.
+    #[error(transparent)]
+    Drawer(#[from] DrawerError),
     /// An op that no node would read.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -243,6 +250,8 @@ impl Refusal {
             Self::Paper(_) => {
                 shown_at(Kind::Malformed, "bad-printer", "Check the printer's name.", "printer")
             }
+            Self::NoDrawer => shown(Kind::Missing, "no-drawer", "Open it with its key."),
+            Self::Drawer(_) => shown(Kind::Malformed, "bad-opening", "Write the text differently."),
             Self::Shape(_) => shown(Kind::Malformed, "too-large", "Make it two."),
             Self::Number(_) => shown(Kind::Broken, "series-used-up", "Call for help."),
             Self::NotSaved(_) => {

@@ -67,6 +67,9 @@ impl Clerk {
             What::DayOpened(opened) => Ok(Answer::Day(self.day_as(day(opened.day)?, false))),
             What::DayClosed(closed) => Ok(Answer::Day(self.day_as(day(closed.day)?, true))),
             What::PrintAsked(asked) => Ok(Answer::Print { sale: EffectId(asked.sale), job: asked.ask.job }),
+            What::DrawerAsked(asked) => {
+                Ok(Answer::Drawer { id: effect, drawer: asked.drawer, reason: asked.reason })
+            }
             What::Custody(custody) => self.cart_answer(CartId(custody.cart)),
             What::TenderTaken(taken) => self.cart_answer(CartId(taken.cart)),
             What::CartClosed(closed) => self.cart_answer(CartId(closed.cart)),

@@ -5,7 +5,7 @@ use toko_retail::currency::Currency;
 use toko_retail::day::Day;
 use toko_retail::line::PricedLine;
 use toko_retail::money::Money;
-use toko_retail::ops::{MoveReason, SaleV1, TenderV1};
+use toko_retail::ops::{DrawerReason, MoveReason, SaleV1, TenderV1};
 use toko_retail::qty::Qty;
 use toko_retail::views::CartState;
 
@@ -28,6 +28,15 @@ pub enum Answer {
         sale: EffectId,
         /// Which job.
         job: [u8; 16],
+    },
+    /// A drawer was asked to open.
+    Drawer {
+        /// The ask.
+        id: EffectId,
+        /// Which drawer.
+        drawer: String,
+        /// Why.
+        reason: DrawerReason,
     },
     /// The business day.
     Day(DaySeen),

@@ -54,7 +54,9 @@ impl Clerk {
         let (series, counter) = (sale.series, sale.counter);
         let written = self.write(Some(idem), What::Sale(Box::new(sale.clone())), None).await?;
         self.counter = (series, counter);
-        Ok(SaleSeen { id: written.id, sale })
+        let seen = SaleSeen { id: written.id, sale };
+        self.open_drawer_for(&seen).await;
+        Ok(seen)
     }
 
     /// When, where and by whom, as it would be now, without opening a day: for a first look at whether it can be closed.

@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod common;
+mod counter;
+mod drawer;
 mod openapi;
 mod process;
 mod refusals;

@@ -5,6 +5,7 @@ use crate::scale::{config_with_scale, melon_on_a_scale};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use terminal_agent::api::{OPENAPI, ROUTES};
+use toko_devices::cable::Pty;
 
 fn openapi() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
@@ -66,7 +67,11 @@ fn every_example_is_what_its_schema_says() {
 async fn what_a_till_answers_is_what_the_description_says() {
     let dir = tempfile::tempdir().unwrap();
     let scale = melon_on_a_scale();
-    let shop = Shop::open_with(dir.path(), 1, &config_with_scale(&scale)).await;
+    let mut config = config_with_scale(&scale);
+    config.drawer.name = "left".into();
+    let scanner = Pty::open().unwrap();
+    config.scanner = Some(format!("serial:{}", scanner.path().display()).parse().unwrap());
+    let shop = Shop::open_with(dir.path(), 1, &config).await;
     let openapi = openapi();
     let mut answered = BTreeSet::new();
     let mut said = |operation: &str, status: u16, body: &Value| {
@@ -137,6 +142,11 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let (status, moved) = shop.call("POST", "/v1/stock-movements", &next(), moved).await;
     said("moveStock", status, &moved);
     said("item", 200, &shop.get("/v1/items/71053").await);
+    let ask = json!({ "reason": "no_sale", "cashier": "c7" });
+    let (status, asked) = shop.call("POST", "/v1/drawer/open", &next(), ask).await;
+    said("openDrawer", status, &asked);
+    said("drawer", 200, &shop.get("/v1/drawer").await);
+    said("scans", 200, &shop.get("/v1/scans").await);
     said("weigh", 200, &shop.get("/v1/scale").await);
     said("status", 200, &shop.get("/v1/status").await);
     said("openapi", 200, &shop.get("/v1/openapi.json").await);

@@ -1,0 +1,90 @@
+//! The drawer: opens for cash by itself, and without a sale when somebody says why.
+//!
+//! An ask is an entry like everything else, and counts now or never: whoever owns the drawer opens it within seconds, or not
+//! at all. So it is written after the sale that it is for, nobody waits for it, and what could not be written is not tried again.
+
+use toko_crdt::body::{Body, Idem};
+use toko_mesh::store::Wait;
+use toko_retail::drawer::opening::{self, Ask};
+use toko_retail::ops::{DrawerReason, OpV1, TenderKindV1, What};
+use toko_retail::views;
+use tracing::warn;
+
+use super::Refusal;
+use super::clerk::Clerk;
+use super::seen::{Answer, SaleSeen};
+
+impl Clerk {
+    /// Opens the drawer of this terminal because somebody says so.
+    pub(super) async fn open_drawer(
+        &mut self,
+        idem: Idem,
+        reason: DrawerReason,
+        by: String,
+        note: String,
+    ) -> Result<Answer, Refusal> {
+        let drawer = self.drawer.name.clone();
+        if drawer.is_empty() {
+            return Err(Refusal::NoDrawer);
+        }
+        let day = match self.day_now()? {
+            Some(day) => day,
+            // No day is opened for it; never in one that is settled already.
+            None => {
+                let today = self.look().day;
+                self.ledger.read(|kv| views::first_open_day(kv))?.map_or(today, |first| today.max(first))
+            }
+        };
+        let terminal = self.terminal;
+        let ask = Ask { day, terminal, drawer: &drawer, reason, sale: None, by: Some(&by), note: &note };
+        let asked = opening::ask(&ask)?;
+        let written = self.write(Some(idem), What::DrawerAsked(asked), None).await?;
+        Ok(Answer::Drawer { id: written.id, drawer, reason })
+    }
+
+    /// Opens it for the cash of a sale, return or void, which is durable already.
+    pub(super) async fn open_drawer_for(&mut self, seen: &SaleSeen) {
+        let sale = &seen.sale;
+        let moves_cash = sale.tenders.iter().any(|tender| tender.kind == TenderKindV1::Cash);
+        if self.drawer.name.is_empty()
+            || !self.drawer.opens_with_cash
+            || !(moves_cash || sale.change_minor != 0)
+        {
+            return;
+        }
+        let day = toko_retail::day::Day::stored(sale.day);
+        let Ok(day) = day else { return };
+        let ask = Ask {
+            day,
+            terminal: self.terminal,
+            drawer: &self.drawer.name,
+            reason: DrawerReason::Sale,
+            sale: Some(seen.id),
+            by: sale.cashier.as_deref(),
+            note: "",
+        };
+        match opening::ask(&ask) {
+            Ok(asked) => self.post_now(What::DrawerAsked(asked)).await,
+            Err(err) => warn!(%err, "the drawer is not asked to open"),
+        }
+    }
+
+    /// Writes an op for which nobody waits, and which is of no use later.
+    async fn post_now(&mut self, what: What) {
+        let ledger = self.ledger.clone();
+        let mut writing = Box::pin(async move {
+            let body = Body::Op(OpV1::new(what.clone()).encode());
+            if let Err(err) = ledger.append(what.kind().lane(), body, None, Wait::Synced).await {
+                warn!(%err, "the drawer was not asked to open");
+            }
+        });
+        // The first poll puts it into the store's inbox, behind the sale.
+        tokio::select! {
+            biased;
+            () = &mut writing => {}
+            () = std::future::ready(()) => {
+                self.asking.spawn(writing);
+            }
+        }
+    }
+}
