@@ -55,6 +55,8 @@ fn day_rows(day: Day, totals: &DayTotals) -> Vec<Value> {
         "returns": totals.returns,
         "write_off_lines": totals.write_off_lines,
         "lines": totals.sale_lines + totals.return_lines,
+        "drawer_without_sale": totals.drawers.without_sale,
+        "drawer_forced": totals.drawers.forced,
     });
     if totals.money.is_empty() {
         return vec![counts];

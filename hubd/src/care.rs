@@ -2,6 +2,7 @@
 
 use crate::answers;
 use crate::desk::{Answer, Refusal, Shared};
+use crate::drawers;
 use crate::printers;
 use axum::Json;
 use axum::extract::State;
@@ -17,6 +18,7 @@ pub(crate) async fn alerts(State(desk): Shared) -> Answer {
     let (members, alerts) = (desk.node.members(), desk.node.alerts().await?);
     let mut cards: Vec<Value> = alerts.iter().map(|alert| card(&members, alert)).collect();
     cards.extend(printers::care::alerts(&desk)?);
+    cards.extend(drawers::alerts(&desk.drawers));
     Ok(Json(json!({ "alerts": cards })))
 }
 

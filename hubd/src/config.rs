@@ -1,5 +1,7 @@
 //! The hub's configuration: every knob, with unit, default and cost. The shipped `systemd/hubd.toml` equals the default.
 
+use crate::drawers::config::{self as drawers, Drawer, DrawerConfig};
+use crate::labels::config::{Labels, LabelsConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,10 @@ pub struct File {
     pub printer: Printer,
     /// More of them.
     pub printers: Vec<Printer>,
+    /// The cash drawers.
+    pub drawers: Vec<Drawer>,
+    /// The label printer.
+    pub labels: Labels,
     /// The log.
     pub log: Log,
 }
@@ -147,6 +153,10 @@ pub struct Config {
     pub history: toko_mesh::node::History,
     /// The receipt printers; the first is the one of `[printer]`, if that has an address.
     pub printers: Vec<PrinterConfig>,
+    /// The cash drawers.
+    pub drawers: Vec<DrawerConfig>,
+    /// The label printer, if there is one.
+    pub labels: Option<LabelsConfig>,
     /// The log.
     pub log: Log,
 }
@@ -186,6 +196,9 @@ impl File {
                 "headquarters.addresses: \"{text}\" is no host and port, such as hq.example.com:7430"
             ));
         }
+        let names: Vec<String> = printers.iter().map(|printer| printer.name.clone()).collect();
+        let drawers = drawers::parse(self.drawers, &names, &mut problems);
+        let labels = self.labels.parse(&mut problems);
         let currency = Currency::parse(&self.shop.currency)
             .map_err(|problem| problems.push(format!("shop.currency: {problem}")))
             .ok();
@@ -211,6 +224,8 @@ impl File {
                     floor_days: self.history.floor_days,
                 },
                 printers,
+                drawers,
+                labels,
                 log: self.log,
             }),
             _ => Err(Problems(problems)),

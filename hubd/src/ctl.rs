@@ -1,7 +1,9 @@
 //! `hubctl`: a thin hand on the hub's control socket. It asks, prints a table or JSON, and says by its exit code how it went.
 
 mod alerts;
+mod drawers;
 mod jobs;
+mod labels;
 mod printers;
 mod quarantine;
 mod recovery;
@@ -88,6 +90,11 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     /// Receipts on their way to paper, and a person's word about those in doubt.
     Jobs(jobs::Jobs),
+    /// Shelf labels.
+    #[command(subcommand)]
+    Labels(labels::Labels),
+    /// The cash drawers: how they are, and who opened them when and why.
+    Drawers(drawers::Drawers),
     /// The receipt printers: how each is, what it confirms, what waits for it.
     Printers(printers::Printers),
     /// Seals the books as they are now, for every node to go over. Happens daily by itself.
@@ -218,6 +225,8 @@ fn ask_hub(ask: &Ask, command: &Command) -> Result<(Value, Show), CtlError> {
         Command::Parked => (ask.get("/parked")?, show::parked),
         Command::Quarantine(what) => what.ask(ask)?,
         Command::Jobs(jobs) => jobs.ask(ask)?,
+        Command::Drawers(drawers) => drawers.ask(ask)?,
+        Command::Labels(labels) => labels.ask(ask)?,
         Command::Printers(printers) => printers.ask(ask)?,
         Command::Seal => (ask.post("/seal", &json!({}))?, show::sealed),
         Command::Seals => (ask.get("/seals")?, show::seals),

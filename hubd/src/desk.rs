@@ -3,13 +3,14 @@
 //! Every refusal is JSON too: `{"error":{"code","screen","log"}}`, what to do and what happened.
 
 use crate::config::Config;
+use crate::drawers::{self, SharedDrawers};
 use crate::names::Names;
 use crate::printers::{self, Printers};
 use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use crate::slip;
-use crate::{answers, care, doctor, word};
+use crate::{answers, care, doctor, labels, word};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
@@ -38,6 +39,9 @@ pub(crate) struct Desk {
     pub(crate) config: Config,
     pub(crate) names: Arc<Names>,
     pub(crate) printers: Arc<Printers>,
+    pub(crate) drawers: SharedDrawers,
+    /// Held while labels are sent.
+    pub(crate) label_printer: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -136,6 +140,8 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/seals", get(seals))
         .route("/join-hq", post(join_hq))
         .merge(quarantine::routes())
+        .merge(drawers::routes())
+        .merge(labels::routes())
         .fallback(|| async {
             Refusal::bad("no-such-command", "this hub knows no such command; is hubctl of the same version?")
         })
@@ -149,6 +155,7 @@ async fn status(State(desk): Shared) -> Answer {
     let (catalogue, business_day) = desk.node.read(|kv| Ok((shelf::shown(kv)?, open_day_of(kv)?)))?;
     let mut alerts: Vec<Value> = status.alerts.iter().map(|alert| care::card(&members, alert)).collect();
     alerts.extend(printers::care::alerts(&desk)?);
+    alerts.extend(drawers::alerts(&desk.drawers));
     Ok(Json(json!({
         "store": { "id": members.store().to_string(), "name": desk.config.shop_name },
         "hub": {
@@ -195,7 +202,7 @@ fn shelf_card(bundle: &PublishedBundle) -> Value {
 }
 
 /// The newest day that is open.
-fn open_day_of(kv: &dyn KvRead) -> Result<Option<Day>, KvError> {
+pub(crate) fn open_day_of(kv: &dyn KvRead) -> Result<Option<Day>, KvError> {
     for day in views::days(kv)?.into_iter().rev() {
         let state = views::day_state(kv, day)?;
         if !state.opened.is_empty() && state.closings.is_empty() {

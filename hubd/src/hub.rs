@@ -2,6 +2,7 @@
 
 use crate::config::{self, Config};
 use crate::desk::{self, Desk};
+use crate::drawers::{self, Drawers};
 use crate::names::{self, Names};
 use crate::paper::Paper;
 use crate::printers::Printers;
@@ -76,14 +77,18 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
     );
 
     let mut tasks = Tasks::new(&stop);
-    let (printers, owners) = Printers::new(&config.printers, data, &stop);
+    let (printers, owners) = Printers::new(&config.printers, &config.drawers, data, &stop);
     let printers = Arc::new(printers);
+    let drawers = drawers::shared(&node, &config.drawers, &printers)
+        .map_err(|problem| Failure::new(exit::STORE, problem))?;
     let names = Arc::new(Names::default());
     let shared = Arc::new(Desk {
         node: node.clone(),
         names: Arc::clone(&names),
         config: config.clone(),
         printers: Arc::clone(&printers),
+        drawers: Arc::clone(&drawers),
+        label_printer: tokio::sync::Mutex::default(),
     });
     let desk_stop = CancellationToken::new();
     tasks.spawn("desk", {
@@ -107,6 +112,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
             stop.cancelled().await;
         });
     }
+    tasks.spawn("drawers", Drawers::new(node.clone(), drawers, stop.child_token()).run());
     for station in printers.all() {
         let (shop_name, stop) = (config.shop_name.clone(), stop.child_token());
         let paper = Paper::new(node.clone(), shop_name, Arc::clone(&printers), Arc::clone(station), stop);

@@ -5,7 +5,7 @@
 //! daemon from start to stop; `desk` answers `hubctl`, from `answers` where it is about the books; `shelf` publishes and
 //! activates catalogues; `names` looks headquarters up; `quarantine` shows what is parked, `care` what a person should know;
 //! `printers` are the shop's printers, `paper` prints receipts on one, `word` is what a person says of a receipt, `slip` prints what
-//! stands in no book; [`ctl`] is `hubctl`.
+//! stands in no book; [`drawers`] opens drawers, [`labels`] prints shelf labels; [`ctl`] is `hubctl`.
 //!
 //! ```
 //! use std::process::ExitCode;
@@ -21,7 +21,9 @@ pub mod config;
 pub mod ctl;
 mod desk;
 mod doctor;
+pub mod drawers;
 mod hub;
+pub mod labels;
 mod names;
 mod paper;
 mod printers;

@@ -12,16 +12,22 @@ pub(crate) mod show;
 
 use crate::answers;
 use crate::config::PrinterConfig;
+use crate::drawers::config::DrawerConfig;
 use learnt::Learnt;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
 use toko_crdt::member::Members;
 use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
 use toko_retail::views::PrintJob;
+
+/// How often a printer is asked how its drawer is. Only over a link that is kept can a drawer tell that somebody opened it with
+/// its key, and one without paper tells nothing unasked.
+const DRAWER_LOOK: Duration = Duration::from_secs(1);
 
 /// How the work at a printer is.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +81,7 @@ impl Printers {
     /// The printers of the settings, each with its owner, which has to be run.
     pub(crate) fn new(
         configs: &[PrinterConfig],
+        drawers: &[DrawerConfig],
         data: &Path,
         stop: &CancellationToken,
     ) -> (Printers, Vec<Owner>) {
@@ -82,7 +89,12 @@ impl Printers {
         let (mut stations, mut owners) = (Vec::new(), Vec::new());
         for config in configs {
             let let_go = stop.child_token();
-            let (printer, owner) = Owner::new(driver(config, &learnt), habits(config), let_go.clone());
+            let has_drawer = drawers.iter().any(|drawer| drawer.printer == config.name);
+            let habits = match has_drawer {
+                true => Habits { let_go: None, keep_alive: DRAWER_LOOK, ..habits(config) },
+                false => habits(config),
+            };
+            let (printer, owner) = Owner::new(driver(config, &learnt), habits, let_go.clone());
             owners.push(owner);
             stations.push(Arc::new(Station {
                 config: config.clone(),

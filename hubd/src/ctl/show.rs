@@ -114,6 +114,8 @@ pub(super) fn sales(answer: &Value) -> String {
         ("RETURNED", "/returned"),
         ("NET", "/net"),
         ("CURRENCY", "/currency"),
+        ("NO SALE", "/drawer_without_sale"),
+        ("FORCED", "/drawer_forced"),
     ];
     table(list(answer, "/days"), &columns)
 }

@@ -94,6 +94,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["tests/process paper::"],
     ),
     mutant(
+        "drawer-opens-however-late",
+        "hubd/src/drawers/fresh.rs",
+        "a drawer opens minutes later, with nobody there",
+        &["hubd/lib drawers::", "tests/process drawers::"],
+    ),
+    mutant(
+        "open-another-tills-drawer",
+        "hubd/src/drawers.rs",
+        "whoever names it opens the drawer at the other counter",
+        &["tests/process drawers::"],
+    ),
+    mutant(
         "import-over-headquarters",
         "hubd/src/shelf.rs",
         "a hub sets prices where headquarters does",

@@ -1,0 +1,453 @@
+//! The cash drawers: each opens once for whoever asks from its own till, within seconds or never, and tells what it did unasked.
+//!
+//! A till asks by an entry, and what came of it is an entry of ours. Invariants: a pulse is sent for an ask that is durable here
+//! and young ([`fresh`]), at most once whatever dies when; an ask that this process did not see come, or that came too late,
+//! opens nothing and is answered all the same; a drawer is opened for its own tills alone. What its sensor tells unasked is an
+//! entry too: by key or by force, and that it was shut. Nothing here waits for paper.
+//!
+//! Absent on purpose: a second try, and another drawer in its place.
+
+use crate::desk::open_day_of;
+use crate::printers::Printers;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use toko_crdt::{Body, EffectId, KvError, KvRead, Lane, NodeId};
+use toko_devices::{Edge, Opening, OwnedPrinter, Pulse};
+use toko_mesh::node::Node;
+use toko_mesh::store::Wait;
+use toko_retail::day::Day;
+use toko_retail::drawer::opening;
+use toko_retail::ops::{DrawerEvent, DrawerSeenV1, OpV1, What};
+use toko_retail::views::{self, DrawerOpening};
+use tracing::{info, warn};
+
+pub mod config;
+mod desk;
+mod fresh;
+mod sensor;
+mod taught;
+
+pub(crate) use desk::{alerts, routes};
+
+use config::DrawerConfig;
+use fresh::Fresh;
+use sensor::{Sensor, Word};
+use taught::Taught;
+
+/// How often tills are looked at while there is a drawer.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// For how long a printer may be away before its drawer's state is taken back.
+const SIGHT_WITHIN: Duration = Duration::from_secs(60);
+/// Answers and words that wait for the store. *Full*: the oldest is lost, with a line in the log.
+const UNTOLD_MAX: usize = 256;
+/// Moves of sensors that wait; whoever watches them waits.
+const NEWS_MAX: usize = 64;
+
+/// One drawer, with the handle of the printer that it hangs on.
+#[derive(Debug)]
+struct Drawer {
+    config: DrawerConfig,
+    printer: OwnedPrinter,
+    sensor: Sensor,
+    /// Since when its printer has not answered.
+    away_since: Option<Instant>,
+    /// What was last seen of it, for `hubctl drawers learn`: the level while it was shut.
+    shut_level: Option<bool>,
+    /// What there is to say since somebody taught it.
+    unsaid: Option<Word>,
+}
+
+/// Shared with whoever answers `hubctl`.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    drawers: Vec<Drawer>,
+    taught: Taught,
+    /// The tills that may open a drawer now: those whose last word holds nothing that is not here.
+    level: Vec<NodeId>,
+}
+
+/// The drawers, as two tasks share them. Never held across a wait.
+pub(crate) type SharedDrawers = Arc<Mutex<Shelf>>;
+
+/// The drawers of a configuration on the printers that are there.
+pub(crate) fn shared(
+    node: &Node,
+    drawers: &[DrawerConfig],
+    printers: &Printers,
+) -> std::io::Result<SharedDrawers> {
+    let taught = Taught::load(&*node.own_disk()?);
+    let drawers = drawers.iter().filter_map(|config| {
+        let printer = printers.named(&config.printer)?.printer.clone();
+        let sensor = Sensor::new(taught.of(&config.name));
+        let (away_since, shut_level) = (None, None);
+        Some(Drawer { config: config.clone(), printer, sensor, away_since, shut_level, unsaid: None })
+    });
+    let drawers = drawers.collect();
+    Ok(Arc::new(Mutex::new(Shelf { drawers, taught, level: Vec::new() })))
+}
+
+/// What watchers of printers tell: of which drawer, and what.
+#[derive(Debug)]
+enum News {
+    Moved(usize, Edge),
+    /// The level of its sensor, or nothing while its printer does not answer.
+    Level(usize, Option<bool>),
+}
+
+/// What became of a pulse.
+type Done = (DrawerOpening, Opening);
+
+/// The one who drives them.
+pub(crate) struct Drawers {
+    node: Node,
+    shelf: SharedDrawers,
+    stop: CancellationToken,
+    fresh: Fresh,
+    /// Asks that were judged already, and until when those may open that wait for our own disk.
+    known: BTreeMap<EffectId, Option<(Instant, usize)>>,
+    pulses: JoinSet<Done>,
+    untold: VecDeque<DrawerSeenV1>,
+}
+
+impl Drawers {
+    pub(crate) fn new(node: Node, shelf: SharedDrawers, stop: CancellationToken) -> Self {
+        let (known, pulses, untold) = (BTreeMap::new(), JoinSet::new(), VecDeque::new());
+        Self { node, shelf, stop, fresh: Fresh::default(), known, pulses, untold }
+    }
+
+    /// Drives them until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut changed = self.node.changed();
+        let (tell, mut news) = mpsc::channel(NEWS_MAX);
+        let mut watchers = self.watch(&tell);
+        drop(tell);
+        let any = !watchers.is_empty();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Err(err) = self.begin() {
+            warn!(%err, "what drawers were asked before is not known");
+        }
+        while !self.stop.is_cancelled() {
+            changed.mark_unchanged();
+            if let Err(err) = self.look() {
+                warn!(%err, "drawers wait");
+            }
+            self.tell_all().await;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                Some(done) = self.pulses.join_next() => if let Ok(done) = done { self.answer(done) },
+                Some(news) = news.recv() => self.hear(&news),
+                news = changed.changed() => if news.is_err() { break },
+                _ = ticks.tick(), if any => self.tick(),
+            }
+        }
+        // What is out already is answered; the printers' owners, who stop too, answer at once.
+        while let Some(done) = self.pulses.join_next().await {
+            if let Ok(done) = done {
+                self.answer(done);
+            }
+        }
+        self.tell_all().await;
+        watchers.shutdown().await;
+    }
+
+    /// What was asked before this process was there is answered, and opens nothing.
+    fn begin(&mut self) -> Result<(), KvError> {
+        if self.node.is_hub() {
+            for asked in self.node.read(views::drawers_asked)? {
+                self.known.insert(asked.id, None);
+                self.say(
+                    &asked,
+                    DrawerEvent::NotConfirmed,
+                    "the hub was started anew; whether it opened is not known",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges each ask once.
+    fn look(&mut self) -> Result<(), KvError> {
+        if !self.node.is_hub() {
+            // The hub of the next term opens drawers; two that open would open twice.
+            return Ok(());
+        }
+        // Before the asks are read: whoever is level now may be so by an ask that has just come.
+        let level = self.level_now()?;
+        let asks = self.node.read(views::drawers_asked)?;
+        self.known.retain(|id, _| asks.iter().any(|ask| ask.id == *id));
+        let now = Instant::now();
+        for asked in asks {
+            match self.known.get(&asked.id).copied() {
+                None => match self.judge(&asked, now) {
+                    Ok(wanted) => {
+                        self.known.insert(asked.id, Some(wanted));
+                        self.open_if_durable(asked, wanted, now);
+                    }
+                    Err((what, why)) => {
+                        self.known.insert(asked.id, None);
+                        self.say(&asked, what, &why);
+                    }
+                },
+                Some(Some(wanted)) => self.open_if_durable(asked, wanted, now),
+                Some(None) => {}
+            }
+        }
+        lock(&self.shelf).level.clone_from(&level);
+        self.fresh.level(level, now);
+        Ok(())
+    }
+
+    /// The tills with a drawer that have written nothing which is not here.
+    fn level_now(&self) -> Result<Vec<NodeId>, KvError> {
+        let members = self.node.members();
+        let shelf = lock(&self.shelf);
+        let has_drawer = |node: &NodeId| {
+            let roles = members.roles(node);
+            let mut numbers = roles.terminal.iter().map(|(number, _)| number);
+            numbers.any(|number| shelf.drawers.iter().any(|drawer| drawer.config.terminals.contains(number)))
+        };
+        let tills: Vec<NodeId> = members.nodes().into_iter().filter(has_drawer).collect();
+        drop(shelf);
+        let mut level = Vec::new();
+        for till in tills {
+            if self.node.is_level_with(&till)? {
+                level.push(till);
+            }
+        }
+        Ok(level)
+    }
+
+    /// Until when an ask may open which drawer, or why it opens none.
+    fn judge(&self, asked: &DrawerOpening, now: Instant) -> Result<(Instant, usize), (DrawerEvent, String)> {
+        let Some(ask) = &asked.asked else {
+            return Err((DrawerEvent::NotSent, "nobody asked".into()));
+        };
+        let shelf = lock(&self.shelf);
+        let Some(at) = shelf.drawers.iter().position(|drawer| drawer.config.name == asked.drawer) else {
+            return Err((DrawerEvent::NotSent, "no drawer of this name hangs on the hub".into()));
+        };
+        let author = ask.place.journal.node;
+        let roles = self.node.members().roles(&author);
+        let terminals = &shelf.drawers[at].config.terminals;
+        let is_its_own = roles.terminal.iter().any(|(number, _)| terminals.contains(number));
+        if !is_its_own && !toko_crdt::mutant!("open-another-tills-drawer") {
+            return Err((DrawerEvent::NotSent, "it is another terminal's drawer".into()));
+        }
+        let ttl = Duration::from_millis(ask.ttl_ms.into());
+        match self.fresh.until(&author, now, ttl) {
+            Some(until) => Ok((until, at)),
+            None => Err((DrawerEvent::Expired, "it came too late, or how old it is cannot be told".into())),
+        }
+    }
+
+    /// Sends the pulse once the ask would survive a power cut here, so that no later start takes it for a new one.
+    fn open_if_durable(&mut self, asked: DrawerOpening, (until, at): (Instant, usize), now: Instant) {
+        let Some(ask) = &asked.asked else { return };
+        if now >= until {
+            self.known.insert(asked.id, None);
+            self.say(&asked, DrawerEvent::Expired, "this hub's disk was too slow");
+            return;
+        }
+        let is_durable =
+            self.node.frontier().head(&ask.place.journal).is_some_and(|head| head.seq >= ask.place.seq);
+        if !is_durable {
+            return;
+        }
+        self.known.insert(asked.id, None);
+        let shelf = lock(&self.shelf);
+        let drawer = &shelf.drawers[at];
+        let printer = drawer.printer.clone();
+        let pulse = Pulse { pin: drawer.config.pin, polarity: drawer.sensor.polarity(), ttl: until - now };
+        drop(shelf);
+        self.pulses.spawn(async move {
+            let opening = printer.open_drawer(pulse).await;
+            (asked, opening)
+        });
+    }
+
+    fn answer(&mut self, (asked, opening): Done) {
+        let (what, why) = match opening {
+            Opening::Opened { after } => (DrawerEvent::Opened, format!("after {} ms", after.as_millis())),
+            Opening::NotConfirmed { why } => (DrawerEvent::NotConfirmed, why.to_string()),
+            Opening::Expired => (DrawerEvent::Expired, "its printer did not answer in time".into()),
+            Opening::NotSent { why } => (DrawerEvent::NotSent, why.to_string()),
+        };
+        if what == DrawerEvent::Opened {
+            info!(drawer = %asked.drawer, ask = %asked.id.short(), "drawer opened");
+        } else {
+            warn!(drawer = %asked.drawer, ask = %asked.id.short(), outcome = what.word(), %why, "drawer not known to be open");
+        }
+        if what == DrawerEvent::Opened
+            && let Some(drawer) = lock(&self.shelf).named(&asked.drawer)
+        {
+            drawer.sensor.opened(Instant::now());
+        }
+        self.say(&asked, what, &why);
+    }
+
+    fn hear(&mut self, news: &News) {
+        let now = Instant::now();
+        let (at, level) = match news {
+            News::Moved(at, edge) => {
+                let word = {
+                    let mut shelf = lock(&self.shelf);
+                    let sensor = &mut shelf.drawers[*at].sensor;
+                    sensor.moved(edge.level, edge.ours, edge.missed, now)
+                };
+                self.say_unasked(*at, word);
+                return;
+            }
+            News::Level(at, level) => (*at, *level),
+        };
+        let name = lock(&self.shelf).drawers[at].config.name.clone();
+        let told = self.told(&name);
+        let word = {
+            let mut shelf = lock(&self.shelf);
+            let drawer = &mut shelf.drawers[at];
+            match level {
+                Some(level) => {
+                    drawer.away_since = None;
+                    // Moves of one that is heard come as edges.
+                    if drawer.sensor.level().is_none() { drawer.sensor.heard(level, told, now) } else { None }
+                }
+                None => {
+                    drawer.away_since.get_or_insert(now);
+                    None
+                }
+            }
+        };
+        self.say_unasked(at, word);
+    }
+
+    /// Whether it was last said to be open.
+    fn told(&self, drawer: &str) -> Option<bool> {
+        let state = self.node.read(|kv| views::drawer_state(kv, drawer));
+        state.ok().flatten().and_then(|state| state.open)
+    }
+
+    /// What time brings: words that were held back, and a printer that stays away.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let mut words = Vec::new();
+        for (at, drawer) in lock(&self.shelf).drawers.iter_mut().enumerate() {
+            words.extend(
+                drawer.sensor.tick(now).into_iter().chain(drawer.unsaid.take()).map(|word| (at, word)),
+            );
+            let is_gone = drawer.away_since.is_some_and(|since| now >= since + SIGHT_WITHIN);
+            if is_gone && drawer.sensor.level().is_some() {
+                drawer.sensor.out_of_sight();
+                let detail = "its printer does not answer".to_owned();
+                words.push((at, Word { what: DrawerEvent::OutOfSight, detail }));
+            }
+        }
+        for (at, word) in words {
+            self.say_unasked(at, Some(word));
+        }
+    }
+
+    fn say(&mut self, asked: &DrawerOpening, what: DrawerEvent, why: &str) {
+        let open = lock(&self.shelf).named(&asked.drawer).and_then(|drawer| match what {
+            // The edge that says so may be on its way here still.
+            DrawerEvent::Opened => drawer.sensor.is_taught().then_some(true),
+            _ => drawer.sensor.open(),
+        });
+        self.queue(opening::answer(asked, what, open, why));
+    }
+
+    fn say_unasked(&mut self, at: usize, word: Option<Word>) {
+        let Some(Word { what, detail }) = word else { return };
+        if !self.node.is_hub() {
+            return;
+        }
+        let shelf = lock(&self.shelf);
+        let drawer = &shelf.drawers[at];
+        let (name, open) = (drawer.config.name.clone(), drawer.sensor.open());
+        let terminal = drawer.config.terminals.first().copied().unwrap_or_default();
+        drop(shelf);
+        if what == DrawerEvent::Forced {
+            warn!(drawer = %name, %detail, "a drawer was opened by key or by force");
+        }
+        match self.node.read(|kv| day_of_business(kv, &self.node)) {
+            Ok(day) => self.queue(opening::seen(day, terminal, &name, what, open, &detail)),
+            Err(err) => warn!(%err, "what a drawer did is not written down"),
+        }
+    }
+
+    fn queue(&mut self, seen: DrawerSeenV1) {
+        self.untold.push_back(seen);
+        if self.untold.len() > UNTOLD_MAX {
+            warn!("the store takes nothing; what a drawer did is lost");
+            self.untold.pop_front();
+        }
+    }
+
+    /// Writes what there is to say. What the store does not take waits for the next look.
+    async fn tell_all(&mut self) {
+        while let Some(seen) = self.untold.front() {
+            let body = Body::Op(OpV1::new(What::DrawerSeen(seen.clone())).encode());
+            if let Err(err) = self.node.append(Lane::Books, body, None, Wait::Synced).await {
+                warn!(%err, "what a drawer did waits to be written down");
+                return;
+            }
+            self.untold.pop_front();
+        }
+    }
+
+    /// One watcher for each drawer's printer.
+    fn watch(&self, tell: &mpsc::Sender<News>) -> JoinSet<()> {
+        let mut watchers = JoinSet::new();
+        for (at, drawer) in lock(&self.shelf).drawers.iter().enumerate() {
+            let (mut edges, mut seen) = (drawer.printer.edges(), drawer.printer.seen());
+            let tell = tell.clone();
+            watchers.spawn(async move {
+                loop {
+                    let level = {
+                        let seen = seen.borrow_and_update();
+                        seen.drawer_level().filter(|_| seen.trouble.is_none())
+                    };
+                    if tell.send(News::Level(at, level)).await.is_err() {
+                        return;
+                    }
+                    tokio::select! {
+                        biased;
+                        edge = edges.recv() => match edge {
+                            Ok(edge) => if tell.send(News::Moved(at, edge)).await.is_err() { return },
+                            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                        },
+                        changed = seen.changed() => if changed.is_err() { return },
+                    }
+                }
+            });
+        }
+        watchers
+    }
+}
+
+impl Shelf {
+    fn named(&mut self, name: &str) -> Option<&mut Drawer> {
+        self.drawers.iter_mut().find(|drawer| drawer.config.name == name)
+    }
+}
+
+fn lock(shelf: &SharedDrawers) -> std::sync::MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The day to write under: the one that is open, or today; never one that is settled.
+fn day_of_business(kv: &dyn KvRead, node: &Node) -> Result<Day, KvError> {
+    if let Some(day) = open_day_of(kv)? {
+        return Ok(day);
+    }
+    let today = Day::at_utc(node.machine().wall());
+    let first = views::first_open_day(kv)?;
+    let newest = views::days(kv)?.pop();
+    today.max(first).or(newest).ok_or_else(|| KvError::corrupt("no day of the calendar"))
+}
