@@ -13,7 +13,7 @@
 //! use toko_devices::virtual_printer::{Options, VirtualPrinter};
 //! use toko_devices::{Habits, Opening, Owner, Page, PrinterConfig, Pulse};
 //!
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let paper = tempfile::tempdir()?;
 //! let there = VirtualPrinter::spawn(Options::new(paper.path())).await?;
 //! let stop = CancellationToken::new();

@@ -114,7 +114,8 @@ fn f02_a_disk_that_lies_is_noticed_and_the_failure_is_made_small() {
         outcome.planned
     );
     assert_eq!(outcome.planned[0].kind, Kind::Power);
-    assert!(small.customers < 10, "{}", small.customers);
+    // Two tills serve some fifty customers in such a day.
+    assert!(small.customers < 30, "{}", small.customers);
     let again = play(&small, &goods).unwrap();
     assert_eq!((again.trace, again.violations), (outcome.trace, outcome.violations), "{}", replay(&small));
 }

@@ -47,10 +47,12 @@ fn days_have_the_keys_and_figures_of_hubctl_sales() {
     let first = json!({
         "store": "High Street", "day": "2010-12-01", "sales": 2, "returns": 0, "write_off_lines": 0, "lines": 3,
         "gross": "28.20", "returned": "0.00", "net": "28.20", "currency": "GBP",
+        "drawer_without_sale": 0, "drawer_forced": 0,
     });
     let second = json!({
         "store": "High Street", "day": "2010-12-02", "sales": 0, "returns": 1, "write_off_lines": 1, "lines": 1,
         "gross": "0.00", "returned": "-2.55", "net": "-2.55", "currency": "GBP",
+        "drawer_without_sale": 0, "drawer_forced": 0,
     });
     assert_eq!(rows, [first, second]);
 }

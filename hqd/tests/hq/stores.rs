@@ -57,6 +57,7 @@ async fn a_store_joins_by_code_and_its_books_arrive_and_are_acknowledged() {
     let expected = json!({
         "store": "High Street", "day": DAY, "sales": 1, "returns": 1, "write_off_lines": 1, "lines": 2,
         "gross": "5.10", "returned": "-2.55", "net": "2.55", "currency": "GBP",
+        "drawer_without_sale": 0, "drawer_forced": 0,
     });
     assert_eq!(report, json!({ "by": "day", "days": [expected] }));
     let items = office.get("/report?by=item&store=High%20Street").await;
