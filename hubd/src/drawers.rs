@@ -1,7 +1,7 @@
 //! The cash drawers: each opens once for whoever asks from its own till, within seconds or never, and tells what it did unasked.
 //!
 //! A till asks by an entry, and what came of it is an entry of ours. Invariants: a pulse is sent for an ask that is durable here
-//! and young ([`fresh`]), at most once whatever dies when; an ask that this process did not see come, or that came too late,
+//! and young (`fresh`), at most once whatever dies when; an ask that this process did not see come, or that came too late,
 //! opens nothing and is answered all the same; a drawer is opened for its own tills alone. What its sensor tells unasked is an
 //! entry too: by key or by force, and that it was shut. Nothing here waits for paper.
 //!
