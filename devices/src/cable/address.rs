@@ -248,7 +248,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // A host may be called as a kind of cable is.
-            Address::Tcp(to) if ["usb:", "serial:", "unix:"].iter().any(|kind| to.starts_with(kind)) => {
+            Address::Tcp(to) if KINDS.iter().any(|kind| to.starts_with(kind)) => {
                 write!(f, "tcp://{to}")
             }
             Address::Tcp(to) => f.write_str(to),
@@ -277,6 +277,8 @@ impl fmt::Display for Line {
     }
 }
 
+/// How the text of another cable begins, or of a scanner that is a keyboard.
+const KINDS: [&str; 4] = ["usb:", "serial:", "unix:", "keyboard:"];
 const ADDRESS_BYTES_MAX: usize = 512;
 const TEXT_SHOWN: usize = 80;
 const BAUD_MIN: u32 = 300;
