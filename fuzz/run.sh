@@ -5,6 +5,7 @@
 #                                         N seconds for each target (60), all targets if none is named, so many targets at a
 #                                         time (as many as there are processors)
 #   fuzz/run.sh --list                    the targets
+#   fuzz/run.sh --build                   builds, and leaves it at that
 #   fuzz/run.sh --keep [TARGET…]          takes what the last run found into the committed corpus, smallest first
 #
 # A run begins with the committed corpus (fuzz/corpus) and what earlier runs found on this machine (fuzz/target/found). Inputs
@@ -27,8 +28,9 @@ while [[ $# -gt 0 ]]; do
         --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
         --jobs) jobs=${2:?--jobs needs a number}; shift 2 ;;
         --list) list=true; shift ;;
+        --build) build=true; shift ;;
         --keep) keep=true; shift ;;
-        -*) echo "fuzz/run.sh [TARGET...] [--seconds N] [--jobs N] | --list | --keep [TARGET...]" >&2; exit 64 ;;
+        -*) echo "fuzz/run.sh [TARGET...] [--seconds N] [--jobs N] | --list | --build | --keep [TARGET...]" >&2; exit 64 ;;
         *) chosen+=("$1"); shift ;;
     esac
 done
@@ -59,6 +61,7 @@ CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$work RUSTFLAGS="${coverage[*]}" \
     cargo build --release --locked --target "$host" --bin hostile
 program=$work/$host/release/hostile
 echo "built in $((SECONDS - began)) s"
+[[ -z ${build:-} ]] || exit 0
 
 bytes_max() {
     grep -A 4 "name: \"$1\"," ../tests/src/hostile.rs | sed -n 's/^ *bytes_max: \([0-9 *]*\),/\1/p' | head -1

@@ -2,13 +2,13 @@
 //!
 //! The same keys as headquarters' reports, so that one reader serves both.
 
-use crate::paper;
 use crate::printers::Printers;
 use serde_json::{Value, json};
 use toko_crdt::book::rows;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
 use toko_crdt::{KvError, KvRead, NodeId};
+use toko_paper::job;
 use toko_retail::day::Day;
 use toko_retail::views::{self, CartState, DayTotals};
 
@@ -118,7 +118,7 @@ pub(crate) fn jobs(kv: &dyn KvRead, printers: &Printers, members: &Members) -> R
                 "asked": job.printer,
                 "printer": printers.place(job, members).map(|station| &station.config.name),
                 "attempts": job.attempts.len(),
-                "state": paper::state(job, busy).word(),
+                "state": job::state(job, busy).word(),
                 "level": outcome.map(|(_, level, _)| level),
                 "detail": outcome.map(|(_, _, detail)| detail.clone()),
             })

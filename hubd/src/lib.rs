@@ -28,7 +28,6 @@ mod names;
 mod paper;
 mod printers;
 mod quarantine;
-mod receipt;
 mod recover;
 mod seals;
 pub mod shelf;

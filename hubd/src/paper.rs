@@ -6,9 +6,7 @@
 //! says that it cannot print is sent nothing and tried in vain at no cost to the books; another one takes over what it had,
 //! if it is told to, and only what was never sent.
 
-use crate::printers::learnt::level_number;
 use crate::printers::{Printers, Station};
-use crate::receipt;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,13 +15,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
-use toko_crdt::{Body, EffectId, Hash, Lane};
-use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy, Word};
+use toko_devices::spool::{Next, Policy, Word};
 use toko_devices::{Level, Outcome, Page};
 use toko_mesh::node::Node;
-use toko_retail::ops::{OpV1, PrintOutcome, What};
-use toko_retail::paper;
-use toko_retail::receipt::{Dress, Receipt};
+use toko_paper::job::{self, Frame};
+use toko_retail::ops::PrintOutcome;
 use toko_retail::views::{self, PrintJob};
 use tracing::{info, warn};
 
@@ -198,7 +194,7 @@ impl Paper {
             let unchanged = now.is_some_and(|now| now.open && now.attempts == job.attempts);
             if ours && unchanged && matches!(next, Next::Send { banner: false, .. }) {
                 let why = format!("{}; {} takes over", self.station.state().words, other.config.name);
-                hand_over(&self.node, job, &other.config.name, &why).await?;
+                job::hand_over(&self.node, job, &other.config.name, &why).await?;
                 info!(job = %hex(&job.job), from = %self.station.config.name, to = %other.config.name, "receipt handed on");
                 any = true;
             }
@@ -214,19 +210,8 @@ impl Paper {
         if soon {
             self.started.remove(&job.job);
         }
-        let asked_at = spool::UnixMicros(micros(job.asked_at));
-        let started = self.started.get(&job.job).map_or(asked_at, |at| spool::UnixMicros(micros(*at)));
-        let attempts = attempts(job, started);
-        let ttl = match job.ttl_s {
-            0 => Duration::MAX,
-            seconds => Duration::from_secs(seconds.into()),
-        };
         let policy = if self.station.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
-        spool::next(
-            &Facts { asked_at, ttl, attempts: &attempts, word: again.then_some(Word::Reprint) },
-            policy,
-            spool::UnixMicros(micros(now)),
-        )
+        job::next(job, self.started.get(&job.job).copied(), again.then_some(Word::Reprint), policy, now)
     }
 
     async fn take(&mut self, step: Step) -> Result<(), String> {
@@ -234,26 +219,26 @@ impl Paper {
         match next {
             Next::Send { attempt, banner } => self.send(&job, attempt, banner).await,
             Next::Expired => {
-                self.ended(&job, 0, PrintOutcome::GivenUp, 0, "nobody wants it any more".into()).await
+                job::end(&self.node, &job, 0, (PrintOutcome::GivenUp, 0, "nobody wants it any more")).await
             }
             Next::Wait { .. } | Next::Hold | Next::Done => Ok(()),
         }
     }
 
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
-        let Some(page) = self.page(job)? else {
+        let header = std::slice::from_ref(&self.shop_name);
+        let frame = Frame { sign: self.station.config.sign.as_ref(), header, footer: &[] };
+        let Some(page) = job::page(&self.node, job, frame)? else {
             // The sale's body is not here yet, or pruned: nothing to print from.
-            return self.ended(job, attempt, PrintOutcome::GivenUp, 0, "the sale is not here".into()).await;
+            return job::end(&self.node, job, attempt, (PrintOutcome::GivenUp, 0, "the sale is not here"))
+                .await;
         };
-        let page = self.marked(page, job, banner).times(job.copies.min(paper::COPIES_MAX));
+        let page = self.marked(page, job, banner);
         if !self.claim(job).await? {
             return Ok(());
         }
         self.started.insert(job.job, self.node.machine().wall());
-        let start = paper::start(job, &self.station.config.name).map_err(|problem| problem.to_string())?;
-        if !toko_crdt::mutant!("print-before-the-start-is-kept")
-            && let Err(err) = append(&self.node, What::PrintStarted(start)).await
-        {
+        if let Err(err) = job::start(&self.node, job, &self.station.config.name).await {
             self.station.say(|state| state.printing = None);
             return Err(err);
         }
@@ -263,11 +248,7 @@ impl Paper {
         if !matches!(outcome, Outcome::NotPrinted { .. }) {
             self.printers.wishes().again.remove(&job.job);
         }
-        let (what, level, detail) = match &outcome {
-            Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
-            Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
-            Outcome::InDoubt { why } => (PrintOutcome::InDoubt, 0, why.to_string()),
-        };
+        let (what, level, detail) = job::told(&outcome);
         self.station.say(|state| {
             state.printing = None;
             state.words = detail.clone();
@@ -291,7 +272,7 @@ impl Paper {
                 warn!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, outcome = ?what, why = %detail, "not known to be printed")
             }
         }
-        self.ended(job, attempt, what, level, detail).await
+        job::end(&self.node, job, attempt, (what, level, &detail)).await
     }
 
     /// Prints a page. While the printer waits for a hand with it, another one may take over what is behind it.
@@ -343,81 +324,6 @@ impl Paper {
             page
         }
     }
-
-    /// The page of a job's receipt; nothing while the sale's entry is not here.
-    fn page(&self, job: &PrintJob) -> Result<Option<Page>, String> {
-        let words = |problem: &dyn std::fmt::Display| problem.to_string();
-        let entry = self.node.entry_by_hash(&Hash(job.sale.0)).map_err(|problem| words(&problem))?;
-        let Some(bytes) = entry.as_ref().and_then(|entry| entry.body()) else { return Ok(None) };
-        let Ok(Body::Op(op)) = Body::decode(&self.node.store_id(), bytes) else { return Ok(None) };
-        let Ok(OpV1 { what: What::Sale(sale), .. }) = OpV1::decode(&op) else { return Ok(None) };
-        let original = match sale.original {
-            Some(original) => self
-                .node
-                .read(|kv| views::sale(kv, EffectId(original)))
-                .map_err(|problem| words(&problem))?
-                .map(|summary| summary.number),
-            None => None,
-        };
-        let dress = Dress {
-            header: vec![self.shop_name.clone()],
-            footer: Vec::new(),
-            time: receipt::time_text(UnixMicros(sale.at_unix_micros)),
-            original,
-            is_copy: job.is_copy,
-        };
-        let content = Receipt::of(&sale, job.sale, &dress).map_err(|problem| words(&problem))?;
-        Ok(Some(receipt::page(&content, job.job, self.station.config.sign.as_ref())))
-    }
-
-    async fn ended(
-        &self,
-        job: &PrintJob,
-        attempt: u32,
-        outcome: PrintOutcome,
-        level: u8,
-        detail: String,
-    ) -> Result<(), String> {
-        let end =
-            paper::end(job.job, attempt, outcome, level, &detail).map_err(|problem| problem.to_string())?;
-        append(&self.node, What::PrintOutcome(end)).await
-    }
-}
-
-/// Gives a job of which nothing was sent since its last attempt to another printer, by entries: an attempt that sent nothing,
-/// and that it was at the other one. In this order, since an attempt without an end would be doubt.
-pub(crate) async fn hand_over(node: &Node, job: &PrintJob, to: &str, why: &str) -> Result<(), String> {
-    let start = paper::start(job, to).map_err(|problem| problem.to_string())?;
-    let end = paper::end(job.job, start.attempt, PrintOutcome::NotPrinted, 0, why)
-        .map_err(|problem| problem.to_string())?;
-    append(node, What::PrintOutcome(end)).await?;
-    append(node, What::PrintStarted(start)).await
-}
-
-async fn append(node: &Node, what: What) -> Result<(), String> {
-    let body = Body::Op(OpV1::new(what).encode());
-    let appended = node.append(Lane::Books, body, None, toko_mesh::store::Wait::Synced).await;
-    appended.map(drop).map_err(|err| err.to_string())
-}
-
-/// The attempts at a job as the spool counts them.
-fn attempts(job: &PrintJob, started: spool::UnixMicros) -> Vec<Attempt> {
-    let made = job.attempts.iter().filter(|attempt| attempt.attempt > 0);
-    made.map(|attempt| Attempt {
-        number: attempt.attempt,
-        started,
-        end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
-            PrintOutcome::Printed => End::Printed,
-            PrintOutcome::NotPrinted => End::NotSent,
-            PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
-        }),
-    })
-    .collect()
-}
-
-/// What a job is to whoever asks; `printing` says that the printer has it now.
-pub(crate) fn state(job: &PrintJob, printing: bool) -> spool::State {
-    spool::State::of(&attempts(job, spool::UnixMicros(0)), printing)
 }
 
 fn micros(at: UnixMicros) -> u64 {

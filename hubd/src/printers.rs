@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
 use toko_crdt::member::Members;
 use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
+use toko_paper::job;
 use toko_retail::views::PrintJob;
 
 /// How often a printer is asked how its drawer is. Only over a link that is kept can a drawer tell that somebody opened it with
@@ -127,6 +128,9 @@ impl Printers {
 
     /// Where a job is to come out: where it was tried or moved to last, else where it was meant to.
     pub(crate) fn place(&self, job: &PrintJob, members: &Members) -> Option<&Arc<Station>> {
+        if job::printed_at_its_till(job) && !toko_crdt::mutant!("print-what-a-till-prints") {
+            return None;
+        }
         let tried = job.attempts.iter().filter(|attempt| !attempt.printer.is_empty());
         let last = tried.max_by_key(|attempt| attempt.attempt);
         last.and_then(|attempt| self.named(&attempt.printer)).or_else(|| self.meant(job, members))

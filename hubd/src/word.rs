@@ -6,7 +6,6 @@
 //! in doubt is printed again, marked.
 
 use crate::desk::{Answer, Desk, Refusal, Shared};
-use crate::paper::{self, hand_over};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -16,6 +15,7 @@ use toko_crdt::hash::hex;
 use toko_crdt::{Body, Lane};
 use toko_devices::spool;
 use toko_mesh::store::Wait;
+use toko_paper::job::{self, hand_over};
 use toko_retail::ops::{OpV1, PrintOutcome, What};
 use toko_retail::views::{self, PrintJob};
 
@@ -50,6 +50,13 @@ pub(crate) async fn say(State(desk): Shared, body: Result<Json<Spoken>, JsonReje
     // Before anybody else takes the job: what is looked at below stays true until it is said.
     let _turn = desk.printers.turn.lock().await;
     let job = named(&desk.node.read(views::jobs_open)?, &job)?;
+    if job::printed_at_its_till(&job) {
+        let who = crate::answers::name_of(&desk.node.members(), &job.asked_by);
+        let words = format!(
+            "{who} prints it on its own printer, and only {who} knows how far it is; ask there for a copy"
+        );
+        return Err(Refusal::bad("at-its-till", words));
+    }
     let in_doubt = allowed(&desk, &job, word)?;
     let said = match word {
         Word::Printed => end(&desk, &job, PrintOutcome::Printed, "a person found it on paper", &why).await?,
@@ -140,7 +147,7 @@ fn named(jobs: &[PrintJob], name: &str) -> Result<PrintJob, Refusal> {
 /// Whether the job is in doubt, if that may be said of it.
 fn allowed(desk: &Desk, job: &PrintJob, word: Word) -> Result<bool, Refusal> {
     let busy = desk.printers.printing(&job.job).is_some();
-    let state = paper::state(job, busy);
+    let state = job::state(job, busy);
     match (word, state) {
         (_, spool::State::Sending) => {
             Err(Refusal::bad("printing", "the printer has it and has not answered yet; wait for its word"))

@@ -27,6 +27,10 @@ pub enum PaperError {
 /// Most copies of one receipt.
 pub const COPIES_MAX: u8 = 9;
 
+/// The name that a terminal asks for when it prints by itself. Whoever wrote the ask prints it, and nobody else ever does, so two
+/// who cannot see each other never print the same receipt.
+pub const OWN_PRINTER: &str = "@till";
+
 /// A receipt to print with its sale. `job` is drawn at random, once.
 pub fn ask(job: [u8; 16], printer: &str, ttl_s: u32, copies: u8) -> Result<PrintAskV1, PaperError> {
     check_given("the printer", printer, limits::WORD_CHARS_MAX)?;

@@ -37,7 +37,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use toko_devices::Seen;
 use toko_retail::currency::Currency;
 
 use crate::config::{Drawer, Receipt};
@@ -85,6 +86,8 @@ pub struct ApiSetup {
     pub drawer: Drawer,
     /// What the scanner reads.
     pub scans: Scans,
+    /// How its own printer is; nothing where it has none.
+    pub printer: Option<watch::Receiver<Seen>>,
 }
 
 /// What stands in the path for the names in braces.

@@ -17,8 +17,10 @@ use toko_retail::text::check_text;
 
 mod counter;
 mod drawer;
+mod printer;
 pub use counter::{Display, DisplayConfig, Scanner};
 pub use drawer::Drawer;
+pub use printer::{Printer, PrinterConfig, Prints};
 
 /// Where a terminal keeps its store unless told otherwise; the unit's `StateDirectory=` is the same place.
 pub const DATA_DEFAULT: &str = "/var/lib/toko/terminal-agent";
@@ -39,6 +41,8 @@ pub struct File {
     pub receipt: Receipt,
     /// The scale.
     pub scale: Scale,
+    /// The printer of its own.
+    pub printer: Printer,
     /// The cash drawer.
     pub drawer: Drawer,
     /// The customer's display.
@@ -231,6 +235,8 @@ pub struct Config {
     pub receipt: Receipt,
     /// The scale, if there is one.
     pub scale: Option<ScaleConfig>,
+    /// The printer of its own.
+    pub printer: Option<PrinterConfig>,
     /// The cash drawer; none where its name is empty.
     pub drawer: Drawer,
     /// The customer's display, if there is one.
@@ -270,6 +276,7 @@ impl File {
         }
         self.receipt.check(&mut problems);
         let scale = self.scale.parse(&mut problems);
+        let printer = self.printer.parse(&mut problems);
         self.drawer.check(&mut problems);
         let display = self.display.parse(&mut problems);
         let scanner = self.scanner.parse(&mut problems);
@@ -293,6 +300,7 @@ impl File {
                 time_zone: self.till.time_zone,
                 receipt: self.receipt,
                 scale,
+                printer,
                 drawer: self.drawer,
                 display,
                 scanner,
@@ -434,6 +442,10 @@ mod tests {
         file.scale.protocol = "telepathy".into();
         file.scale.unit = "stone".into();
         file.scale.within = Millis(1);
+        file.printer.address = "10.0.0.1".into();
+        file.printer.prints = "never".into();
+        file.printer.columns = 4;
+        file.printer.confirm = Millis(1);
         file.drawer.name = "left\u{1b}".into();
         file.display.address = "serial:ttyUSB1".into();
         file.display.dialect = "morse".into();
@@ -453,6 +465,10 @@ mod tests {
             "scale.protocol",
             "scale.unit",
             "scale.within",
+            "printer.prints",
+            "printer.columns",
+            "printer.confirm",
+            "printer.address",
             "drawer.name",
             "display.address",
             "display.dialect",

@@ -23,6 +23,7 @@ pub mod follow;
 mod heard;
 pub mod ledger;
 pub mod paper;
+mod printing;
 pub mod scale;
 pub mod scans;
 pub mod service;

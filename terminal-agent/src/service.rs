@@ -28,6 +28,7 @@ use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
+use crate::printing::Printing;
 use crate::scale::Weigher;
 use crate::scans::Scans;
 use crate::shelf::Shelf;
@@ -109,6 +110,7 @@ impl Agent {
             wall: wall.clone(),
             desk: desk.clone(),
             receipt: config.receipt.clone(),
+            own_printer: config.printer.as_ref().map(|printer| printer.prints),
             drawer: config.drawer.clone(),
             customer: Customer::new(config.display.clone()),
             terminal: number,
@@ -118,6 +120,10 @@ impl Agent {
         let listener = api::bind(config.api_listen).await.map_err(listen_failed)?;
         let address = listener.local_addr().map_err(listen_failed)?;
         desk.set_address(address).map_err(desk_failed)?;
+        let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
+        let printing = config.printer.clone();
+        let printing =
+            printing.map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest));
         let scans = Scans::new(config.scanner.clone());
         let router = api::router(ApiSetup {
             token,
@@ -132,8 +138,8 @@ impl Agent {
             weigher: Weigher::new(config.scale.clone()),
             drawer: config.drawer.clone(),
             scans: scans.clone(),
+            printer: printing.as_ref().map(Printing::seen),
         });
-        let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(named("api", api::serve(listener, router, stop_api.clone())));
         tasks.spawn(named("till", work.run(stop_till.clone())));
@@ -144,6 +150,9 @@ impl Agent {
         tasks.spawn(named("status", follow::tell(ledger.clone(), shelf, till, stop_rest.clone())));
         tasks.spawn(named("clock", heard::compare(ledger.clone(), wall, stop_rest.clone())));
         tasks.spawn(named("scanner", scans.listen(name.clone(), stop_rest.clone())));
+        if let Some(printing) = printing {
+            tasks.spawn(named("receipts", printing.run(stop_rest.clone())));
+        }
         tasks.spawn(named("watchdog", follow::feed(ledger.clone(), stop_rest.clone())));
         info!(
             version = env!("CARGO_PKG_VERSION"), data = %data.display(), store = %ledger.store().short(),

@@ -10,6 +10,7 @@
 //! * the play itself: [`demo`];
 //! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
+//! * what really came out, beside another spooler: [`paper`];
 //! * how long a lost hub is missed: [`recovery`]; what is kept over years: [`years`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * a whole shop in memory, broken on purpose: [`sim`];
@@ -28,6 +29,7 @@ pub mod lan;
 pub mod machine;
 pub mod mutants;
 pub mod oracle;
+pub mod paper;
 pub mod process;
 pub mod progress;
 pub mod recovery;

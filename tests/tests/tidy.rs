@@ -16,14 +16,18 @@ mod mutants;
 mod next;
 
 /// Which of our packages a room may use. Arrows go down only.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("crdt", &[]),
     ("retail", &["toko-crdt"]),
     ("mesh", &["toko-crdt"]),
     ("devices", &[]),
+    ("paper", &["toko-crdt", "toko-retail", "toko-mesh", "toko-devices"]),
     ("daemon", &[]),
-    ("hubd", &["toko-crdt", "toko-retail", "toko-mesh", "toko-devices", "toko-daemon"]),
-    ("terminal-agent", &["toko-crdt", "toko-retail", "toko-mesh", "toko-devices", "toko-daemon"]),
+    ("hubd", &["toko-crdt", "toko-retail", "toko-mesh", "toko-devices", "toko-paper", "toko-daemon"]),
+    (
+        "terminal-agent",
+        &["toko-crdt", "toko-retail", "toko-mesh", "toko-devices", "toko-paper", "toko-daemon"],
+    ),
     ("hqd", &["toko-crdt", "toko-retail", "toko-mesh", "toko-daemon"]),
     (
         "tests",
@@ -32,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "toko-retail",
             "toko-mesh",
             "toko-devices",
+            "toko-paper",
             "toko-daemon",
             "hubd",
             "terminal-agent",

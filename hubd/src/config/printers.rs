@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use toko_daemon::settings::Millis;
-use toko_devices::{Address, Model, Picture, Profile, SystemFonts};
+use toko_devices::{Address, Model, Picture, SystemFonts};
+use toko_paper::settings;
 use toko_retail::text::check_name;
 
 /// A receipt printer.
@@ -144,14 +145,11 @@ fn parsed(key: &str, printer: Printer, problems: &mut Vec<String>) -> Option<Pri
             false
         }
     };
-    if !(24..=96).contains(&printer.columns) {
-        problems.push(format!("{key}.columns: {} is not between 24 and 96", printer.columns));
-    }
     if let Err(problem) = check_name("name", &printer.name, NAME_CHARS_MAX) {
         problems.push(format!("{key}.{problem}"));
     }
-    let model = model(key, &printer, problems);
-    let sign = sign(key, &printer.sign, model.dots, problems);
+    let model = settings::model(key, &printer.model, printer.columns, problems);
+    let sign = settings::sign(key, &printer.sign, model.dots, problems);
     let mut between = |field: &str, value: Millis, least: u64, most: u64, words: &str| {
         if !(least..=most).contains(&value.0) {
             problems.push(format!("{key}.{field}: {value} is not between {words}"));
@@ -185,38 +183,6 @@ fn parsed(key: &str, printer: Printer, problems: &mut Vec<String>) -> Option<Pri
         patience: printer.patience,
         let_go: printer.let_go,
     })
-}
-
-/// The model of the printer that is named, or a common one.
-fn model(key: &str, printer: &Printer, problems: &mut Vec<String>) -> Model {
-    let columns = usize::from(printer.columns);
-    let common = if columns <= 34 { Model::paper_58mm() } else { Model::paper_80mm() };
-    match Profile::named(&printer.model) {
-        Some(profile) => profile.model,
-        None if printer.model.is_empty() => Model { columns, ..common },
-        None => {
-            let like = Profile::like(&printer.model).join(", ");
-            let like =
-                if like.is_empty() { "leave it empty".to_owned() } else { format!("there are {like}") };
-            problems.push(format!("{key}.model: \"{}\" is not known; {like}", printer.model));
-            common
-        }
-    }
-}
-
-/// The sign in a file, no wider than the paper.
-fn sign(key: &str, file: &str, dots: usize, problems: &mut Vec<String>) -> Option<Picture> {
-    if file.is_empty() {
-        return None;
-    }
-    let read = std::fs::read(file).map_err(|problem| problem.to_string());
-    match read.and_then(|bytes| Picture::from_png(&bytes, dots).map_err(|problem| problem.to_string())) {
-        Ok(picture) => Some(picture),
-        Err(problem) => {
-            problems.push(format!("{key}.sign: {file}: {problem}"));
-            None
-        }
-    }
 }
 
 /// As long as the books keep it.

@@ -86,7 +86,7 @@ fn card(opening: &DrawerOpening, till: Option<String>) -> Value {
     let ask = opening.asked.as_ref();
     json!({
         "opening": opening.id.to_string(),
-        "at": crate::receipt::time_text(opening.at),
+        "at": toko_paper::receipt::time_text(opening.at),
         "drawer": opening.drawer,
         "terminal": opening.terminal,
         "till": till,

@@ -1,13 +1,15 @@
 //! What a person should know of printers, each with a code and what to do. It goes by itself when its cause has gone.
 
 use super::{Printers, Station};
+use crate::answers;
 use crate::desk::{Desk, Refusal};
-use crate::{answers, paper};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
 use toko_devices::{Condition, spool};
+use toko_paper::job;
 use toko_retail::views::{self, PrintJob};
 
 /// All that is to be told of printers and receipts.
@@ -63,11 +65,16 @@ fn of_jobs(printers: &Printers, members: &Members, jobs: &[PrintJob], now: UnixM
         }
     }
     let waits = |job: &&PrintJob| {
-        let unsent = matches!(paper::state(job, false), spool::State::Accepted | spool::State::FailedUnsent);
+        let unsent = matches!(job::state(job, false), spool::State::Accepted | spool::State::FailedUnsent);
         unsent && now.0.saturating_sub(job.asked_at.0) > STALE_MICROS
     };
-    let mut stale = std::collections::BTreeMap::<String, (usize, bool)>::new();
+    let mut stale = BTreeMap::<String, (usize, bool)>::new();
+    let mut at_tills = BTreeMap::<String, usize>::new();
     for job in jobs.iter().filter(waits) {
+        if job::printed_at_its_till(job) {
+            *at_tills.entry(answers::name_of(members, &job.asked_by)).or_insert(0) += 1;
+            continue;
+        }
         let place = printers.place(job, members).map(|station| station.config.name.clone());
         let nobodys = place.is_none();
         let name = place.unwrap_or_else(|| {
@@ -75,6 +82,12 @@ fn of_jobs(printers: &Printers, members: &Members, jobs: &[PrintJob], now: UnixM
         });
         let (count, _) = stale.entry(name).or_insert((0, nobodys));
         *count += 1;
+    }
+    for (name, count) in at_tills {
+        let log = format!("{count} receipts wait for a minute or longer at the terminal's own printer");
+        let advice =
+            "Put the printer right that the terminal prints on; its screen says what is wrong with it.";
+        out.push(card("till-printer-waits", &name, &log, advice));
     }
     for (name, (count, nobodys)) in stale {
         let log = format!("{count} receipts wait for a minute or longer");

@@ -43,7 +43,7 @@ impl LearntV1 {
     /// What a probe found.
     pub(crate) fn new(probed: &Probed, at_unix_s: u64) -> Option<LearntV1> {
         Some(LearntV1 {
-            level: level_number(probed.level()?),
+            level: toko_paper::job::level_number(probed.level()?),
             reports_changes: probed.reports_changes,
             drawer_level: probed.drawer_level,
             at_unix_s,
@@ -98,16 +98,6 @@ impl Learnt {
         std::fs::rename(&aside, &self.file)?;
         *printers = all;
         Ok(())
-    }
-}
-
-/// A level as its number, 0 to 3.
-pub(crate) fn level_number(level: Level) -> u8 {
-    match level {
-        Level::Sent => 0,
-        Level::Drained => 1,
-        Level::Processed => 2,
-        Level::Printed => 3,
     }
 }
 

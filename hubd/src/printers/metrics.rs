@@ -69,7 +69,7 @@ pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
         &mut out,
         "toko_printer_level",
         "What the printer confirmed last, 0 to 3.",
-        &each(&|s| s.state().level.map_or(0, |level: Level| super::learnt::level_number(level).into())),
+        &each(&|s| s.state().level.map_or(0, |level: Level| toko_paper::job::level_number(level).into())),
     );
     let mut prints = Vec::new();
     for station in stations {

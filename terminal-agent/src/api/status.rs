@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use toko_crdt::clock::UnixMicros;
+use toko_devices::Seen;
 use toko_retail::ops::BundleKind;
 use toko_retail::views::{self, CartState};
 
@@ -43,6 +44,7 @@ impl Api {
             "business_day": show::day(&day)["date"],
             "currency": setup.shelf.currency().code(),
             "catalogue": catalogue,
+            "printer": self.setup.printer.as_ref().map(|seen| printer_shown(&seen.borrow())),
             "hub": { "node": node.hub.map(|hub| hub.to_string()), "linked": node.hub_linked },
             "hq": { "known": node.hq_known, "behind": node.hq_behind },
             "links": node.links.iter().map(|link| json!({
@@ -83,6 +85,11 @@ impl Api {
                 "there is no catalogue yet; only lines with a price and a name sell",
             ));
         }
+        if let Some(seen) = self.setup.printer.as_ref().map(|seen| seen.borrow().clone())
+            && let Some(what) = trouble(&seen)
+        {
+            alerts.push(alert("printer-not-ready", &what));
+        }
         if !now.verified {
             alerts.push(alert("clock-not-verified", "this machine's clock is wrong; receipts say so"));
         }
@@ -104,6 +111,24 @@ impl Api {
             other => alert("flag", &format!("{other:?}")),
         }));
         Ok(alerts)
+    }
+}
+
+fn printer_shown(seen: &Seen) -> Value {
+    json!({
+        "ready": seen.can_print(), "printing": seen.printing, "waits_for_a_hand": seen.waits_for_a_hand,
+        "trouble": trouble(seen),
+    })
+}
+
+/// Why nothing comes out of it now, and what to do; nothing while it prints or was not looked at yet.
+fn trouble(seen: &Seen) -> Option<String> {
+    match (&seen.trouble, &seen.status) {
+        (Some(why), _) => Some(format!("{why}; switch the printer on and look at its cable")),
+        (None, Some(status)) if !status.can_print() => {
+            Some(status.what_to_do().map_or_else(|| status.to_string(), |what| format!("{status}: {what}")))
+        }
+        _ => None,
     }
 }
 

@@ -24,7 +24,7 @@ use super::open_cart::OpenCart;
 use super::seen::Answer;
 use super::series;
 use super::{Health, Message, Refusal};
-use crate::config::{Drawer, Receipt};
+use crate::config::{Drawer, Prints, Receipt};
 use crate::customer::Customer;
 use crate::desk::{Desk, SeriesNote};
 use crate::draw::Draw;
@@ -48,6 +48,8 @@ pub struct ClerkSetup {
     pub desk: Desk,
     /// What stands on receipts.
     pub receipt: Receipt,
+    /// When receipts come out at the terminal's own printer; nothing where it has none.
+    pub own_printer: Option<Prints>,
     /// The cash drawer.
     pub drawer: Drawer,
     /// The customer's display.
@@ -62,6 +64,7 @@ pub struct Clerk {
     pub(super) ledger: Ledger,
     pub(super) shelf: Shelf,
     pub(super) receipt: Receipt,
+    pub(super) own_printer: Option<Prints>,
     pub(super) drawer: Drawer,
     /// Asks to the drawer that are on their way.
     pub(super) asking: JoinSet<()>,
@@ -105,6 +108,7 @@ impl Clerk {
             ledger: setup.ledger,
             shelf: setup.shelf,
             receipt: setup.receipt,
+            own_printer: setup.own_printer,
             drawer: setup.drawer,
             asking: JoinSet::new(),
             terminal: setup.terminal,

@@ -117,6 +117,9 @@ pub enum Refusal {
     /// A copy that cannot be asked for.
     #[error(transparent)]
     Paper(#[from] PaperError),
+    /// Asked for the terminal's own printer where there is none.
+    #[error("no printer is set up at this terminal; see printer.address")]
+    NoOwnPrinter,
     /// This terminal has no drawer.
     #[error("no drawer is set up at this terminal; see drawer.name")]
     NoDrawer,
@@ -249,6 +252,9 @@ impl Refusal {
             Self::Move(_) => shown_at(Kind::Malformed, "bad-movement", "Check the goods.", "lines"),
             Self::Paper(_) => {
                 shown_at(Kind::Malformed, "bad-printer", "Check the printer's name.", "printer")
+            }
+            Self::NoOwnPrinter => {
+                shown_at(Kind::Malformed, "no-own-printer", "Print it on another printer.", "printer")
             }
             Self::NoDrawer => shown(Kind::Missing, "no-drawer", "Open it with its key."),
             Self::Drawer(_) => shown(Kind::Malformed, "bad-opening", "Write the text differently."),

@@ -9,6 +9,8 @@ use toko_retail::tender::Tender;
 use toko_retail::views;
 use toko_retail::{custody, paper};
 
+use crate::config::Prints;
+
 use super::ask::About;
 use super::clerk::Clerk;
 use super::seen::{Answer, SaleSeen};
@@ -101,7 +103,16 @@ impl Clerk {
         let at = self.look().at;
         let first = self.ledger.read(|kv| views::first_open_job(kv))?;
         let job = dated(first.map_or(at, |first| at.max(first)), self.draw.id());
-        let printer = printer.unwrap_or(&self.receipt.printer);
+        let here = match self.own_printer {
+            Some(Prints::Always) => true,
+            Some(Prints::HubDark) => !self.ledger.hub_alive(),
+            None => false,
+        };
+        let usual = if here { paper::OWN_PRINTER } else { &self.receipt.printer };
+        let printer = match printer {
+            Some(paper::OWN_PRINTER) if self.own_printer.is_none() => return Err(Refusal::NoOwnPrinter),
+            named => named.unwrap_or(usual),
+        };
         Ok(paper::ask(job, printer, self.receipt.wanted_for_s(), 1)?)
     }
 

@@ -58,12 +58,17 @@ impl Shop {
         Self::found(bench, "shop", TILLS)
     }
 
-    /// Founds a store, enrols terminals, imports the catalogue, and waits until all are linked and have it.
+    /// A shop with the items of the bench.
     pub fn found(bench: &Bench, name: &str, tills: usize) -> Result<Self, Trouble> {
-        let (dir, exe) = (bench.fresh(name)?, this_binary()?);
+        Self::found_in(&bench.fresh(name)?, &bench.goods.csv, ITEMS, tills)
+    }
+
+    /// Founds a store in `dir`, enrols terminals, imports so many items, and waits until all are linked and have them.
+    pub fn found_in(dir: &Path, csv: &str, items: u64, tills: usize) -> Result<Self, Trouble> {
+        let exe = this_binary()?;
         let hub_at = udp()?;
         let place = settle(
-            &dir,
+            dir,
             "hub",
             &format!(
                 "[shop]\nname = \"Bench\"\ncurrency = \"{CURRENCY}\"\n\n[links]\nlisten = \"{hub_at}\"\nmdns = false\n"
@@ -75,7 +80,7 @@ impl Shop {
         ];
         ask_command(&exe, &init.concat(), PATIENCE)?;
         let mut shop = Self {
-            hub: Node::of(&dir, &exe, "hub", "hubd", &place),
+            hub: Node::of(dir, &exe, "hub", "hubd", &place),
             hub_at,
             exe,
             tills: Vec::new(),
@@ -84,8 +89,8 @@ impl Shop {
         };
         shop.hub.start()?;
         shop.until_hub()?;
-        shop.enrol(&dir, tills)?;
-        shop.stock_up(&dir, &bench.goods.csv)?;
+        shop.enrol(dir, tills)?;
+        shop.stock_up(dir, csv, items)?;
         Ok(shop)
     }
 
@@ -128,12 +133,12 @@ impl Shop {
         Ok(())
     }
 
-    fn stock_up(&mut self, dir: &Path, csv: &str) -> Result<(), Trouble> {
+    fn stock_up(&mut self, dir: &Path, csv: &str, items: u64) -> Result<(), Trouble> {
         let file = dir.join("items.csv");
         fs::write(&file, csv)?;
         let started = Instant::now();
         self.hubctl(&["catalogue", "import", &file.display().to_string()])?;
-        self.until("the catalogue on every terminal", |status| status["catalogue"]["items"] == ITEMS)?;
+        self.until("the catalogue on every terminal", |status| status["catalogue"]["items"] == items)?;
         self.stocked = started.elapsed();
         self.until_linked()?;
         let nodes = std::iter::once(&self.hub).chain(self.tills.iter().map(|(till, _)| till));
@@ -204,8 +209,13 @@ impl Shop {
     }
 
     fn status(&self, at: usize) -> Result<Value, Trouble> {
+        Ok(self.api(at)?.get("/v1/status")?)
+    }
+
+    /// A terminal's API.
+    pub fn api(&self, at: usize) -> Result<Api, Trouble> {
         let (till, api) = &self.tills[at];
-        Ok(Api::new(&format!("http://{api}"), &till.token()?, PATIENCE).get("/v1/status")?)
+        Ok(Api::new(&format!("http://{api}"), &till.token()?, PATIENCE))
     }
 
     /// A till screen's connection to a terminal.

@@ -17,6 +17,7 @@ mod enrol;
 mod hostile;
 mod labels;
 mod locale;
+mod own_printer;
 mod paper;
 mod prices;
 mod printers;

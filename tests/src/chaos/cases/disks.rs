@@ -19,6 +19,8 @@ const BULKY: &str = "CRATE-OF-TOMATO-TINS-400G-FROM-THE-OTHER-STORE-1";
 /// Lines of a return that fills, a penny each.
 const RETURNED_LINES: usize = 300;
 const RETURNED_PENCE: i64 = 300;
+/// What a small disk has free at first.
+const MORE_BYTES: u64 = 64 << 20;
 /// Some ten megabytes have to go through the API.
 const FILLED_WITHIN: Duration = Duration::from_secs(240);
 
@@ -89,10 +91,12 @@ pub fn read_only(shop: &mut Shop, seen: &mut Seen) -> Result<(), Failure> {
     move_back(shop, disk)
 }
 
-/// Carries a till's directory onto an ext4 of 64 MiB.
+/// Carries a till's directory onto an ext4 with 64 MiB more than it holds by now.
 fn move_onto_small_disk(shop: &mut Shop, seen: &mut Seen) -> Result<SmallDisk, Failure> {
     seen.excused.push(TILL);
-    let disk = SmallDisk::make(shop.dir())?;
+    let held = held(&shop.machine(TILL).data)
+        .map_err(|e| Failure::system("cannot measure a till's directory", e))?;
+    let disk = SmallDisk::make(shop.dir(), held + MORE_BYTES)?;
     carry(shop, &disk.mount.join("till"))?;
     Ok(disk)
 }
@@ -102,6 +106,17 @@ fn move_back(shop: &mut Shop, disk: SmallDisk) -> Result<(), Failure> {
     carry(shop, &home)?;
     drop(disk);
     shop.meet()
+}
+
+/// Bytes of all files below a directory.
+fn held(dir: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for file in fs::read_dir(dir)? {
+        let file = file?;
+        let about = file.metadata()?;
+        bytes += if about.is_dir() { held(&file.path())? } else { about.len() };
+    }
+    Ok(bytes)
 }
 
 /// The directory goes to another place, as one: what stays behind would be a second till.
@@ -145,11 +160,11 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    fn make(dir: &Path) -> Result<Self, Failure> {
+    fn make(dir: &Path, bytes: u64) -> Result<Self, Failure> {
         let disk = Self { image: dir.join("small.ext4"), mount: dir.join("small") };
         let image = disk.image.display().to_string();
         let made =
-            fs::create_dir_all(&disk.mount).and_then(|()| fs::File::create(&disk.image)?.set_len(64 << 20));
+            fs::create_dir_all(&disk.mount).and_then(|()| fs::File::create(&disk.image)?.set_len(bytes));
         made.map_err(|e| Failure::system(format!("cannot make {image}"), e))?;
         run(&["mkfs.ext4", "-q", "-F", "-m", "0", &image])?;
         disk.attach().map_err(|refused| {

@@ -83,7 +83,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "print-before-the-start-is-kept",
-        "hubd/src/paper.rs",
+        "paper/src/job.rs",
         "a hub that dies while it prints prints the receipt again as if it were the first",
         &["tests/process paper::"],
     ),
@@ -98,6 +98,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "hubd/src/drawers/fresh.rs",
         "a drawer opens minutes later, with nobody there",
         &["hubd/lib drawers::", "tests/process drawers::"],
+    ),
+    mutant(
+        "print-what-a-till-prints",
+        "hubd/src/printers.rs",
+        "the hub prints what a terminal prints by itself",
+        &["tests/process own_printer::"],
     ),
     mutant(
         "open-another-tills-drawer",

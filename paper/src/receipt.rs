@@ -10,7 +10,8 @@ use toko_retail::qty::Qty;
 use toko_retail::receipt::{Receipt, ReceiptLine};
 
 /// Local date and time, as receipts show it; UTC where the machine knows no zone.
-pub(crate) fn time_text(at: UnixMicros) -> String {
+#[must_use]
+pub fn time_text(at: UnixMicros) -> String {
     match Timestamp::from_microsecond(at.0) {
         Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => "time unknown".into(),
@@ -18,7 +19,8 @@ pub(crate) fn time_text(at: UnixMicros) -> String {
 }
 
 /// The page of a receipt under the shop's sign. The job stands last above the cut, so that paper can be counted.
-pub(crate) fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
+#[must_use]
+pub fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
     let mut page = Page::new();
     if let Some(sign) = sign {
         page = page.picture(sign.clone());

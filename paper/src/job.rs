@@ -1,0 +1,173 @@
+//! One print job: read from the books, decided upon, and answered there.
+//!
+//! Everything is written by entries, so a job survives whoever prints it, and whoever comes after prints nothing old twice.
+
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::{Body, EffectId, Hash, Lane};
+use toko_devices::spool::{self, Attempt, End, Facts, Next, Policy, Word};
+use toko_devices::{Level, Outcome, Page, Picture};
+use toko_mesh::node::Node;
+use toko_mesh::store::Wait;
+use toko_retail::ops::{OpV1, PrintOutcome, SaleV1, What};
+use toko_retail::paper;
+use toko_retail::receipt::{Dress, Receipt};
+use toko_retail::views::{self, PrintJob};
+
+use std::time::Duration;
+
+use crate::receipt;
+
+/// Whether the terminal that asked for a job prints it by itself, and nobody else ever does.
+#[must_use]
+pub fn printed_at_its_till(job: &PrintJob) -> bool {
+    job.printer == paper::OWN_PRINTER
+}
+
+/// The attempts at a job as the spool counts them; `started` is when the last one began, as far as is known here.
+#[must_use]
+pub fn attempts(job: &PrintJob, started: UnixMicros) -> Vec<Attempt> {
+    let made = job.attempts.iter().filter(|attempt| attempt.attempt > 0);
+    made.map(|attempt| Attempt {
+        number: attempt.attempt,
+        started: micros(started),
+        end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
+            PrintOutcome::Printed => End::Printed,
+            PrintOutcome::NotPrinted => End::NotSent,
+            PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
+        }),
+    })
+    .collect()
+}
+
+/// What is to be done about a job; `started` is when its last attempt began, if that was here.
+#[must_use]
+pub fn next(
+    job: &PrintJob,
+    started: Option<UnixMicros>,
+    word: Option<Word>,
+    policy: Policy,
+    now: UnixMicros,
+) -> Next {
+    let attempts = attempts(job, started.unwrap_or(job.asked_at));
+    let ttl = match job.ttl_s {
+        0 => Duration::MAX,
+        seconds => Duration::from_secs(seconds.into()),
+    };
+    let facts = Facts { asked_at: micros(job.asked_at), ttl, attempts: &attempts, word };
+    spool::next(&facts, policy, micros(now))
+}
+
+/// What a job is to whoever asks; `printing` says that the printer has it now.
+#[must_use]
+pub fn state(job: &PrintJob, printing: bool) -> spool::State {
+    spool::State::of(&attempts(job, UnixMicros(0)), printing)
+}
+
+/// Keeps that an attempt begins.
+///
+/// Errors: the job is done, or the store did not take it; then nothing may be sent.
+pub async fn start(node: &Node, job: &PrintJob, printer: &str) -> Result<(), String> {
+    let start = paper::start(job, printer).map_err(|problem| problem.to_string())?;
+    if toko_crdt::mutant!("print-before-the-start-is-kept") {
+        return Ok(());
+    }
+    append(node, What::PrintStarted(start)).await
+}
+
+/// Keeps what came of an attempt.
+///
+/// Errors: the store did not take it; then the attempt reads as doubt.
+pub async fn end(
+    node: &Node,
+    job: &PrintJob,
+    attempt: u32,
+    (outcome, level, detail): (PrintOutcome, u8, &str),
+) -> Result<(), String> {
+    let end = paper::end(job.job, attempt, outcome, level, detail).map_err(|problem| problem.to_string())?;
+    append(node, What::PrintOutcome(end)).await
+}
+
+/// Gives a job of which nothing was sent since its last attempt to another printer, by entries: an attempt that sent nothing,
+/// and that it was at the other one. In this order, since an attempt without an end would be doubt.
+///
+/// Errors: the store did not take it.
+pub async fn hand_over(node: &Node, job: &PrintJob, to: &str, why: &str) -> Result<(), String> {
+    let start = paper::start(job, to).map_err(|problem| problem.to_string())?;
+    end(node, job, start.attempt, (PrintOutcome::NotPrinted, 0, why)).await?;
+    append(node, What::PrintStarted(start)).await
+}
+
+/// What a printer did, as the books keep it.
+#[must_use]
+pub fn told(outcome: &Outcome) -> (PrintOutcome, u8, String) {
+    match outcome {
+        Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
+        Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
+        Outcome::InDoubt { why } => (PrintOutcome::InDoubt, 0, why.to_string()),
+    }
+}
+
+/// A level of confirmation as its number, 0 to 3.
+#[must_use]
+pub fn level_number(level: Level) -> u8 {
+    match level {
+        Level::Sent => 0,
+        Level::Drained => 1,
+        Level::Processed => 2,
+        Level::Printed => 3,
+    }
+}
+
+/// What stands above and below all receipts.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// A picture on top.
+    pub sign: Option<&'a Picture>,
+    /// Lines below it: the shop's name first.
+    pub header: &'a [String],
+    /// Lines at the end.
+    pub footer: &'a [String],
+}
+
+/// The page of a job's receipt; nothing while the sale's entry is not here.
+///
+/// Errors: the store could not be read, or the sale has no receipt.
+pub fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Option<Page>, String> {
+    let Some(sale) = sale(node, job.sale)? else { return Ok(None) };
+    let original = match sale.original {
+        Some(original) => node
+            .read(|kv| views::sale(kv, EffectId(original)))
+            .map_err(|problem| problem.to_string())?
+            .map(|summary| summary.number),
+        None => None,
+    };
+    let dress = Dress {
+        header: frame.header.to_vec(),
+        footer: frame.footer.to_vec(),
+        time: receipt::time_text(UnixMicros(sale.at_unix_micros)),
+        original,
+        is_copy: job.is_copy,
+    };
+    let content = Receipt::of(&sale, job.sale, &dress).map_err(|problem| problem.to_string())?;
+    Ok(Some(receipt::page(&content, job.job, frame.sign).times(job.copies.min(paper::COPIES_MAX))))
+}
+
+fn sale(node: &Node, id: EffectId) -> Result<Option<SaleV1>, String> {
+    let entry = node.entry_by_hash(&Hash(id.0)).map_err(|problem| problem.to_string())?;
+    let Some(bytes) = entry.as_ref().and_then(|entry| entry.body()) else { return Ok(None) };
+    let Ok(Body::Op(op)) = Body::decode(&node.store_id(), bytes) else { return Ok(None) };
+    match OpV1::decode(&op) {
+        Ok(OpV1 { what: What::Sale(sale), .. }) => Ok(Some(*sale)),
+        _ => Ok(None),
+    }
+}
+
+async fn append(node: &Node, what: What) -> Result<(), String> {
+    let body = Body::Op(OpV1::new(what).encode());
+    let appended = node.append(Lane::Books, body, None, Wait::Synced).await;
+    appended.map(drop).map_err(|err| err.to_string())
+}
+
+fn micros(at: UnixMicros) -> spool::UnixMicros {
+    spool::UnixMicros(u64::try_from(at.0).unwrap_or(0))
+}

@@ -1,0 +1,188 @@
+//! Receipts on this terminal's own printer: what it asked itself to print, it prints, whoever else is dark.
+//!
+//! Invariants: only jobs that this terminal asked itself for are printed here, and nobody else prints those, so hub and
+//! terminals may share a printer that takes one of them at a time; the start of an attempt is durable before its first byte
+//! leaves; what may be on paper already comes again once, under a banner, and then it is given up: a person stands right beside
+//! it, who can ask for a copy.
+//!
+//! Absent on purpose: a second printer, and waiting for a person's word.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use toko_crdt::clock::UnixMicros;
+use toko_crdt::hash::hex;
+use toko_devices::spool::{Next, Policy};
+use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner, Seen};
+use toko_mesh::node::Node;
+use toko_paper::job::{self, Frame};
+use toko_retail::ops::PrintOutcome;
+use toko_retail::paper::OWN_PRINTER;
+use toko_retail::views::{self, PrintJob};
+use tracing::{info, warn};
+
+use crate::config::{PrinterConfig, Prints, Receipt};
+
+/// Longest time between two looks at the open jobs, whatever happens.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks at a printer that has work and cannot do it.
+const LOOK_WHILE_NOT_READY: Duration = Duration::from_secs(2);
+/// A printer that others print on is let go of as soon as a receipt is out, and is looked at when there is one.
+const SHARED_LET_GO: Duration = Duration::from_millis(200);
+const SHARED_LOOK_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// After the store did not take a word about a job.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The printer that this terminal prints on, and who works it off.
+pub(crate) struct Printing {
+    node: Node,
+    config: PrinterConfig,
+    receipt: Receipt,
+    printer: OwnedPrinter,
+    /// Until there is work. A printer of the shop's is not even looked at before: it takes one host at a time.
+    owner: Option<Owner>,
+    /// When this process started an attempt, for the pause between attempts that sent nothing.
+    started: BTreeMap<[u8; 16], UnixMicros>,
+}
+
+impl Printing {
+    /// The task, which has to be run; its printer ends with `stop`.
+    pub(crate) fn new(node: Node, config: PrinterConfig, receipt: Receipt, stop: &CancellationToken) -> Self {
+        let mut driver = toko_devices::PrinterConfig::at(config.address.to_string());
+        driver.deadlines = Deadlines {
+            confirm: config.confirm.into(),
+            patience: config.patience.into(),
+            ..driver.deadlines
+        };
+        driver.model = config.model;
+        driver.fonts = config.fonts.clone();
+        driver.learnt = (!config.answers).then_some(Level::Drained);
+        let habits = match config.prints {
+            Prints::Always => {
+                let let_go = Some(config.let_go).filter(|millis| millis.0 > 0).map(Into::into);
+                Habits { let_go, ..Habits::default() }
+            }
+            Prints::HubDark => {
+                Habits { let_go: Some(SHARED_LET_GO), look_every: SHARED_LOOK_EVERY, ..Habits::default() }
+            }
+        };
+        let (printer, owner) = Owner::new(driver, habits, stop.child_token());
+        Self { node, config, receipt, printer, owner: Some(owner), started: BTreeMap::new() }
+    }
+
+    /// How the printer is, to look at.
+    pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
+        self.printer.seen()
+    }
+
+    /// Works off what is asked for until it is told to stop.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut changed = self.node.changed();
+        let mut seen = self.printer.seen();
+        let mut owner = JoinSet::new();
+        while !stop.is_cancelled() {
+            changed.mark_unchanged();
+            let could = seen.borrow_and_update().can_print();
+            let wanted =
+                self.config.prints == Prints::Always || self.jobs().is_ok_and(|jobs| !jobs.is_empty());
+            if let Some(run) = self.owner.take_if(|_| wanted) {
+                owner.spawn(run.run());
+            }
+            let pause = self.work().await.unwrap_or_else(|err| {
+                warn!(%err, "printing waits");
+                AGAIN_AFTER
+            });
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                news = changed.changed() => if news.is_err() { break },
+                // What waited for it need not wait out its pause.
+                told = seen.wait_for(|seen| seen.can_print() != could) => {
+                    if told.is_err() {
+                        break;
+                    }
+                    self.started.clear();
+                }
+                () = sleep_until(Instant::now() + pause) => {}
+            }
+        }
+    }
+
+    /// One job after the other, until nothing can be done now; then how long to wait.
+    async fn work(&mut self) -> Result<Duration, String> {
+        loop {
+            let now = self.node.machine().wall();
+            let jobs = self.jobs()?;
+            self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
+            let mut pause = LOOK_EVERY;
+            let mut first = None;
+            for job in jobs {
+                let next =
+                    job::next(&job, self.started.get(&job.job).copied(), None, Policy::REPRINT_ONCE, now);
+                match next {
+                    Next::Wait { until } => {
+                        let micros = until.0.saturating_sub(u64::try_from(now.0).unwrap_or(0));
+                        pause = pause.min(Duration::from_micros(micros.max(1_000)));
+                    }
+                    Next::Done => {}
+                    next => {
+                        first = Some((job, next));
+                        break;
+                    }
+                }
+            }
+            let Some((job, next)) = first else { return Ok(pause) };
+            match next {
+                Next::Send { .. } if !self.ready().await => return Ok(LOOK_WHILE_NOT_READY),
+                Next::Send { attempt, banner } => self.send(&job, attempt, banner).await?,
+                Next::Expired => self.give_up(&job, "nobody wants it any more").await?,
+                Next::Hold => self.give_up(&job, "in doubt for the second time; ask for a copy").await?,
+                Next::Wait { .. } | Next::Done => {}
+            }
+        }
+    }
+
+    /// Open jobs that are to come out here, oldest first.
+    fn jobs(&self) -> Result<Vec<PrintJob>, String> {
+        let me = self.node.id();
+        let mut jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
+        jobs.retain(|job| job.asked_by == me && job::printed_at_its_till(job));
+        Ok(jobs)
+    }
+
+    /// Whether a job sent now would come out, as far as can be known without sending one.
+    async fn ready(&self) -> bool {
+        let known = self.printer.seen().borrow().can_print();
+        known || !self.config.answers || self.printer.status().await.is_ok_and(|status| status.can_print())
+    }
+
+    async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
+        let (header, footer) = (&self.receipt.header, &self.receipt.footer);
+        let Some(page) =
+            job::page(&self.node, job, Frame { sign: self.config.sign.as_ref(), header, footer })?
+        else {
+            return self.give_up(job, "the sale is not here").await;
+        };
+        let page = if banner { page.marked_possible_duplicate() } else { page };
+        self.started.insert(job.job, self.node.machine().wall());
+        job::start(&self.node, job, OWN_PRINTER).await?;
+        let outcome = self.printer.print(page).await;
+        let (what, level, detail) = job::told(&outcome);
+        if what == PrintOutcome::Printed {
+            info!(job = %hex(&job.job), attempt, level, "printed");
+        } else {
+            warn!(job = %hex(&job.job), attempt, outcome = ?what, why = %detail, "not known to be printed");
+        }
+        job::end(&self.node, job, attempt, (what, level, &detail)).await
+    }
+
+    async fn give_up(&self, job: &PrintJob, why: &str) -> Result<(), String> {
+        warn!(job = %hex(&job.job), why, "a receipt is given up");
+        let attempt = job.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or(0);
+        job::end(&self.node, job, attempt, (PrintOutcome::GivenUp, 0, why)).await
+    }
+}

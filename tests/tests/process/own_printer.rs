@@ -1,0 +1,208 @@
+//! A till that prints by itself: on a printer of its own, or on the shop's while the hub is dark. Who prints a receipt is settled
+//! when it is asked for, so nobody prints another's.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
+
+use crate::rig::{Shop, has_alert, until};
+
+/// A printer, and where its paper goes.
+struct Counter {
+    printer: VirtualPrinter,
+    out: PathBuf,
+    _runtime: Runtime,
+}
+
+impl Counter {
+    fn open(shop: &Shop, name: &str, faults: Faults) -> Self {
+        let (out, runtime) = (shop.dir.path().join(name), Runtime::new().unwrap());
+        let options = Options { faults, ..Options::new(&out) };
+        let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
+        Self { printer, out, _runtime: runtime }
+    }
+
+    fn address(&self) -> String {
+        self.printer.address().to_string()
+    }
+
+    fn copies(&self, job: &str) -> Copies {
+        copies_by_job(&self.out).unwrap().get(job).copied().unwrap_or_default()
+    }
+
+    /// Jobs of which there is paper.
+    fn jobs(&self) -> usize {
+        copies_by_job(&self.out).unwrap().len()
+    }
+}
+
+const ONCE: Copies = Copies { plain: 1, marked: 0 };
+
+/// Sells a lantern with a receipt; its sale and its job.
+fn sell(shop: &Shop, key: &str) -> (String, String) {
+    let till = &shop.tills[0];
+    let cart = till.cart(&format!("cart {key}"));
+    till.scan(&cart, &format!("line {key}"));
+    let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
+    let sold = till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+    let text = |key: &str| sold[key].as_str().unwrap().to_owned();
+    (text("sale"), text("job"))
+}
+
+fn until_state(shop: &Shop, sale: &str, state: &str) -> Value {
+    let path = format!("/v1/sales/{sale}");
+    shop.tills[0].until_at(&path, state, |sale| sale["print"][0]["state"] == state)
+}
+
+fn none_waits(shop: &Shop) {
+    until("no receipt on its way", || {
+        let jobs = shop.hub.ctl(&["jobs"]);
+        if jobs["jobs"] == json!([]) { Ok(()) } else { Err(jobs.to_string()) }
+    });
+}
+
+mod run_alone {
+    use super::*;
+
+    /// F35: a printer of the till's own.
+    #[test]
+    fn a_till_prints_on_its_own_printer_whether_the_hub_lives_or_not_and_the_hub_never_does() {
+        let mut shop = Shop::open(1);
+        let (own, other) = (
+            Counter::open(&shop, "own", Faults::default()),
+            Counter::open(&shop, "hub's", Faults::default()),
+        );
+        shop.hub.kill();
+        // The hub's printer serves this very till, and still leaves alone what the till prints.
+        let serves = format!("[printer]\naddress = \"{}\"\nserves = [\"Till 1\"]\n", other.address());
+        let file = shop.hub.data.join("hubd.toml");
+        let settings = std::fs::read_to_string(&file).unwrap() + &serves;
+        std::fs::write(&file, settings).unwrap();
+        shop.hub.start();
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&[("TOKO_TERMINAL_PRINTER_ADDRESS", &own.address())]);
+
+        let (sale, first) = sell(&shop, "one");
+        until_state(&shop, &sale, "printed");
+        none_waits(&shop);
+        shop.hub.kill();
+        let (sale, second) = sell(&shop, "two");
+        until_state(&shop, &sale, "printed");
+        assert_eq!((own.copies(&first), own.copies(&second)), (ONCE, ONCE));
+        assert_eq!(shop.tills[0].status()["printer"]["ready"], true);
+
+        // Without paper it waits, and says so on the screen; a hub that is asked says who knows.
+        own.printer.set_faults(|faults| faults.paper_out = true);
+        let (sale, third) = sell(&shop, "three");
+        shop.tills[0].until("an alert", |status| {
+            has_alert(status, "printer-not-ready") && status["printer"]["ready"] == false
+        });
+        shop.hub.start();
+        until("the hub to hold the job", || {
+            let jobs = shop.hub.ctl(&["jobs"]);
+            if jobs["jobs"][0]["job"] == third.as_str() { Ok(()) } else { Err(jobs.to_string()) }
+        });
+        for word in ["cancel", "release", "printed"] {
+            let (_, said) = shop.hub.refuses(&["jobs", word, &third, "--why", "a try"]);
+            assert!(said.contains("Till 1 prints it on its own printer"), "{said}");
+        }
+        own.printer.set_faults(|faults| faults.paper_out = false);
+        until_state(&shop, &sale, "printed");
+        none_waits(&shop);
+        assert_eq!((own.copies(&third), other.jobs()), (ONCE, 0));
+
+        // A copy of an old receipt comes out there as well.
+        shop.tills[0].post(&format!("/v1/sales/{sale}/print"), "copy", &json!({})).unwrap();
+        until("the copy", || if own.jobs() == 4 { Ok(()) } else { Err(own.jobs().to_string()) });
+        none_waits(&shop);
+        assert_eq!(other.jobs(), 0);
+    }
+
+    /// F21, F35: the shop's printer, and a hub that dies and comes back.
+    #[test]
+    fn the_shops_printer_goes_to_the_till_when_the_hub_dies_and_back_and_no_receipt_comes_twice() {
+        let mut shop = Shop::open(1);
+        let shared = Counter::open(&shop, "shared", Faults::default());
+        let address = shared.address();
+        let at_hub = [("TOKO_HUBD_PRINTER_ADDRESS", address.as_str())];
+        shop.hub.kill();
+        shop.hub.start_with(&at_hub);
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&[
+            ("TOKO_TERMINAL_PRINTER_ADDRESS", address.as_str()),
+            ("TOKO_TERMINAL_PRINTER_PRINTS", "hub-dark"),
+        ]);
+        let linked = |shop: &Shop, wanted: bool| {
+            shop.tills[0].until("the hub", |status| status["hub"]["linked"] == wanted);
+        };
+        linked(&shop, true);
+        let mut jobs = Vec::new();
+        for round in 0..3 {
+            let (sale, job) = sell(&shop, &format!("linked {round}"));
+            let shown = until_state(&shop, &sale, "printed");
+            jobs.push((shown["print"][0]["job"].as_str().unwrap().to_owned(), job));
+            shop.hub.kill();
+            linked(&shop, false);
+            for nth in 0..2 {
+                let (sale, job) = sell(&shop, &format!("dark {round} {nth}"));
+                until_state(&shop, &sale, "printed");
+                jobs.push((job.clone(), job));
+            }
+            shop.hub.start_with(&at_hub);
+            linked(&shop, true);
+        }
+        none_waits(&shop);
+        for (asked, job) in &jobs {
+            assert_eq!((asked, shared.copies(job)), (job, ONCE));
+        }
+        assert_eq!(shared.jobs(), jobs.len());
+    }
+
+    /// F39, F40.
+    #[test]
+    fn a_receipt_that_was_on_its_way_when_the_till_died_comes_again_once_under_a_banner() {
+        let mut shop = Shop::open(1);
+        let swallows = Faults { swallow: true, ..Faults::default() };
+        let own = Counter::open(&shop, "own", swallows);
+        let address = own.address();
+        let settings =
+            [("TOKO_TERMINAL_PRINTER_ADDRESS", address.as_str()), ("TOKO_TERMINAL_PRINTER_CONFIRM", "2min")];
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&settings);
+        let counts = own.printer.counts();
+        let (sale, job) = sell(&shop, "one");
+        until("the till to send the receipt", || {
+            let bytes = counts.borrow().bytes;
+            // More than questions: what goes before the first receipt of a process.
+            if bytes > 8_192 { Ok(()) } else { Err(bytes.to_string()) }
+        });
+        shop.tills[0].kill();
+        own.printer.set_faults(|faults| faults.swallow = false);
+        shop.tills[0].start_with(&settings);
+        until_state(&shop, &sale, "printed");
+        assert_eq!(
+            own.copies(&job),
+            Copies { plain: 0, marked: 1 },
+            "nobody knows whether there is a first one"
+        );
+        shop.tills[0].kill();
+        shop.tills[0].start_with(&settings);
+        let (sale, _) = sell(&shop, "two");
+        until_state(&shop, &sale, "printed");
+        assert_eq!(own.copies(&job), Copies { plain: 0, marked: 1 });
+    }
+
+    #[test]
+    fn a_till_without_a_printer_of_its_own_refuses_to_be_asked_for_it() {
+        let shop = Shop::open(1);
+        let (sale, _) = sell(&shop, "one");
+        let refused = shop.tills[0].try_post(
+            &format!("/v1/sales/{sale}/print"),
+            "copy",
+            &json!({ "printer": "@till" }),
+        );
+        assert_eq!((refused.status, refused.body["error"]["code"].as_str()), (400, Some("no-own-printer")));
+    }
+}
