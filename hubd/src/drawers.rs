@@ -21,7 +21,7 @@ use toko_devices::{Edge, Opening, OwnedPrinter, Pulse};
 use toko_mesh::node::Node;
 use toko_mesh::store::Wait;
 use toko_retail::day::Day;
-use toko_retail::drawer::opening;
+use toko_retail::drawer::{at_its_till, opening};
 use toko_retail::ops::{DrawerEvent, DrawerSeenV1, OpV1, What};
 use toko_retail::views::{self, DrawerOpening};
 use tracing::{info, warn};
@@ -160,7 +160,7 @@ impl Drawers {
     /// What was asked before this process was there is answered, and opens nothing.
     fn begin(&mut self) -> Result<(), KvError> {
         if self.node.is_hub() {
-            for asked in self.node.read(views::drawers_asked)? {
+            for asked in self.asked()? {
                 self.known.insert(asked.id, None);
                 self.say(
                     &asked,
@@ -172,6 +172,13 @@ impl Drawers {
         Ok(())
     }
 
+    /// Asks that nobody has answered, but for those that a terminal answers by itself.
+    fn asked(&self) -> Result<Vec<DrawerOpening>, KvError> {
+        let mut asks = self.node.read(views::drawers_asked)?;
+        asks.retain(|asked| !at_its_till(&asked.drawer));
+        Ok(asks)
+    }
+
     /// Judges each ask once.
     fn look(&mut self) -> Result<(), KvError> {
         if !self.node.is_hub() {
@@ -180,7 +187,7 @@ impl Drawers {
         }
         // Before the asks are read: whoever is level now may be so by an ask that has just come.
         let level = self.level_now()?;
-        let asks = self.node.read(views::drawers_asked)?;
+        let asks = self.asked()?;
         self.known.retain(|id, _| asks.iter().any(|ask| ask.id == *id));
         let now = Instant::now();
         for asked in asks {

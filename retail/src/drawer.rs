@@ -17,6 +17,20 @@ use crate::views::{DayState, DayTotals, Shift};
 
 pub mod opening;
 
+/// What the books call the drawer on a terminal's own printer. The hub opens and answers nothing for it.
+#[must_use]
+pub fn own_drawer(terminal: u16) -> String {
+    format!("{OWN}till {terminal}")
+}
+
+/// Whether a drawer hangs on a terminal's own printer, by its name.
+#[must_use]
+pub fn at_its_till(drawer: &str) -> bool {
+    drawer.starts_with(OWN)
+}
+
+const OWN: char = '@';
+
 /// Why a day, a shift or cash stayed as it was. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

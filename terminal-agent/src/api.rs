@@ -37,11 +37,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use toko_devices::Seen;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use toko_devices::OwnedPrinter;
 use toko_retail::currency::Currency;
 
-use crate::config::{Drawer, Receipt};
+use crate::config::Receipt;
 use crate::ledger::Ledger;
 use crate::scale::Weigher;
 use crate::scans::Scans;
@@ -82,12 +82,12 @@ pub struct ApiSetup {
     pub receipt: Receipt,
     /// The scale.
     pub weigher: Weigher,
-    /// The cash drawer.
-    pub drawer: Drawer,
+    /// What the books call its cash drawer; nothing where it has none.
+    pub drawer: Option<String>,
     /// What the scanner reads.
     pub scans: Scans,
-    /// How its own printer is; nothing where it has none.
-    pub printer: Option<watch::Receiver<Seen>>,
+    /// The printer of its own.
+    pub printer: Option<OwnedPrinter>,
 }
 
 /// What stands in the path for the names in braces.

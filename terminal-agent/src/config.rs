@@ -13,13 +13,14 @@ use toko_devices::scanner::ScannerAddress;
 use toko_devices::{Address, Roots};
 use toko_retail::currency::Currency;
 use toko_retail::ops::limits::{TEXT_CHARS_MAX, WORD_CHARS_MAX};
+use toko_retail::paper::OWN_PRINTER;
 use toko_retail::text::check_text;
 
 mod counter;
 mod drawer;
 mod printer;
 pub use counter::{Display, DisplayConfig, Scanner};
-pub use drawer::Drawer;
+pub use drawer::{Drawer, DrawerConfig, DrawerPlace};
 pub use printer::{Printer, PrinterConfig, Prints};
 
 /// Where a terminal keeps its store unless told otherwise; the unit's `StateDirectory=` is the same place.
@@ -237,8 +238,8 @@ pub struct Config {
     pub scale: Option<ScaleConfig>,
     /// The printer of its own.
     pub printer: Option<PrinterConfig>,
-    /// The cash drawer; none where its name is empty.
-    pub drawer: Drawer,
+    /// The cash drawer.
+    pub drawer: Option<DrawerConfig>,
     /// The customer's display, if there is one.
     pub display: Option<DisplayConfig>,
     /// The scanner, if there is one.
@@ -277,7 +278,7 @@ impl File {
         self.receipt.check(&mut problems);
         let scale = self.scale.parse(&mut problems);
         let printer = self.printer.parse(&mut problems);
-        self.drawer.check(&mut problems);
+        let drawer = self.drawer.parse(printer.as_ref(), &mut problems);
         let display = self.display.parse(&mut problems);
         let scanner = self.scanner.parse(&mut problems);
         let History { books_days, floor_days } = self.history;
@@ -301,7 +302,7 @@ impl File {
                 receipt: self.receipt,
                 scale,
                 printer,
-                drawer: self.drawer,
+                drawer,
                 display,
                 scanner,
                 history: toko_mesh::node::History { books_days, floor_days },
@@ -324,6 +325,10 @@ impl Receipt {
         }
         if let Err(problem) = check_text("the printer's name", &self.printer, WORD_CHARS_MAX) {
             problems.push(format!("receipt.printer: {problem}"));
+        }
+        if self.printer == OWN_PRINTER {
+            let own = "is what a terminal's own printer is called; set printer.address instead";
+            problems.push(format!("receipt.printer: \"{OWN_PRINTER}\" {own}"));
         }
         if self.wanted_for.0 / 1_000 > u64::from(u32::MAX) {
             problems.push(format!("receipt.wanted_for: {} is too long", self.wanted_for));
@@ -447,6 +452,7 @@ mod tests {
         file.printer.columns = 4;
         file.printer.confirm = Millis(1);
         file.drawer.name = "left\u{1b}".into();
+        file.drawer.hangs_on = "printer".into();
         file.display.address = "serial:ttyUSB1".into();
         file.display.dialect = "morse".into();
         file.scanner.address = "keyboard:".into();
@@ -470,6 +476,7 @@ mod tests {
             "printer.confirm",
             "printer.address",
             "drawer.name",
+            "drawer.hangs_on",
             "display.address",
             "display.dialect",
             "scanner.address",

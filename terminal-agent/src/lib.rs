@@ -22,6 +22,7 @@ pub mod draw;
 pub mod follow;
 mod heard;
 pub mod ledger;
+pub mod own_drawer;
 pub mod paper;
 mod printing;
 pub mod scale;

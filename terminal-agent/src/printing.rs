@@ -10,14 +10,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::spool::{Next, Policy};
-use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner, Seen};
+use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
 use toko_retail::ops::PrintOutcome;
@@ -74,9 +73,9 @@ impl Printing {
         Self { node, config, receipt, printer, owner: Some(owner), started: BTreeMap::new() }
     }
 
-    /// How the printer is, to look at.
-    pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
-        self.printer.seen()
+    /// A handle to the printer.
+    pub(crate) fn printer(&self) -> OwnedPrinter {
+        self.printer.clone()
     }
 
     /// Works off what is asked for until it is told to stop.

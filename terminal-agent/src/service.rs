@@ -17,22 +17,24 @@ use toko_mesh::identity::Role;
 use toko_mesh::node::setup::Meaning;
 use toko_mesh::node::{Node, NodeConfig, OpenError};
 use toko_mesh::store::StoreConfig;
+use toko_retail::drawer::own_drawer;
 use toko_retail::scope::ShopScope;
 use toko_retail::views::ShopFold;
 use tracing::{info, warn};
 
 use crate::api::{self, ApiSetup};
-use crate::config::Config;
+use crate::config::{Config, DrawerConfig, DrawerPlace};
 use crate::customer::Customer;
 use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
+use crate::own_drawer::OwnDrawer;
 use crate::printing::Printing;
 use crate::scale::Weigher;
 use crate::scans::Scans;
 use crate::shelf::Shelf;
-use crate::till::{Clerk, ClerkSetup, Refusal, Till};
+use crate::till::{CashDrawer, Clerk, ClerkSetup, Refusal, Till};
 use crate::wall::Wall;
 
 /// How long requests in hand may take when the terminal stops.
@@ -104,6 +106,12 @@ impl Agent {
         let wall = Wall::in_zone(&config.time_zone).map_err(StartError::Zone)?;
         let shelf = Shelf::new(config.currency);
         follow::stock(&ledger, &shelf).await?;
+        let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
+        let printing = config.printer.clone();
+        let printing =
+            printing.map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest));
+        let (drawer, own_drawer) = drawer(&node, config.drawer.as_ref(), number, printing.as_ref());
+        let drawer_name = drawer.as_ref().map(|drawer| drawer.name.clone());
         let clerk = Clerk::start(ClerkSetup {
             ledger: ledger.clone(),
             shelf: shelf.clone(),
@@ -111,7 +119,7 @@ impl Agent {
             desk: desk.clone(),
             receipt: config.receipt.clone(),
             own_printer: config.printer.as_ref().map(|printer| printer.prints),
-            drawer: config.drawer.clone(),
+            drawer,
             customer: Customer::new(config.display.clone()),
             terminal: number,
         })?;
@@ -120,10 +128,6 @@ impl Agent {
         let listener = api::bind(config.api_listen).await.map_err(listen_failed)?;
         let address = listener.local_addr().map_err(listen_failed)?;
         desk.set_address(address).map_err(desk_failed)?;
-        let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
-        let printing = config.printer.clone();
-        let printing =
-            printing.map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest));
         let scans = Scans::new(config.scanner.clone());
         let router = api::router(ApiSetup {
             token,
@@ -136,9 +140,9 @@ impl Agent {
             wall: wall.clone(),
             receipt: config.receipt.clone(),
             weigher: Weigher::new(config.scale.clone()),
-            drawer: config.drawer.clone(),
+            drawer: drawer_name,
             scans: scans.clone(),
-            printer: printing.as_ref().map(Printing::seen),
+            printer: printing.as_ref().map(Printing::printer),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(named("api", api::serve(listener, router, stop_api.clone())));
@@ -150,6 +154,9 @@ impl Agent {
         tasks.spawn(named("status", follow::tell(ledger.clone(), shelf, till, stop_rest.clone())));
         tasks.spawn(named("clock", heard::compare(ledger.clone(), wall, stop_rest.clone())));
         tasks.spawn(named("scanner", scans.listen(name.clone(), stop_rest.clone())));
+        if let Some(own_drawer) = own_drawer {
+            tasks.spawn(named("drawer", own_drawer.run(stop_rest.clone())));
+        }
         if let Some(printing) = printing {
             tasks.spawn(named("receipts", printing.run(stop_rest.clone())));
         }
@@ -218,6 +225,26 @@ impl Agent {
                 return;
             }
         }
+    }
+}
+
+/// The drawer, as the till has it; and who opens it, where it hangs on the terminal's own printer.
+fn drawer(
+    node: &Node,
+    config: Option<&DrawerConfig>,
+    number: u16,
+    printing: Option<&Printing>,
+) -> (Option<CashDrawer>, Option<OwnDrawer>) {
+    let Some(DrawerConfig { place, opens_with_cash }) = config else { return (None, None) };
+    let of = |name, opener| CashDrawer { name, opens_with_cash: *opens_with_cash, opener };
+    match (place, printing) {
+        (DrawerPlace::Hub(name), _) => (Some(of(name.clone(), None)), None),
+        (DrawerPlace::OwnPrinter(pin), Some(printing)) => {
+            let name = own_drawer(number);
+            let (own, opener) = OwnDrawer::new(node.clone(), printing.printer(), *pin, &name);
+            (Some(of(name, Some(opener))), Some(own))
+        }
+        (DrawerPlace::OwnPrinter(_), None) => (None, None),
     }
 }
 

@@ -28,6 +28,7 @@ mod series;
 
 pub use ask::{About, BackLine, Command, NewLine};
 pub use clerk::{Clerk, ClerkSetup};
+pub use drawer::CashDrawer;
 pub use memory::idem;
 pub use refusal::{Kind, Refusal, Shown};
 pub use seen::{Answer, CartSeen, DaySeen, LineSeen, MovedSeen, RemovedSeen, SaleSeen};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toko_daemon::settings::Millis;
 use toko_devices::{Address, Model, Picture, SystemFonts};
 use toko_paper::settings;
+use toko_retail::paper::OWN_PRINTER;
 use toko_retail::text::check_name;
 
 /// A receipt printer.
@@ -147,6 +148,9 @@ fn parsed(key: &str, printer: Printer, problems: &mut Vec<String>) -> Option<Pri
     };
     if let Err(problem) = check_name("name", &printer.name, NAME_CHARS_MAX) {
         problems.push(format!("{key}.{problem}"));
+    }
+    if printer.name == OWN_PRINTER {
+        problems.push(format!("{key}.name: \"{OWN_PRINTER}\" is what terminals call their own printers"));
     }
     let model = settings::model(key, &printer.model, printer.columns, problems);
     let sign = settings::sign(key, &printer.sign, model.dots, problems);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use toko_daemon::settings::Millis;
 use toko_devices::DrawerPin;
+use toko_retail::drawer::at_its_till;
 use toko_retail::text::check_name;
 
 /// One `[[drawers]]` of the file.
@@ -67,6 +68,9 @@ pub(crate) fn parse(
         let mut note = |key: &str, problem: String| problems.push(format!("drawers.{key}: {problem}"));
         if let Err(problem) = check_name("the name", &name, toko_retail::ops::limits::WORD_CHARS_MAX) {
             note("name", problem.to_string());
+        }
+        if at_its_till(&name) {
+            note("name", format!("\"{name}\": names that begin with @ are those of terminals' own drawers"));
         }
         if !names.insert(name.clone()) {
             note("name", format!("two drawers are called \"{name}\""));

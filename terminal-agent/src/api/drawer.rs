@@ -12,10 +12,7 @@ use crate::wall::utc;
 
 impl Api {
     pub(super) async fn drawer(&self) -> Result<Value, ApiError> {
-        let drawer = self.setup.drawer.name.as_str();
-        if drawer.is_empty() {
-            return Err(Refusal::NoDrawer.into());
-        }
+        let drawer = self.setup.drawer.as_deref().ok_or(Refusal::NoDrawer)?;
         let day = self.setup.till.day().await?.day;
         let (state, openings) = self.setup.ledger.read(|kv| {
             let openings = match day {

@@ -44,7 +44,7 @@ impl Api {
             "business_day": show::day(&day)["date"],
             "currency": setup.shelf.currency().code(),
             "catalogue": catalogue,
-            "printer": self.setup.printer.as_ref().map(|seen| printer_shown(&seen.borrow())),
+            "printer": self.setup.printer.as_ref().map(|printer| printer_shown(&printer.seen().borrow())),
             "hub": { "node": node.hub.map(|hub| hub.to_string()), "linked": node.hub_linked },
             "hq": { "known": node.hq_known, "behind": node.hq_behind },
             "links": node.links.iter().map(|link| json!({
@@ -85,7 +85,7 @@ impl Api {
                 "there is no catalogue yet; only lines with a price and a name sell",
             ));
         }
-        if let Some(seen) = self.setup.printer.as_ref().map(|seen| seen.borrow().clone())
+        if let Some(seen) = self.setup.printer.as_ref().map(|printer| printer.seen().borrow().clone())
             && let Some(what) = trouble(&seen)
         {
             alerts.push(alert("printer-not-ready", &what));

@@ -19,12 +19,13 @@ use toko_retail::views;
 use tracing::{info, warn};
 
 use super::ask::Command;
+use super::drawer::CashDrawer;
 use super::memory::Answered;
 use super::open_cart::OpenCart;
 use super::seen::Answer;
 use super::series;
 use super::{Health, Message, Refusal};
-use crate::config::{Drawer, Prints, Receipt};
+use crate::config::{Prints, Receipt};
 use crate::customer::Customer;
 use crate::desk::{Desk, SeriesNote};
 use crate::draw::Draw;
@@ -51,7 +52,7 @@ pub struct ClerkSetup {
     /// When receipts come out at the terminal's own printer; nothing where it has none.
     pub own_printer: Option<Prints>,
     /// The cash drawer.
-    pub drawer: Drawer,
+    pub drawer: Option<CashDrawer>,
     /// The customer's display.
     pub customer: Customer,
     /// First part of receipt numbers.
@@ -65,7 +66,7 @@ pub struct Clerk {
     pub(super) shelf: Shelf,
     pub(super) receipt: Receipt,
     pub(super) own_printer: Option<Prints>,
-    pub(super) drawer: Drawer,
+    pub(super) drawer: Option<CashDrawer>,
     /// Asks to the drawer that are on their way.
     pub(super) asking: JoinSet<()>,
     pub(super) terminal: u16,

@@ -2,11 +2,11 @@
 
 use crate::common::{Shop, config, text};
 use serde_json::{Value, json};
-use terminal_agent::config::Config;
+use terminal_agent::config::{Config, DrawerConfig, DrawerPlace};
 
 fn with_drawer() -> Config {
     let mut config = config();
-    config.drawer.name = "left".into();
+    config.drawer = Some(DrawerConfig { place: DrawerPlace::Hub("left".into()), opens_with_cash: true });
     config
 }
 

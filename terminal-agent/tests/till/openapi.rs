@@ -5,6 +5,7 @@ use crate::scale::{config_with_scale, melon_on_a_scale};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use terminal_agent::api::{OPENAPI, ROUTES};
+use terminal_agent::config::{DrawerConfig, DrawerPlace};
 use toko_devices::cable::Pty;
 
 fn openapi() -> Value {
@@ -68,7 +69,7 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let dir = tempfile::tempdir().unwrap();
     let scale = melon_on_a_scale();
     let mut config = config_with_scale(&scale);
-    config.drawer.name = "left".into();
+    config.drawer = Some(DrawerConfig { place: DrawerPlace::Hub("left".into()), opens_with_cash: true });
     let scanner = Pty::open().unwrap();
     config.scanner = Some(format!("serial:{}", scanner.path().display()).parse().unwrap());
     let shop = Shop::open_with(dir.path(), 1, &config).await;

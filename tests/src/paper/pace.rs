@@ -96,9 +96,9 @@ fn per_1000_s(receipts: u64, took: Duration) -> u64 {
 }
 
 fn until_printed(spooler: &dyn Spooler, job: &Job) -> Result<Instant, Trouble> {
-    Ok(wait_until("a receipt", PATIENCE, || match spooler.said(job) {
+    wait_until("a receipt", PATIENCE, || match spooler.said(job) {
         Ok(Said::Printed) => Ok(Ok(Instant::now())),
         Ok(other) => Err(format!("{other:?}")),
         Err(trouble) => Ok(Err(trouble)),
-    })??)
+    })?
 }

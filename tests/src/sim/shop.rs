@@ -394,7 +394,7 @@ async fn till(node: &Node, tasks: &mut JoinSet<()>) -> Result<(Till, Book), Clos
         wall: Wall::in_zone("UTC").map_err(Closed)?.on(node.machine()),
         desk: Desk::lent(node.own_disk().map_err(closed)?),
         own_printer: None,
-        drawer: terminal_agent::config::Drawer::default(),
+        drawer: None,
         customer: terminal_agent::customer::Customer::default(),
         receipt: receipt()?,
         terminal,

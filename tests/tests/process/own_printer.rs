@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use toko_devices::virtual_printer::{Copies, Faults, Options, VirtualPrinter, copies_by_job};
+use toko_devices::virtual_printer::{Copies, Faults, Options, Sensor, VirtualPrinter, copies_by_job};
 
 use crate::rig::{Shop, has_alert, until};
 
@@ -13,19 +13,23 @@ use crate::rig::{Shop, has_alert, until};
 struct Counter {
     printer: VirtualPrinter,
     out: PathBuf,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Counter {
     fn open(shop: &Shop, name: &str, faults: Faults) -> Self {
         let (out, runtime) = (shop.dir.path().join(name), Runtime::new().unwrap());
-        let options = Options { faults, ..Options::new(&out) };
+        let options = Options { faults, sensor: Sensor::HighOpen, ..Options::new(&out) };
         let printer = runtime.block_on(VirtualPrinter::spawn(options)).unwrap();
-        Self { printer, out, _runtime: runtime }
+        Self { printer, out, runtime }
     }
 
     fn address(&self) -> String {
         self.printer.address().to_string()
+    }
+
+    fn pulses(&self) -> u64 {
+        self.printer.counts().borrow().pulses
     }
 
     fn copies(&self, job: &str) -> Copies {
@@ -192,6 +196,66 @@ mod run_alone {
         let (sale, _) = sell(&shop, "two");
         until_state(&shop, &sale, "printed");
         assert_eq!(own.copies(&job), Copies { plain: 0, marked: 1 });
+    }
+
+    /// F37: the drawer on the till's own printer opens without the hub and without paper, once for each ask.
+    #[test]
+    fn the_drawer_on_a_tills_own_printer_opens_whoever_is_dark_and_an_ask_of_before_opens_nothing() {
+        let mut shop = Shop::open(1);
+        let own = Counter::open(&shop, "own", Faults { paper_out: true, ..Faults::default() });
+        let address = own.address();
+        let settings = [
+            ("TOKO_TERMINAL_PRINTER_ADDRESS", address.as_str()),
+            ("TOKO_TERMINAL_DRAWER_HANGS_ON", "printer"),
+        ];
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&settings);
+        shop.tills[0].until("the printer to be heard", |status| !status["printer"]["trouble"].is_null());
+        let last = |shop: &Shop, wanted: &str| {
+            let drawer =
+                shop.tills[0].until_at("/v1/drawer", wanted, |drawer| drawer["last"]["outcome"] == wanted);
+            assert_eq!(drawer["drawer"], "@till 1");
+            drawer["last"].clone()
+        };
+        shop.hub.kill();
+        let sold = shop.tills[0].sell("cash");
+        let opening = last(&shop, "opened");
+        assert_eq!((&opening["sale"], own.pulses()), (&sold["sale"], 1));
+        own.runtime.block_on(own.printer.close_drawer());
+
+        let why = json!({ "reason": "no_sale", "cashier": "ann" });
+        shop.tills[0].post("/v1/drawer/open", "change", &why).unwrap();
+        let opening = until("the second opening", || {
+            let drawer = shop.tills[0].get("/v1/drawer");
+            let last = drawer["last"].clone();
+            if last["reason"] == "no_sale" && last["outcome"] == "opened" {
+                Ok(last)
+            } else {
+                Err(drawer.to_string())
+            }
+        });
+        assert_eq!((opening["cashier"].as_str(), own.pulses()), (Some("ann"), 2));
+        own.runtime.block_on(own.printer.close_drawer());
+
+        // A printer that hangs gets no pulse, neither in time nor later, and the hub does not meddle.
+        own.printer.set_faults(|faults| faults.hang = true);
+        shop.tills[0].post("/v1/drawer/open", "hangs", &why).unwrap();
+        until("the third opening to be given up", || {
+            let drawer = shop.tills[0].get("/v1/drawer");
+            match drawer["last"]["outcome"].as_str() {
+                Some("expired" | "not-sent" | "not-confirmed") => Ok(()),
+                _ => Err(drawer.to_string()),
+            }
+        });
+        shop.tills[0].kill();
+        own.printer.set_faults(|faults| faults.hang = false);
+        shop.hub.start();
+        shop.tills[0].start_with(&settings);
+        shop.tills[0].until("the printer to be heard", |status| !status["printer"]["trouble"].is_null());
+        shop.tills[0].until("the hub", |status| status["hub"]["linked"] == true);
+        let drawers = shop.hub.ctl(&["drawers"]);
+        assert_eq!(drawers["openings"].as_array().unwrap().len(), 3, "{drawers}");
+        assert_eq!(own.pulses(), 2);
     }
 
     #[test]
