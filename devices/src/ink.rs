@@ -38,7 +38,7 @@ pub(crate) fn spelt(page: &Page, model: &Model) -> Page {
     }
     page.spelt(|text| {
         text.chars().fold(String::new(), |mut shown, c| {
-            match byte_of(c, pages(model)) {
+            match byte_of(c, model) {
                 Some(_) => shown.push(c),
                 None => shown.push_str(&model.code_page.show(c.encode_utf8(&mut [0; 4]))),
             }
@@ -148,8 +148,8 @@ fn pages(model: &Model) -> impl Iterator<Item = (u8, CodePage)> + Clone {
     std::iter::once(first).chain(model.pages.iter().copied().filter(move |page| page.0 != first.0))
 }
 
-fn byte_of(c: char, mut pages: impl Iterator<Item = (u8, CodePage)>) -> Option<(u8, u8)> {
-    pages.find_map(|(number, page)| page.byte(c).map(|byte| (number, byte)))
+fn byte_of(c: char, model: &Model) -> Option<u8> {
+    pages(model).find_map(|(number, page)| model.byte(number, page, c))
 }
 
 struct Parts<'a> {
@@ -186,10 +186,10 @@ impl Parts<'_> {
             // Nothing to see is nothing to print.
             return letter.chars().all(invisible).then_some('\0');
         };
-        if byte_of(c, pages(self.model)).is_some() {
+        if byte_of(c, self.model).is_some() {
             return Some(c);
         }
-        twin(c).filter(|twin| byte_of(*twin, pages(self.model)).is_some())
+        twin(c).filter(|twin| byte_of(*twin, self.model).is_some())
     }
 
     /// Letters that pages have, in as few changes of page as can be: the one that reaches furthest is taken.
@@ -198,12 +198,14 @@ impl Parts<'_> {
             letters.iter().filter_map(|letter| self.plain(letter)).filter(|c| *c != '\0').collect();
         let mut rest = chars.as_slice();
         while !rest.is_empty() {
-            let reach = |page: CodePage| rest.iter().take_while(|c| page.byte(**c).is_some()).count();
+            let model = self.model;
+            let reach =
+                |number, page| rest.iter().take_while(|c| model.byte(number, page, **c).is_some()).count();
             let here = pages(self.model).find(|(number, _)| *number == self.now);
-            let (number, page, many) = match here.map(|(number, page)| (number, page, reach(page))) {
+            let (number, page, many) = match here.map(|(number, page)| (number, page, reach(number, page))) {
                 Some((number, page, many)) if many > 0 => (number, page, many),
                 _ => {
-                    let best = pages(self.model).map(|(number, page)| (number, page, reach(page)));
+                    let best = pages(self.model).map(|(number, page)| (number, page, reach(number, page)));
                     // Of equals the first: the page to print with before the others.
                     let best = best.reduce(|best, next| if next.2 > best.2 { next } else { best });
                     best.unwrap_or((self.now, self.model.code_page, 0))
@@ -217,7 +219,7 @@ impl Parts<'_> {
                 self.now = number;
                 self.parts.push(Part::Page(number));
             }
-            let bytes = rest[..many].iter().filter_map(|c| page.byte(*c)).collect();
+            let bytes = rest[..many].iter().filter_map(|c| model.byte(number, page, *c)).collect();
             self.parts.push(Part::Text(bytes));
             rest = &rest[many..];
         }

@@ -69,7 +69,7 @@ pub use codepage::CodePage;
 pub use codes::{Barcode, CodeError, Pdf417, Qr};
 pub use escpos::DrawerPin;
 pub use fonts::SystemFonts;
-pub use model::Model;
+pub use model::{Model, PageSet};
 pub use outcome::{Doubt, Level, NoEdge, NotSent, Opening, Outcome};
 pub use owner::{Edge, Habits, OwnedPrinter, Owner, Pulse, Seen};
 pub use page::{Align, Cell, Page, Size, Style};

@@ -20,6 +20,8 @@ pub struct Model {
     pub code_page_number: u8,
     /// More code pages and their numbers, which are changed to where they make a text shorter.
     pub pages: &'static [(u8, CodePage)],
+    /// Numbers of code pages that a person found to hold other letters. Of those only what is ASCII is printed.
+    pub wrong: PageSet,
     /// Whether it prints dots, and how. What has no code page is drawn with them.
     pub dots_by: DotsBy,
     /// Which codes it draws by itself; the others are drawn for it.
@@ -30,6 +32,31 @@ pub struct Model {
     pub cancel_kanji: bool,
     /// Whether it can be told to obey no drawer pulse while it takes dots.
     pub guard: bool,
+}
+
+/// Numbers of code pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PageSet([u64; 4]);
+
+impl PageSet {
+    /// None of them.
+    pub const EMPTY: PageSet = PageSet([0; 4]);
+
+    /// These.
+    #[must_use]
+    pub fn of(numbers: &[u8]) -> PageSet {
+        let mut set = PageSet::EMPTY;
+        for number in numbers {
+            set.0[usize::from(number / 64)] |= 1 << (number % 64);
+        }
+        set
+    }
+
+    /// Whether it is among them.
+    #[must_use]
+    pub fn contains(&self, number: u8) -> bool {
+        self.0[usize::from(number / 64)] >> (number % 64) & 1 == 1
+    }
 }
 
 /// A page as bytes, and where a command may stand between its own.
@@ -103,7 +130,32 @@ impl Draws {
     pub const ALL: Draws = Draws { barcodes: true, qr: true, pdf417: true };
 }
 
+impl Cut {
+    /// With so many rows more of feed.
+    #[must_use]
+    pub fn and_rows(self, more: u8) -> Cut {
+        match (self, more) {
+            (cut, 0) => cut,
+            (Cut::Feeding, more) => Cut::After(more),
+            (Cut::After(rows), more) => Cut::After(rows.saturating_add(more)),
+            (Cut::Tear(rows), more) => Cut::Tear(rows.saturating_add(more)),
+        }
+    }
+}
+
 impl Model {
+    /// The byte of a character in one of its code pages; nothing if that page does not have it, or is not what it is called.
+    pub(crate) fn byte(&self, number: u8, page: CodePage, c: char) -> Option<u8> {
+        page.byte(c).filter(|byte| byte.is_ascii() || !self.wrong.contains(number))
+    }
+
+    /// As a person with a test strip in hand found it: pages with other letters than they should have, and rows that the cutter
+    /// cut off.
+    #[must_use]
+    pub fn corrected(self, wrong_pages: &[u8], more_feed: u8) -> Model {
+        Model { wrong: PageSet::of(wrong_pages), cut: self.cut.and_rows(more_feed), ..self }
+    }
+
     /// 80 mm paper, 48 columns, Western Europe with the euro sign: most printers on a counter.
     #[must_use]
     pub const fn paper_80mm() -> Model {
@@ -114,6 +166,7 @@ impl Model {
             code_page: CodePage::Pc858,
             code_page_number: 19,
             pages: &[],
+            wrong: PageSet::EMPTY,
             dots_by: DotsBy::BandsAndRows,
             draws: Draws::ALL,
             cut: Cut::Feeding,

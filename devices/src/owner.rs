@@ -44,6 +44,7 @@ use tracing::debug;
 
 use crate::cable::{Address, Roots, plugged_in};
 use crate::escpos::DrawerPin;
+use crate::model::Model;
 use crate::outcome::{Doubt, NoEdge, NotSent, Opening, Outcome};
 use crate::page::Page;
 use crate::printer::{Printer, PrinterConfig};
@@ -111,6 +112,7 @@ enum Work {
     Print { page: Page, done: oneshot::Sender<Outcome> },
     Status { done: oneshot::Sender<Result<PrinterStatus, NotSent>> },
     Probe { name: String, done: oneshot::Sender<Probed> },
+    Learn { model: Model, done: oneshot::Sender<()> },
 }
 
 /// The task that owns a printer. It does nothing until it [runs](Owner::run).
@@ -237,6 +239,12 @@ impl Owner {
             }
             Work::Status { done } => drop(done.send(self.printer.status(&self.stop).await)),
             Work::Probe { name, done } => drop(done.send(self.printer.probe(&name, &self.stop).await)),
+            Work::Learn { model, done } => {
+                self.printer.write_for(model);
+                // Whoever taught it may have gone.
+                let _ = done.send(());
+                return;
+            }
         }
         self.worked = Instant::now();
         self.spoke_now();
@@ -265,6 +273,7 @@ impl Owner {
                 Work::Probe { done, .. } => {
                     drop(done.send(Probed::without(Outcome::NotPrinted { why: NotSent::Stopped })));
                 }
+                Work::Learn { .. } => {}
             }
         }
     }
@@ -290,6 +299,15 @@ impl OwnedPrinter {
             return Probed::without(Outcome::NotPrinted { why: NotSent::Stopped });
         }
         probed.await.unwrap_or_else(|_| Probed::without(Outcome::InDoubt { why: Doubt::Stopped }))
+    }
+
+    /// From the next page on it is written for as this model. Nothing is sent; its language stays what it was.
+    pub async fn learn(&self, model: Model) {
+        let (done, learnt) = oneshot::channel();
+        // An owner that ended writes for nobody.
+        if self.work.send(Work::Learn { model, done }).await.is_ok() {
+            let _ = learnt.await;
+        }
     }
 
     /// Asks the printer how it is, behind what is printing. What its owner knows without asking is [`OwnedPrinter::seen`].

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::link::{Cut, Heard, Link};
-use crate::model::Job;
+use crate::model::{Job, Model};
 use crate::outcome::{Doubt, Level, NotSent, Outcome};
 use crate::owner::{News, Pulses};
 use crate::page::Page;
@@ -90,6 +90,11 @@ impl Printer {
     fn learn(&mut self, level: Level) {
         self.config.believe = level.min(Level::Processed);
         self.echoes = if level == Level::Printed { Echoes::Yes } else { Echoes::No };
+    }
+
+    /// From now on it is written for as this model.
+    pub(crate) fn write_for(&mut self, model: Model) {
+        self.config.model = Model { language: self.config.model.language, ..model };
     }
 
     /// Prints a test strip and learns what the printer confirms. What was known before counts for nothing, and comes back if

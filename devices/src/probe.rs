@@ -1,10 +1,11 @@
 //! The test strip, and what a printer shows of itself while it prints one. Pure.
 //!
 //! A printer can tell how much it confirms and whether it reports changes; whether its letters are the right ones and its
-//! cutter spares the last line, only a person with the strip in hand can.
+//! cutter spares the last rows, only a person with the strip in hand can, see
+//! [`Model::corrected`].
 
 use crate::fonts::Faces;
-use crate::model::{Job, Model};
+use crate::model::{Job, Model, PageSet};
 use crate::outcome::{Level, Outcome};
 use crate::page::{Page, Size, Style};
 
@@ -35,7 +36,10 @@ impl Probed {
     }
 }
 
-/// The strip: whose it is, a ruler, each code page by its number with letters that only it has, and a last line for the cutter.
+/// Rows by which the strip shows how far the cutter is.
+pub const ROWS_TO_THE_CUT: u8 = 9;
+
+/// The strip: whose it is, a ruler, each code page by its number with letters that only it has, and rows that count down to the cut.
 pub(crate) fn strip(name: &str, model: &Model, faces: &dyn Faces) -> Job {
     let centred = Style::PLAIN.centre();
     let ruler: String = (1..=model.columns).map(|nth| char::from(b'0' + nth_digit(nth))).collect();
@@ -45,13 +49,15 @@ pub(crate) fn strip(name: &str, model: &Model, faces: &dyn Faces) -> Job {
         .line("One line of digits, from edge to edge:")
         .line(&ruler)
         .line("Code pages; each line ends in its letters:");
-    let tail = Page::new().line("This line stands whole above the cut.").cut();
+    let tail = Page::new().line("Rows to the cut; the lowest that is whole:");
+    let tail = (1..=ROWS_TO_THE_CUT).rev().fold(tail, |tail, row| tail.line(&format!("row {row}"))).cut();
     let mut job = Job::default();
     job.append(model.job(&head, faces));
     let own = (model.code_page_number, model.code_page);
     for (number, page) in std::iter::once(own).chain(model.pages.iter().copied().filter(|page| *page != own))
     {
-        let alone = Model { code_page: page, code_page_number: number, pages: &[], ..*model };
+        let alone =
+            Model { code_page: page, code_page_number: number, pages: &[], wrong: PageSet::EMPTY, ..*model };
         let letters: String = page.letters().take(LETTERS).collect();
         job.append(alone.job(&Page::new().line(&format!("{number:>3} {:<13}{letters}", page.name())), faces));
     }
@@ -84,7 +90,7 @@ mod tests {
         for (number, page) in model.pages {
             assert!(text.contains(&format!("{number:>3} {}", page.name())), "{number} {text}");
         }
-        assert!(text.contains("above the cut."), "{text}");
+        assert!(text.ends_with("row 3\nrow 2\nrow 1\n"), "{text}");
         assert!(job.seams.is_sorted() && job.seams.last() == Some(&job.bytes.len()));
     }
 }

@@ -44,7 +44,15 @@ pub(crate) async fn settle(State(desk): Shared, body: Result<Json<Seen>, JsonRej
     let Json(Seen { alerts }) = body?;
     let members = desk.node.members();
     let mut settled = Vec::new();
+    let mut of_devices = printers::care::alerts(&desk)?;
+    of_devices.extend(drawers::alerts(&desk.drawers));
     for id in alerts {
+        if let Some(alert) = named(&of_devices, &id) {
+            let (code, what) = (alert["code"].as_str(), alert["screen"].as_str());
+            let (code, what) = (code.unwrap_or_default(), what.unwrap_or_default());
+            let words = format!("{code} goes by itself once it is put right, and by no word: {what}");
+            return Err(Refusal::bad("goes-by-itself", words));
+        }
         let done = desk.node.settle(&id).await.map_err(|problem| match problem {
             SettleError::NotKept(problem) => Refusal::store(&problem),
             SettleError::Views(problem) => problem.into(),
@@ -53,6 +61,11 @@ pub(crate) async fn settle(State(desk): Shared, body: Result<Json<Seen>, JsonRej
         settled.push(card(&members, &done));
     }
     Ok(Json(json!({ "alerts": settled })))
+}
+
+/// The alert of these that an id or its first letters name.
+fn named<'a>(alerts: &'a [Value], id: &str) -> Option<&'a Value> {
+    alerts.iter().find(|alert| !id.is_empty() && alert["id"].as_str().is_some_and(|own| own.starts_with(id)))
 }
 
 /// One alert: what was seen, and what to do.

@@ -10,7 +10,7 @@ use crate::quarantine;
 use crate::seals;
 use crate::shelf::{self, Goods, ShelfError};
 use crate::slip;
-use crate::{answers, care, doctor, labels, word};
+use crate::{answers, care, doctor, labels, metrics, word};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
@@ -135,7 +135,8 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
         .route("/jobs", get(jobs).post(word::say))
         .route("/printers", get(printers::show::all))
         .route("/printers/probe", post(printers::show::probe))
-        .route("/metrics", get(printers::metrics::all))
+        .route("/printers/learn", post(printers::show::learn))
+        .route("/metrics", get(metrics::all))
         .route("/seal", post(seal))
         .route("/seals", get(seals))
         .route("/join-hq", post(join_hq))

@@ -32,7 +32,7 @@ mod fresh;
 mod sensor;
 mod taught;
 
-pub(crate) use desk::{alerts, routes};
+pub(crate) use desk::{Standing, alerts, routes, standing};
 
 use config::DrawerConfig;
 use fresh::Fresh;

@@ -24,6 +24,7 @@ mod doctor;
 pub mod drawers;
 mod hub;
 pub mod labels;
+mod metrics;
 mod names;
 mod paper;
 mod printers;

@@ -7,7 +7,6 @@
 
 pub(crate) mod care;
 pub(crate) mod learnt;
-pub(crate) mod metrics;
 pub(crate) mod show;
 
 use crate::answers;
@@ -218,9 +217,10 @@ fn driver(config: &PrinterConfig, learnt: &Learnt) -> toko_devices::PrinterConfi
     let mut driver = toko_devices::PrinterConfig::at(config.address.to_string());
     driver.deadlines =
         Deadlines { confirm: config.confirm.into(), patience: config.patience.into(), ..driver.deadlines };
-    driver.model = config.model;
+    let learnt = learnt.of(&config.name);
+    driver.model = learnt.as_ref().map_or(config.model, |learnt| learnt.model(config.model));
     driver.fonts = config.fonts.clone();
-    driver.learnt = learnt.of(&config.name).map(|learnt| learnt.level());
+    driver.learnt = learnt.map(|learnt| learnt.level());
     driver
 }
 

@@ -3,7 +3,7 @@
 //! A person who looked at the paper knows more than the printer said. Each word that changes what becomes of a receipt is an entry
 //! with the reason beside it, so the books tell who settled what; only the wish for another copy or for haste is kept in memory as
 //! well, because a hub that died may have printed it. Invariants: nothing is said of a receipt that is being printed; only what is
-//! in doubt is printed again, marked.
+//! in doubt is printed again, marked; of what a terminal prints by itself nothing can be said here but that nobody wants it.
 
 use crate::desk::{Answer, Desk, Refusal, Shared};
 use axum::Json;
@@ -50,10 +50,10 @@ pub(crate) async fn say(State(desk): Shared, body: Result<Json<Spoken>, JsonReje
     // Before anybody else takes the job: what is looked at below stays true until it is said.
     let _turn = desk.printers.turn.lock().await;
     let job = named(&desk.node.read(views::jobs_open)?, &job)?;
-    if job::printed_at_its_till(&job) {
+    if job::printed_at_its_till(&job) && word != Word::Cancel {
         let who = crate::answers::name_of(&desk.node.members(), &job.asked_by);
         let words = format!(
-            "{who} prints it on its own printer, and only {who} knows how far it is; ask there for a copy"
+            "{who} prints it on its own printer, and only {who} knows how far it is; ask there for a copy, or cancel it"
         );
         return Err(Refusal::bad("at-its-till", words));
     }

@@ -95,3 +95,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_page_that_a_person_found_wrong_prints_ascii_only_and_the_others_take_its_letters() {
+    let wrong = MANY.corrected(&[0, 19], 2);
+    assert_eq!(wrong.cut, crate::model::Cut::After(2));
+    let pages = |model: &Model, text: &str| -> Vec<u8> {
+        let changed = |part| if let Part::Page(number) = part { Some(number) } else { None };
+        of(text, model).into_iter().filter_map(changed).collect()
+    };
+    assert!(pages(&MANY, "Tomato").is_empty());
+    assert_eq!(pages(&MANY, "Käse 5 €"), [19]);
+    assert!(pages(&wrong, "Tomato").is_empty());
+    assert_eq!(pages(&wrong, "Käse"), [2], "a page that holds what it is called");
+    // Nobody else has the euro sign: it is drawn.
+    assert!(matches!(of("€", &wrong).as_slice(), [Part::Dots(_)]));
+}

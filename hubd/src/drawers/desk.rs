@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use toko_devices::profile::Polarity;
 use toko_retail::day::Day;
@@ -23,6 +24,26 @@ pub(crate) fn routes() -> Router<Arc<Desk>> {
     Router::new().route("/drawers", get(show)).route("/drawers/learn", post(learn))
 }
 
+/// How a drawer stands, for whoever counts.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) name: String,
+    /// Nothing while nobody knows.
+    pub(crate) open: Option<bool>,
+    pub(crate) open_for: Option<Duration>,
+}
+
+/// How all drawers stand.
+pub(crate) fn standing(drawers: &SharedDrawers) -> Vec<Standing> {
+    let now = Instant::now();
+    let of = |drawer: &super::Drawer| Standing {
+        name: drawer.config.name.clone(),
+        open: drawer.sensor.open().filter(|_| drawer.away_since.is_none()),
+        open_for: drawer.sensor.open_for(now),
+    };
+    lock(drawers).drawers.iter().map(of).collect()
+}
+
 /// Alerts of drawers that were left open.
 pub(crate) fn alerts(drawers: &SharedDrawers) -> Vec<Value> {
     let now = Instant::now();
@@ -31,7 +52,7 @@ pub(crate) fn alerts(drawers: &SharedDrawers) -> Vec<Value> {
         let open_for = drawer.sensor.open_for(now)?;
         (open_for >= drawer.config.left_open?).then_some((drawer, open_for))
     });
-    let card = |(drawer, open_for): (&super::Drawer, std::time::Duration)| {
+    let card = |(drawer, open_for): (&super::Drawer, Duration)| {
         let name = &drawer.config.name;
         let seen =
             if drawer.sensor.open() == Some(true) { "is open" } else { "was opened and not seen to be shut" };

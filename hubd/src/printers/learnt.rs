@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use toko_devices::{Level, Probed};
+use toko_devices::{Level, Model, Probed};
 use tracing::warn;
 
 /// The file's name.
@@ -35,19 +35,34 @@ pub(crate) struct LearntV1 {
     pub(crate) reports_changes: bool,
     /// The level of the drawer's sensor while it was probed.
     pub(crate) drawer_level: Option<bool>,
+    /// Code pages of which a person said that their letters are others.
+    #[serde(default)]
+    pub(crate) wrong_pages: Vec<u8>,
+    /// Rows that the cutter cuts off unless so many more are fed.
+    #[serde(default)]
+    pub(crate) more_feed: u8,
     /// When, in seconds of the Unix epoch by the hub's clock.
     pub(crate) at_unix_s: u64,
 }
 
 impl LearntV1 {
-    /// What a probe found.
-    pub(crate) fn new(probed: &Probed, at_unix_s: u64) -> Option<LearntV1> {
+    /// What a probe found; what a person said before stands.
+    pub(crate) fn new(probed: &Probed, before: Option<LearntV1>, at_unix_s: u64) -> Option<LearntV1> {
+        let (wrong_pages, more_feed) =
+            before.map(|before| (before.wrong_pages, before.more_feed)).unwrap_or_default();
         Some(LearntV1 {
             level: toko_paper::job::level_number(probed.level()?),
             reports_changes: probed.reports_changes,
             drawer_level: probed.drawer_level,
+            wrong_pages,
+            more_feed,
             at_unix_s,
         })
+    }
+
+    /// The printer's model as it turned out to be.
+    pub(crate) fn model(&self, model: Model) -> Model {
+        model.corrected(&self.wrong_pages, self.more_feed)
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -110,11 +125,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let learnt = Learnt::read(dir.path());
         assert_eq!(learnt.of("receipts"), None);
-        let found = LearntV1 { level: 2, reports_changes: true, drawer_level: Some(true), at_unix_s: 7 };
+        let found = LearntV1 {
+            level: 2,
+            reports_changes: true,
+            drawer_level: Some(true),
+            wrong_pages: vec![16],
+            more_feed: 2,
+            at_unix_s: 7,
+        };
         learnt.keep("receipts", found.clone()).unwrap();
         assert_eq!(Learnt::read(dir.path()).of("receipts"), Some(found));
         let bytes = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
         assert!(bytes.starts_with("{\n  \"version\": 1,"), "{bytes}");
+        // What an older hub wrote.
+        let older: String = bytes.lines().filter(|line| !line.contains("more_feed")).collect();
+        std::fs::write(dir.path().join(FILE), older).unwrap();
+        assert_eq!(Learnt::read(dir.path()).of("receipts").unwrap().more_feed, 0);
         std::fs::write(dir.path().join(FILE), &bytes[..20]).unwrap();
         assert_eq!(Learnt::read(dir.path()).of("receipts"), None);
     }

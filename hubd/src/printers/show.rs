@@ -8,9 +8,11 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use toko_crdt::hash::hex;
 use toko_devices::Outcome;
+use toko_devices::probe::ROWS_TO_THE_CUT;
 use tracing::info;
 
 /// All printers.
@@ -46,7 +48,8 @@ pub(crate) async fn probe(State(desk): Shared, body: Result<Json<Which>, JsonRej
     let name = &station.config.name;
     let probed = station.printer.probe(name).await;
     let now = u64::try_from(desk.node.machine().wall().0 / 1_000_000).unwrap_or(0);
-    match (&probed.outcome, LearntV1::new(&probed, now)) {
+    let before = desk.printers.learnt.of(name);
+    match (&probed.outcome, LearntV1::new(&probed, before, now)) {
         (Outcome::Printed { .. }, Some(learnt)) => {
             desk.printers.learnt.keep(name, learnt).map_err(|problem| Refusal::store(&problem))?;
             info!(printer = %name, level = ?probed.level(), "printer probed");
@@ -63,6 +66,56 @@ pub(crate) async fn probe(State(desk): Shared, body: Result<Json<Which>, JsonRej
         }
         (Outcome::Printed { .. }, None) => Err(Refusal::bad("in-doubt", "nothing was learnt; probe again")),
     }
+}
+
+/// What a person read off the strip.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lesson {
+    printer: String,
+    /// Numbers of the code pages whose letters are others than the strip says; all others are right.
+    wrong_pages: Option<Vec<u8>>,
+    /// The lowest row that stands whole above the cut.
+    last_row: Option<u8>,
+}
+
+/// Keeps what a person read off a strip, and writes for the printer accordingly from then on.
+pub(crate) async fn learn(State(desk): Shared, body: Result<Json<Lesson>, JsonRejection>) -> Answer {
+    let Json(Lesson { printer, wrong_pages, last_row }) = body?;
+    desk.must_be_hub()?;
+    let Some(station) = desk.printers.named(&printer) else {
+        let words = format!("no printer is called {printer:?}; see hubctl printers");
+        return Err(Refusal::bad("no-such-printer", words));
+    };
+    let (name, model) = (&station.config.name, station.config.model);
+    let Some(mut learnt) = desk.printers.learnt.of(name) else {
+        let words = format!("{name} has printed no test strip yet: hubctl printers probe {name}");
+        return Err(Refusal::bad("not-probed", words));
+    };
+    if let Some(pages) = wrong_pages {
+        let own =
+            std::iter::once(model.code_page_number).chain(model.pages.iter().map(|(number, _)| *number));
+        let own: BTreeSet<u8> = own.collect();
+        if let Some(other) = pages.iter().find(|number| !own.contains(number)) {
+            let there: Vec<String> = own.iter().map(u8::to_string).collect();
+            let words = format!("{other} is no code page of the strip; there are {}", there.join(", "));
+            return Err(Refusal::bad("no-such-page", words));
+        }
+        learnt.wrong_pages = pages;
+    }
+    if let Some(row) = last_row {
+        if !(1..=ROWS_TO_THE_CUT).contains(&row) {
+            let words =
+                format!("the strip counts from {ROWS_TO_THE_CUT} down to 1; {row} is none of its rows");
+            return Err(Refusal::bad("no-such-row", words));
+        }
+        // The strip was cut with what was known then.
+        learnt.more_feed = learnt.more_feed.saturating_add(row - 1);
+    }
+    desk.printers.learnt.keep(name, learnt.clone()).map_err(|problem| Refusal::store(&problem))?;
+    station.printer.learn(learnt.model(model)).await;
+    info!(printer = %name, wrong_pages = ?learnt.wrong_pages, more_feed = learnt.more_feed, "what a person read is kept");
+    Ok(Json(card(&desk.printers, station)))
 }
 
 fn card(printers: &Printers, station: &Arc<Station>) -> Value {
@@ -96,6 +149,8 @@ fn card(printers: &Printers, station: &Arc<Station>) -> Value {
             "means": means(learnt),
             "reports_changes": learnt.reports_changes,
             "drawer_level": learnt.drawer_level,
+            "wrong_pages": learnt.wrong_pages,
+            "more_feed": learnt.more_feed,
             "at_unix_s": learnt.at_unix_s,
         })),
         "code_pages": code_pages(config.model),

@@ -133,6 +133,12 @@ mod run_alone {
         assert_eq!(counter.counts().openings, before.openings + 1);
         counter.stands("open");
         counter.shop.hub.until("the alarm", |status| has_alert(status, "drawer-left-open"));
+        let metrics = crate::printers::scraped(&counter.shop.hub.data.join("hubctl.sock"));
+        for line in ["toko_drawer_open{drawer=\"left\"} 1", "toko_drawer_openings{kind=\"for_sale\"} 1"] {
+            assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
+        }
+        let (_, said) = counter.shop.hub.refuses(&["alerts", "settle", "drawer left"]);
+        assert!(said.contains("drawer-left-open goes by itself once it is put right"), "{said}");
         counter.shut();
         counter.stands("closed");
         counter.shop.hub.until("no alarm", |status| !has_alert(status, "drawer-left-open"));

@@ -108,7 +108,7 @@ mod run_alone {
             let jobs = shop.hub.ctl(&["jobs"]);
             if jobs["jobs"][0]["job"] == third.as_str() { Ok(()) } else { Err(jobs.to_string()) }
         });
-        for word in ["cancel", "release", "printed"] {
+        for word in ["release", "printed"] {
             let (_, said) = shop.hub.refuses(&["jobs", word, &third, "--why", "a try"]);
             assert!(said.contains("Till 1 prints it on its own printer"), "{said}");
         }
@@ -117,11 +117,23 @@ mod run_alone {
         none_waits(&shop);
         assert_eq!((own.copies(&third), other.jobs()), (ONCE, 0));
 
+        // What nobody wants any more is cancelled for the till as well.
+        own.printer.set_faults(|faults| faults.paper_out = true);
+        let (sale, fourth) = sell(&shop, "four");
+        shop.tills[0].until("an alert", |status| has_alert(status, "printer-not-ready"));
+        until("the hub to hold the job", || {
+            let jobs = shop.hub.ctl(&["jobs"]);
+            if jobs["jobs"][0]["job"] == fourth.as_str() { Ok(()) } else { Err(jobs.to_string()) }
+        });
+        shop.hub.ctl(&["jobs", "cancel", &fourth, "--why", "the customer left"]);
+        until_state(&shop, &sale, "given-up");
+        own.printer.set_faults(|faults| faults.paper_out = false);
+
         // A copy of an old receipt comes out there as well.
         shop.tills[0].post(&format!("/v1/sales/{sale}/print"), "copy", &json!({})).unwrap();
         until("the copy", || if own.jobs() == 4 { Ok(()) } else { Err(own.jobs().to_string()) });
         none_waits(&shop);
-        assert_eq!(other.jobs(), 0);
+        assert_eq!((other.jobs(), own.copies(&fourth)), (0, Copies::default()));
     }
 
     /// F21, F35: the shop's printer, and a hub that dies and comes back.

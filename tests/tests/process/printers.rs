@@ -88,13 +88,15 @@ impl Two {
 /// The pieces of paper in a tray.
 fn pieces(out: &Path) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(out.join("paper")) else { return Vec::new() };
-    let mut names: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    // A piece that is being written has another name.
+    let whole = |path: &PathBuf| path.extension().is_some_and(|end| end == "txt");
+    let mut names: Vec<_> = files.map(|file| file.unwrap().path()).filter(whole).collect();
     names.sort();
     names.into_iter().map(|name| std::fs::read_to_string(name).unwrap()).collect()
 }
 
 /// What a scraper reads.
-fn scraped(socket: &Path) -> String {
+pub(crate) fn scraped(socket: &Path) -> String {
     let mut hub = UnixStream::connect(socket).unwrap();
     hub.write_all(b"GET /metrics HTTP/1.0\r\nHost: hub\r\n\r\n").unwrap();
     let mut text = String::new();
@@ -157,6 +159,85 @@ mod run_alone {
         ] {
             assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
         }
+    }
+
+    #[test]
+    fn what_a_person_reads_off_the_strip_is_kept_and_the_next_receipt_goes_by_it() {
+        let mut two = Two::open(Faults::default(), "model = \"epson/tm-t88v\"\n");
+        let sell = |two: &Two, key: &str| {
+            let till = &two.shop.tills[0];
+            let cart = till.cart(&format!("cart {key}"));
+            till.scan(&cart, &format!("line {key}"));
+            let tenders = json!([{ "kind": "cash", "amount": "3.39" }]);
+            let paid = json!({ "tenders": tenders, "receipt": true, "memo": "Käse" });
+            let before = pieces(&two.front.1).len();
+            till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+            until("the receipt", || {
+                pieces(&two.front.1).get(before).cloned().ok_or_else(|| before.to_string())
+            })
+        };
+        let (_, said) = two.shop.hub.refuses(&["printers", "learn", "front", "--last-row", "2"]);
+        assert!(said.contains("hubctl printers probe front"), "{said}");
+        two.shop.hub.ctl(&["printers", "probe", "front"]);
+        assert!(sell(&two, "one").contains("Käse"));
+        let (_, said) = two.shop.hub.refuses(&["printers", "learn", "front", "--wrong-pages", "99"]);
+        assert!(said.contains("99 is no code page of the strip"), "{said}");
+        let (_, said) = two.shop.hub.refuses(&["printers", "learn", "front", "--last-row", "10"]);
+        assert!(said.contains("10 is none of its rows"), "{said}");
+
+        // A printer of which every page holds other letters: what is not ASCII is drawn.
+        let named = two.printer("front");
+        let numbers = named["code_pages"].as_array().unwrap().iter().map(|page| page.as_str().unwrap());
+        let all: Vec<&str> = numbers.filter_map(|page| page.split(':').next()).collect();
+        let lesson = ["printers", "learn", "front", "--wrong-pages", &all.join(","), "--last-row", "3"];
+        let learnt = two.shop.hub.ctl(&lesson)["learnt"].clone();
+        assert_eq!((learnt["more_feed"].as_u64(), learnt["level"].as_str()), (Some(2), Some("L3 (printed)")));
+        let paper = sell(&two, "two");
+        assert!(!paper.contains("Käse") && paper.contains("WHITE METAL LANTERN"), "{paper}");
+        // Kept by the hub, and by a probe too.
+        two.shop.hub.kill();
+        two.shop.hub.start();
+        assert!(!sell(&two, "three").contains("Käse"));
+        let probed = two.shop.hub.ctl(&["printers", "probe", "front"]);
+        assert_eq!(probed["learnt"]["more_feed"], 2);
+        two.shop.hub.ctl(&["printers", "learn", "front", "--wrong-pages"]);
+        assert!(sell(&two, "four").contains("Käse"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_printer_is_an_alert_with_what_to_do_and_a_receipt_is_released_by_hand() {
+        let two = Two::open(Faults::default(), "");
+        two.front.0.set_faults(|faults| faults.paper_near_end = true);
+        two.sell(0, "one");
+        until("the first receipt", || {
+            if pieces(&two.front.1).len() == 1 { Ok(()) } else { Err("none".to_owned()) }
+        });
+        two.none_waits();
+        assert!(two.alert("printer-paper-low").contains("roll"));
+        two.front.0.set_faults(|faults| (faults.paper_near_end, faults.cover_open) = (false, true));
+        two.sell(0, "two");
+        assert!(two.alert("printer-cover-open").contains("cover"));
+        let job = two.waits("front");
+        let (_, said) = two.shop.hub.refuses(&["jobs", "printed", &job, "--why", "looked"]);
+        assert!(said.contains("nothing of it was sent"), "{said}");
+        let said = two.shop.hub.ctl(&["jobs", "release", &job]);
+        assert_eq!(said["said"], "it is tried now");
+        two.front.0.set_faults(|faults| faults.cover_open = false);
+        two.none_waits();
+        assert_eq!(copies_by_job(&two.front.1).unwrap()[&job], Copies { plain: 1, marked: 0 });
+
+        let Two { shop, front, back: _back, _runtime: runtime } = two;
+        runtime.block_on(front.0.stop()).unwrap();
+        let alert = until("an alert", || {
+            let alerts = shop.hub.ctl(&["alerts"]);
+            let found = alerts["alerts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|alert| alert["code"] == "printer-unreachable");
+            found.map(|alert| alert["screen"].as_str().unwrap().to_owned()).ok_or(alerts.to_string())
+        });
+        assert!(alert.starts_with("Switch the printer on and look at its cable"), "{alert}");
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Printers for whoever scrapes: Prometheus text on the control socket, `GET /metrics`.
+//! The hub for whoever scrapes, its printers and drawers most of all: Prometheus text on the control socket, `GET /metrics`.
 //!
 //! Absent on purpose: a TCP port. `curl --unix-socket hubctl.sock http://hub/metrics` reads it, and an exporter that speaks to
 //! a socket; the hub opens no door that needs no key.
 
-use crate::desk::{Refusal, Shared};
+use crate::desk::{Refusal, Shared, open_day_of};
+use crate::drawers;
+use crate::printers::Station;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use toko_devices::{Condition, Level};
+use toko_retail::views;
 
 /// All figures.
 pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
@@ -22,10 +25,10 @@ pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
         &[(String::new(), status.parked.len() as u64)],
     );
     let stations = desk.printers.all();
-    let each = |figure: &dyn Fn(&super::Station) -> u64| -> Vec<(String, u64)> {
+    let each = |figure: &dyn Fn(&Station) -> u64| -> Vec<(String, u64)> {
         stations.iter().map(|s| (labels(&[("printer", &s.config.name)]), figure(s))).collect()
     };
-    let seen = |station: &super::Station| station.printer.seen().borrow().clone();
+    let seen = |station: &Station| station.printer.seen().borrow().clone();
     gauge(
         &mut out,
         "toko_printer_up",
@@ -78,6 +81,43 @@ pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
         }
     }
     series(&mut out, "toko_prints_total", "counter", "What came of prints since the hub started.", &prints);
+    let standing = drawers::standing(&desk.drawers);
+    let known = |figure: &dyn Fn(&drawers::Standing) -> Option<u64>| -> Vec<(String, u64)> {
+        standing
+            .iter()
+            .filter_map(|drawer| Some((labels(&[("drawer", &drawer.name)]), figure(drawer)?)))
+            .collect()
+    };
+    gauge(
+        &mut out,
+        "toko_drawer_open",
+        "Whether the drawer is open; nothing while nobody knows.",
+        &known(&|drawer| drawer.open.map(u64::from)),
+    );
+    gauge(
+        &mut out,
+        "toko_drawer_open_seconds",
+        "For how long the drawer has been open, or not been seen to be shut.",
+        &known(&|drawer| Some(drawer.open_for.map_or(0, |open_for| open_for.as_secs()))),
+    );
+    let counts = desk.node.read(|kv| {
+        let day = open_day_of(kv)?;
+        day.map(|day| views::drawer_counts(kv, day)).transpose()
+    })?;
+    let counts = counts.unwrap_or_default();
+    let kinds = [
+        ("for_sale", counts.for_sales),
+        ("without_sale", counts.without_sale),
+        ("forced", counts.forced),
+        ("not_opened", counts.not_opened),
+        ("not_confirmed", counts.not_confirmed),
+    ];
+    gauge(
+        &mut out,
+        "toko_drawer_openings",
+        "Openings of all drawers on the business day that is open, by what they were and what came of them.",
+        &kinds.map(|(kind, count)| (labels(&[("kind", kind)]), count)),
+    );
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response())
 }
 
