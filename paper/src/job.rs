@@ -144,7 +144,7 @@ pub fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Option<Page
     let dress = Dress {
         header: frame.header.to_vec(),
         footer: frame.footer.to_vec(),
-        time: receipt::time_text(UnixMicros(sale.at_unix_micros)),
+        time: receipt::time_of(&sale),
         original,
         is_copy: job.is_copy,
     };

@@ -1,19 +1,30 @@
-//! What a receipt says, laid out as a page for the printer.
+//! What a receipt says, laid out once: as a page for the printer, and the same for a screen.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::{Page, Picture, Qr, Size, Style};
-use toko_retail::ops::SaleKind;
+use toko_retail::ops::{SaleKind, SaleV1};
 use toko_retail::qty::Qty;
 use toko_retail::receipt::{Receipt, ReceiptLine};
 
-/// Local date and time, as receipts show it; UTC where the machine knows no zone.
+/// Date and time by this machine's own zone; UTC where it knows none.
 #[must_use]
 pub fn time_text(at: UnixMicros) -> String {
+    time_in(at, TimeZone::system())
+}
+
+/// Date and time as they were on the wall where a sale was made.
+#[must_use]
+pub fn time_of(sale: &SaleV1) -> String {
+    let offset = Offset::from_seconds(i32::from(sale.utc_offset_minutes) * 60).unwrap_or(Offset::UTC);
+    time_in(UnixMicros(sale.at_unix_micros), TimeZone::fixed(offset))
+}
+
+fn time_in(at: UnixMicros, zone: TimeZone) -> String {
     match Timestamp::from_microsecond(at.0) {
-        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(time) => time.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => "time unknown".into(),
     }
 }
@@ -21,10 +32,25 @@ pub fn time_text(at: UnixMicros) -> String {
 /// The page of a receipt under the shop's sign. The job stands last above the cut, so that paper can be counted.
 #[must_use]
 pub fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
-    let mut page = Page::new();
-    if let Some(sign) = sign {
-        page = page.picture(sign.clone());
+    let page = sign.map_or_else(Page::new, |sign| Page::new().picture(sign.clone()));
+    let mut page = body(page, receipt);
+    if let Ok(code) = Qr::new(&format!("{} {}", receipt.number, receipt.tag)) {
+        page = page.qr(code);
     }
+    foot(page, receipt).job(&hex(&job)).cut()
+}
+
+/// The same for a screen, which needs neither sign nor code, and is not cut.
+#[must_use]
+pub fn on_screen(receipt: &Receipt) -> Page {
+    foot(body(Page::new(), receipt), receipt)
+}
+
+fn foot(page: Page, receipt: &Receipt) -> Page {
+    receipt.footer.iter().fold(page, |page, line| page.text(line, Style::PLAIN.centre()))
+}
+
+fn body(mut page: Page, receipt: &Receipt) -> Page {
     for (n, line) in receipt.header.iter().enumerate() {
         let style = Style::PLAIN.centre();
         page = page.text(line, if n == 0 { style.bold().size(Size::Big) } else { style });
@@ -45,8 +71,13 @@ pub fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
     if !receipt.time_verified {
         page = page.line("time unverified");
     }
-    if let Some(original) = &receipt.original {
-        page = page.line(&format!("of receipt {original}"));
+    if let Some(cashier) = receipt.cashier.as_ref().filter(|cashier| !cashier.is_empty()) {
+        page = page.line(&format!("Cashier {cashier}"));
+    }
+    let original = [receipt.original.map(|number| number.to_string()), receipt.original_tag.clone()];
+    let original: Vec<String> = original.into_iter().flatten().collect();
+    if !original.is_empty() {
+        page = page.line(&format!("of receipt {}", original.join(" ")));
     }
     page = page.rule();
     for line in &receipt.lines {
@@ -84,13 +115,7 @@ pub fn page(receipt: &Receipt, job: [u8; 16], sign: Option<&Picture>) -> Page {
             page = page.line(text);
         }
     }
-    if let Ok(code) = Qr::new(&format!("{} {}", receipt.number, receipt.tag)) {
-        page = page.qr(code);
-    }
-    for line in &receipt.footer {
-        page = page.text(line, Style::PLAIN.centre());
-    }
-    page.job(&hex(&job)).cut()
+    page
 }
 
 /// One line of goods; how many of what, where it is not one piece.
@@ -109,4 +134,51 @@ fn item(page: Page, line: &ReceiptLine) -> Page {
         }
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::EffectId;
+    use toko_retail::currency::Currency;
+    use toko_retail::day::Day;
+    use toko_retail::line::PricedLine;
+    use toko_retail::money::{Money, Price};
+    use toko_retail::receipt::Dress;
+    use toko_retail::sale::{Occasion, ReceiptNumber, SaleDraft, close_sale};
+    use toko_retail::tender::Tender;
+
+    fn receipt() -> Receipt {
+        let gbp = Currency::parse("GBP").unwrap();
+        let day = Day::parse("2010-12-01").unwrap();
+        let at = UnixMicros(1_291_192_560_000_000);
+        let number = ReceiptNumber::next(3, 1, 41).unwrap();
+        let occasion = Occasion {
+            utc_offset_minutes: 60,
+            cashier: Some("ann".into()),
+            ..Occasion::new(day, at, number)
+        };
+        let mut draft = SaleDraft::new(occasion, gbp);
+        let price = Price::parse("3.39", gbp).unwrap();
+        draft.lines.push(PricedLine::unknown("71053", "WHITE METAL LANTERN", Qty::ONE, price, "price tag"));
+        draft.tenders.push(Tender::cash(Money::parse("5.00", gbp).unwrap()).unwrap());
+        let sale = close_sale(&draft).unwrap();
+        let dress = Dress {
+            header: vec!["CORNER SHOP".into()],
+            footer: vec!["Thank you".into()],
+            time: time_of(&sale),
+            ..Dress::default()
+        };
+        Receipt::of(&sale, EffectId([7; 32]), &dress).unwrap()
+    }
+
+    #[test]
+    fn a_screen_shows_what_paper_says_but_for_the_sign_the_code_and_the_job() {
+        let (paper, screen) = (page(&receipt(), [1; 16], None).plain(48), on_screen(&receipt()).plain(48));
+        assert!(screen.contains("CORNER SHOP") && screen.contains("Cashier ann"), "{screen}");
+        assert!(screen.contains("2010-12-01 09:36"), "an hour ahead of UTC, where it was sold: {screen}");
+        let rest: Vec<&str> =
+            paper.lines().filter(|row| !row.contains("[QR ") && !row.starts_with("Job ")).collect();
+        assert_eq!(rest, screen.lines().collect::<Vec<_>>());
+    }
 }

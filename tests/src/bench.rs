@@ -45,6 +45,7 @@ use clap::Parser;
 use serde_json::json;
 
 use crate::demo::cast;
+use crate::usage;
 use goods::Goods;
 use place::Place;
 use shop::Shop;
@@ -102,7 +103,6 @@ const ALL: [&str; 22] = [
     STORE, GROUP, SYNCS, LOOKUP, NEWS, CATCH_UP, VISIBLE, RECONNECT, HEAL, HEAL_DAY, HISTORY, REST, MONTH,
     CATALOGUE, SALE, SCAN, DARK, MEMORY, IDLE, WRITTEN, RESTART, COLD,
 ];
-const USAGE: u8 = 64;
 const EXAMPLES: &str = "\
 Examples:
   bench                          everything, about ten minutes
@@ -235,13 +235,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = cast::play(&args) {
         return code;
     }
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(asked) => {
-            // Nobody is left to tell if this fails.
-            let _ = asked.print();
-            return ExitCode::from(if asked.use_stderr() { USAGE } else { 0 });
-        }
+        Err(code) => return code,
     };
     match measure(&args) {
         Ok(true) => ExitCode::SUCCESS,

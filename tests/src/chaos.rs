@@ -29,11 +29,11 @@ use clap::Parser;
 
 use crate::demo::cast;
 use crate::demo::stop::{INTERRUPTED, StopSign};
+use crate::usage::{self, USAGE};
 use cases::{ALL, Case};
 use stage::Stage;
 use table::{Outcome, Verdict};
 
-const USAGE: u8 = 64;
 const EXAMPLES: &str = "\
 Examples:
   tests/chaos.sh                    every case
@@ -73,13 +73,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = tools::play(&args).or_else(|| cast::play(&args)) {
         return code;
     }
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(asked) => {
-            // Nobody is left to tell if this fails.
-            let _ = asked.print();
-            return ExitCode::from(if asked.use_stderr() { USAGE } else { 0 });
-        }
+        Err(code) => return code,
     };
     if args.list {
         print(&table::list(ALL));

@@ -37,11 +37,11 @@ use crate::day::{Day, Days, bundled_week};
 use crate::oracle::{Expected, foretell};
 use crate::report::Report;
 use crate::sheet::{Date, read_text};
+use crate::usage;
 use stage::Stage;
 use stop::{INTERRUPTED, StopSign};
 use trouble::Trouble;
 
-const USAGE: u8 = 64;
 const EXAMPLES: &str = "\
 Examples:
   demo                                            the first day of the bundled week
@@ -85,13 +85,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = cast::play(&args) {
         return code;
     }
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(asked) => {
-            // Nobody is left to tell if this fails.
-            let _ = asked.print();
-            return ExitCode::from(if asked.use_stderr() { USAGE } else { 0 });
-        }
+        Err(code) => return code,
     };
     match play(&args) {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@
 //! * what that must come to: [`oracle`], which shares nothing with anybody;
 //! * the demo's stage: [`process`] starts and kills daemons, [`door`] speaks to them, [`relay`] is a cable
 //!   between two of them, [`lan`] all cables of a shop;
-//! * what a person sees: [`progress`] while it runs, [`report`] at the end;
+//! * what a person says and sees: [`usage`] at first, [`progress`] while it runs, [`report`] at the end;
 //! * the play itself: [`demo`];
 //! * the same shop on a network of its own, broken case by case: [`chaos`];
 //! * how fast the bare machine is: [`machine`], and how fast we are beside it: [`mod@bench`];
@@ -38,4 +38,5 @@ pub mod report;
 pub mod sheet;
 pub mod sim;
 pub mod tree;
+pub mod usage;
 pub mod years;

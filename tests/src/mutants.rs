@@ -23,12 +23,12 @@ use clap::Parser;
 use serde_json::json;
 
 use crate::demo::stop::{INTERRUPTED, StopSign};
+use crate::usage::{self, USAGE};
 use list::{Mutant, starts_daemons};
 use suite::Suites;
 use table::{Verdict, seconds};
 use trial::{Outcome, Plan, Trial};
 
-const USAGE: u8 = 64;
 /// Suites that no mutant is tried with: they read the source or try the runner itself.
 const LEFT_OUT: [&str; 2] = ["tests/tidy", "tests/lib"];
 /// How long a suite may take without a mutant.
@@ -85,13 +85,9 @@ enum Trouble {
 
 /// Runs it from a command line.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(error) => {
-            // Nobody is left to tell if even this cannot be printed.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
-        }
+        Err(code) => return code,
     };
     let mutants = list::all();
     if let Some(unknown) = args.only.iter().find(|name| !mutants.iter().any(|mutant| mutant.name == **name)) {

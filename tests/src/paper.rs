@@ -29,6 +29,7 @@ use clap::Parser;
 use crate::bench::place::Place;
 use crate::bench::trouble::Trouble;
 use crate::demo::cast;
+use crate::usage;
 use counter::Counter;
 use cups::{Cups, Keeping};
 use hub::Hub;
@@ -36,7 +37,6 @@ use pace::Paces;
 use spooler::Spooler;
 use trials::Tally;
 
-const USAGE: u8 = 64;
 const EXAMPLES: &str = "\
 Examples:
   tests/paper.sh --install       gets CUPS first; about ten minutes, most of them CUPS's own 90 s
@@ -79,13 +79,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = cast::play(&args) {
         return code;
     }
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(asked) => {
-            // Nobody is left to tell if this fails.
-            let _ = asked.print();
-            return ExitCode::from(if asked.use_stderr() { USAGE } else { 0 });
-        }
+        Err(code) => return code,
     };
     match compare(&args) {
         Ok(true) => ExitCode::SUCCESS,

@@ -31,6 +31,7 @@ use crate::bench::store::{counted, sale};
 use crate::bench::trouble::Trouble;
 use crate::demo::cast::play;
 use crate::process::free_udp_port;
+use crate::usage;
 
 /// Writers of one terminal, while the history is made.
 const WRITERS: u64 = 64;
@@ -64,12 +65,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = play(&args) {
         return code;
     }
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(problem) => {
-            let _ = problem.print();
-            return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
-        }
+        Err(code) => return code,
     };
     match measure(&args) {
         Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {

@@ -41,6 +41,7 @@ use toko_retail::views::ShopFold;
 
 use crate::bench::goods::{CURRENCY, Goods, LINES};
 use crate::bench::trouble::Trouble;
+use crate::usage;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const QUARTER_DAYS: u64 = 91;
@@ -86,12 +87,9 @@ struct Args {
 
 /// Runs the command.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args: Args = match usage::read(args) {
         Ok(args) => args,
-        Err(problem) => {
-            let _ = problem.print();
-            return ExitCode::from(if problem.use_stderr() { 64 } else { 0 });
-        }
+        Err(code) => return code,
     };
     match years(&args, &mut std::io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,

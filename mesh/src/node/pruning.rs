@@ -85,6 +85,9 @@ pub(super) fn before_seal(at: UnixMicros, days: u32) -> UnixMicros {
 
 /// From when ages count: the seal's time, or the newest that a terminal wrote, where the hub's clock is ahead of all.
 pub(super) fn time_of(sealed_at: UnixMicros, newest: Option<UnixMicros>) -> UnixMicros {
+    if toko_crdt::mutant!("age-by-the-hubs-clock-alone") {
+        return sealed_at;
+    }
     newest.map_or(sealed_at, |newest| sealed_at.min(newest))
 }
 
@@ -128,4 +131,18 @@ fn cut(shared: &Shared) -> Result<Option<Cut>, PruningError> {
         log_before: before(history.floor_days),
         books_before: before(history.books_days.max(history.floor_days)),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hubs_clock_that_runs_ahead_of_all_terminals_makes_nothing_older() {
+        let (day, of) = (DAY_MICROS, |days: i64| UnixMicros(days * DAY_MICROS));
+        assert_eq!(time_of(of(400), Some(of(30))), of(30), "a year ahead");
+        assert_eq!(time_of(of(30), Some(of(31))), of(30), "a terminal ahead of the hub");
+        assert_eq!(time_of(of(30), None), of(30), "a hub without terminals");
+        assert_eq!(before_seal(time_of(of(400), Some(of(30))), 7), UnixMicros(23 * day));
+    }
 }

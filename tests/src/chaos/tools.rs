@@ -7,13 +7,13 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::ExitCode;
 
+use crate::usage::USAGE;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::hash::unhex;
 use toko_mesh::find::mdns::{Announcement, run};
 use toko_mesh::tls::FINGERPRINT_BYTES;
 
-const USAGE: u8 = 64;
 /// What is heard meanwhile and nobody wants.
 const HEARD_MAX: usize = 16;
 

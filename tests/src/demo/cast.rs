@@ -9,12 +9,13 @@ use std::process::ExitCode;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setpgid};
 
+use crate::usage::USAGE;
+
 /// Set for whoever must not outlive the demo: the demo's process number.
 pub const PARENT: &str = "TOKO_DEMO_PARENT";
 
 /// What may stand behind `--as`.
 const PARTS: &str = "hubd, hubctl, terminal-agent, hqd, virtual-printer";
-const USAGE: u8 = 64;
 
 /// Plays a part if the arguments ask for one (`demo --as hubd …`); nothing if they do not.
 pub fn play(args: &[OsString]) -> Option<ExitCode> {

@@ -22,6 +22,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/lib node::settling::", "mesh/loopback settling"],
     ),
     mutant(
+        "age-by-the-hubs-clock-alone",
+        "mesh/src/node/pruning.rs",
+        "a hub whose clock runs a year ahead lets go of what was sold today",
+        &["mesh/lib node::pruning::"],
+    ),
+    mutant(
         "skip-sync",
         "mesh/src/log.rs",
         "nothing that was sold today is there after a power cut",
