@@ -10,6 +10,8 @@ use toko_tests::tree::{Package, Page, ROOMS, packages, page, pages, root, source
 mod chance;
 #[path = "tidy/faults.rs"]
 mod faults;
+#[path = "tidy/locks.rs"]
+mod locks;
 #[path = "tidy/mutants.rs"]
 mod mutants;
 #[path = "tidy/next.rs"]
