@@ -51,7 +51,7 @@ Examples:
 
 Columns of a sheet: line_no,invoice_no,stock_code,description,quantity,invoice_datetime,unit_price,customer_id,country
 (others are left alone). A day of less than a dozen sales may be too short for all that has to die, and is told so.
-DIR/report.json is the report, DIR/logs what each daemon said, DIR/printer/paper the receipts as text and PNG.
+DIR/report.json is the report, DIR/logs what each daemon said, DIR/printer/paper the receipts.
 
 Exit codes: 0 everything holds, 1 it does not, or something failed (the directory is kept), 64 usage, 130 interrupted.";
 

@@ -37,11 +37,7 @@ pub fn open(stage: &mut Stage, items: &[Item], date: &Date) -> Result<Vec<Counte
 fn printer(stage: &mut Stage) -> Result<SocketAddr, Trouble> {
     let door = tcp()?;
     let out = stage.data(PRINTER).display().to_string();
-    stage.cast(
-        PRINTER,
-        &["virtual-printer", "--listen", &door.to_string(), "--out", &out, "--png"],
-        Some(door),
-    );
+    stage.cast(PRINTER, &["virtual-printer", "--listen", &door.to_string(), "--out", &out], Some(door));
     stage.start(PRINTER)?;
     stage.wait_up(PRINTER)?;
     Ok(door)
