@@ -29,7 +29,7 @@ pub fn in_1970(shop: &mut Shop, seen: &mut Seen) -> Result<(), Failure> {
     })?;
     let receipt = shop.call(till, "GET", &format!("/v1/sales/{}/receipt", ack.sale), None, None)?;
     let receipt = receipt.granted()?.to_string();
-    must(receipt.contains("time not verified"), || format!("the receipt does not say so: {receipt}"))?;
+    must(receipt.contains("time unverified"), || format!("the receipt does not say so: {receipt}"))?;
     let day = shop.status(till).map_err(Failure::Wrong)?["business_day"].clone();
     must(day == DAY, || format!("the business day became {day}"))?;
     seen.note(format!("{till} and the hub sold in 1970, the receipt says so, the day stays {DAY}"));
