@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::JournalId;
@@ -28,7 +29,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What was heard of the time. Clones hear together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heard {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A doubt has begun: what comes from now on tells something.
+    doubt: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -40,14 +48,16 @@ struct State {
 
 impl Heard {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a time that this terminal would doubt agrees with what others have. Notes that it is doubted, if not.
     pub(crate) fn agrees(&self, at: UnixMicros) -> bool {
         let mut state = self.state();
         let agrees = state.agreed.is_some_and(|(theirs, since)| are_near(at, theirs, since.elapsed()));
-        state.doubted = !agrees;
+        if !std::mem::replace(&mut state.doubted, !agrees) && !agrees {
+            self.shared.doubt.notify_one();
+        }
         agrees
     }
 
@@ -62,6 +72,11 @@ impl Heard {
 
     fn is_doubted(&self) -> bool {
         self.state().doubted
+    }
+
+    /// Waits until a doubt begins; one that began and nobody waited for counts.
+    async fn doubt(&self) {
+        self.shared.doubt.notified().await;
     }
 }
 
@@ -81,6 +96,7 @@ pub(crate) async fn compare(ledger: Ledger, wall: Wall, stop: CancellationToken)
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
+            () = wall.heard().doubt() => {}
             _ = tick.tick() => {}
         }
         if !wall.heard().is_doubted() {
