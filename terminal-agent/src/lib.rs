@@ -24,7 +24,7 @@ mod heard;
 pub mod ledger;
 pub mod own_drawer;
 pub mod paper;
-mod printing;
+pub mod printing;
 pub mod scale;
 pub mod scans;
 pub mod service;

@@ -51,18 +51,24 @@ pub(crate) struct OwnDrawer {
     /// What the books call it.
     name: String,
     orders: mpsc::Receiver<Order>,
+    /// What was asked before this process was there.
+    earlier: Vec<DrawerOpening>,
 }
 
 impl OwnDrawer {
-    /// The drawer of a printer, called so in the books, and the handle by which it is opened. It has to be run.
+    /// The drawer of a printer, called so in the books, and the handle by which it is opened. It has to be run, and is made
+    /// before anybody asks for anything.
     pub(crate) fn new(node: Node, printer: OwnedPrinter, pin: DrawerPin, name: &str) -> (Self, Opener) {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        (Self { node, printer, pin, name: name.to_owned(), orders: inbox }, Opener(orders))
+        let mut drawer =
+            Self { node, printer, pin, name: name.to_owned(), orders: inbox, earlier: Vec::new() };
+        drawer.earlier = drawer.asked();
+        (drawer, Opener(orders))
     }
 
     /// Opens it when it is asked to, until it is told to stop.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        for ask in self.asked() {
+        for ask in std::mem::take(&mut self.earlier) {
             let why = "the terminal was started anew; whether it opened is not known";
             self.answer(&ask, DrawerEvent::NotConfirmed, why).await;
         }

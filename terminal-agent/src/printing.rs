@@ -1,18 +1,22 @@
 //! Receipts on this terminal's own printer: what it asked itself to print, it prints, whoever else is dark.
 //!
 //! Invariants: only jobs that this terminal asked itself for are printed here, and nobody else prints those, so hub and
-//! terminals may share a printer that takes one of them at a time; the start of an attempt is durable before its first byte
+//! terminals may share a printer that takes one of them at a time. Without a banner come only those that this very process
+//! asked for: what was open when it started may have been printed since by whom this terminal was restored from, and what a
+//! twin of it asks for is the twin's. The start of an attempt is durable before its first byte
 //! leaves; what may be on paper already comes again once, under a banner, and then it is given up: a person stands right beside
 //! it, who can ask for a copy.
 //!
 //! Absent on purpose: a second printer, and waiting for a person's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use toko_crdt::KvError;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::spool::{Next, Policy};
@@ -36,12 +40,42 @@ const SHARED_LOOK_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// After the store did not take a word about a job.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// Jobs that this process asked for; more are forgotten, the oldest first, and wait for the next start.
+const ASKED_MAX: usize = 4_096;
+
+/// What this process has asked its own printer for. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Asked(Arc<Mutex<BTreeSet<[u8; 16]>>>);
+
+impl Asked {
+    /// Notes a job, before its entry is written.
+    pub(crate) fn note(&self, job: [u8; 16]) {
+        let mut jobs = self.jobs();
+        jobs.insert(job);
+        // Ids are dated.
+        if jobs.len() > ASKED_MAX {
+            jobs.pop_first();
+        }
+    }
+
+    fn holds(&self, job: &[u8; 16]) -> bool {
+        self.jobs().contains(job)
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeSet<[u8; 16]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The printer that this terminal prints on, and who works it off.
 pub(crate) struct Printing {
     node: Node,
     config: PrinterConfig,
     receipt: Receipt,
     printer: OwnedPrinter,
+    asked: Asked,
+    /// Jobs that were open when this process started.
+    earlier: BTreeSet<[u8; 16]>,
     /// Until there is work. A printer of the shop's is not even looked at before: it takes one host at a time.
     owner: Option<Owner>,
     /// When this process started an attempt, for the pause between attempts that sent nothing.
@@ -49,8 +83,16 @@ pub(crate) struct Printing {
 }
 
 impl Printing {
-    /// The task, which has to be run; its printer ends with `stop`.
-    pub(crate) fn new(node: Node, config: PrinterConfig, receipt: Receipt, stop: &CancellationToken) -> Self {
+    /// The task, which has to be run; its printer ends with `stop`. Made before anybody asks for anything.
+    ///
+    /// Errors: the views could not be read.
+    pub(crate) fn new(
+        node: Node,
+        config: PrinterConfig,
+        receipt: Receipt,
+        stop: &CancellationToken,
+    ) -> Result<Self, KvError> {
+        let earlier = node.read(views::jobs_open)?.into_iter().map(|job| job.job).collect();
         let mut driver = toko_devices::PrinterConfig::at(config.address.to_string());
         driver.deadlines = Deadlines {
             confirm: config.confirm.into(),
@@ -70,7 +112,13 @@ impl Printing {
             }
         };
         let (printer, owner) = Owner::new(driver, habits, stop.child_token());
-        Self { node, config, receipt, printer, owner: Some(owner), started: BTreeMap::new() }
+        let (asked, owner, started) = (Asked::default(), Some(owner), BTreeMap::new());
+        Ok(Self { node, config, receipt, printer, asked, earlier, owner, started })
+    }
+
+    /// When it is printed on, and where jobs are noted that this process asks for.
+    pub(crate) fn role(&self) -> (Prints, Asked) {
+        (self.config.prints, self.asked.clone())
     }
 
     /// A handle to the printer.
@@ -149,7 +197,8 @@ impl Printing {
     fn jobs(&self) -> Result<Vec<PrintJob>, String> {
         let me = self.node.id();
         let mut jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
-        jobs.retain(|job| job.asked_by == me && job::printed_at_its_till(job));
+        let is_ours = |job: &[u8; 16]| self.asked.holds(job) || self.earlier.contains(job);
+        jobs.retain(|job| job.asked_by == me && job::printed_at_its_till(job) && is_ours(&job.job));
         Ok(jobs)
     }
 
@@ -166,7 +215,8 @@ impl Printing {
         else {
             return self.give_up(job, "the sale is not here").await;
         };
-        let page = if banner { page.marked_possible_duplicate() } else { page };
+        let earlier = !self.asked.holds(&job.job) && !toko_crdt::mutant!("print-what-a-twin-asked-for");
+        let page = if banner || earlier { page.marked_possible_duplicate() } else { page };
         self.started.insert(job.job, self.node.machine().wall());
         job::start(&self.node, job, OWN_PRINTER).await?;
         let outcome = self.printer.print(page).await;

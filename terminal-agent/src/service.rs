@@ -108,8 +108,10 @@ impl Agent {
         follow::stock(&ledger, &shelf).await?;
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let printing = config.printer.clone();
-        let printing =
-            printing.map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest));
+        let printing = printing
+            .map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest))
+            .transpose()
+            .map_err(Refusal::from)?;
         let (drawer, own_drawer) = drawer(&node, config.drawer.as_ref(), number, printing.as_ref());
         let drawer_name = drawer.as_ref().map(|drawer| drawer.name.clone());
         let clerk = Clerk::start(ClerkSetup {
@@ -118,7 +120,7 @@ impl Agent {
             wall: wall.clone(),
             desk: desk.clone(),
             receipt: config.receipt.clone(),
-            own_printer: config.printer.as_ref().map(|printer| printer.prints),
+            own_printer: printing.as_ref().map(Printing::role),
             drawer,
             customer: Customer::new(config.display.clone()),
             terminal: number,

@@ -30,6 +30,7 @@ use crate::customer::Customer;
 use crate::desk::{Desk, SeriesNote};
 use crate::draw::Draw;
 use crate::ledger::{Ledger, Written};
+use crate::printing::Asked;
 use crate::shelf::Shelf;
 use crate::wall::{Reading, Wall};
 
@@ -49,8 +50,8 @@ pub struct ClerkSetup {
     pub desk: Desk,
     /// What stands on receipts.
     pub receipt: Receipt,
-    /// When receipts come out at the terminal's own printer; nothing where it has none.
-    pub own_printer: Option<Prints>,
+    /// When receipts come out at the terminal's own printer, and where they are noted; nothing where it has none.
+    pub own_printer: Option<(Prints, Asked)>,
     /// The cash drawer.
     pub drawer: Option<CashDrawer>,
     /// The customer's display.
@@ -65,7 +66,7 @@ pub struct Clerk {
     pub(super) ledger: Ledger,
     pub(super) shelf: Shelf,
     pub(super) receipt: Receipt,
-    pub(super) own_printer: Option<Prints>,
+    pub(super) own_printer: Option<(Prints, Asked)>,
     pub(super) drawer: Option<CashDrawer>,
     /// Asks to the drawer that are on their way.
     pub(super) asking: JoinSet<()>,

@@ -103,9 +103,9 @@ impl Clerk {
         let at = self.look().at;
         let first = self.ledger.read(|kv| views::first_open_job(kv))?;
         let job = dated(first.map_or(at, |first| at.max(first)), self.draw.id());
-        let here = match self.own_printer {
-            Some(Prints::Always) => true,
-            Some(Prints::HubDark) => !self.ledger.hub_alive(),
+        let here = match &self.own_printer {
+            Some((Prints::Always, _)) => true,
+            Some((Prints::HubDark, _)) => !self.ledger.hub_alive(),
             None => false,
         };
         let usual = if here { paper::OWN_PRINTER } else { &self.receipt.printer };
@@ -113,7 +113,11 @@ impl Clerk {
             Some(paper::OWN_PRINTER) if self.own_printer.is_none() => return Err(Refusal::NoOwnPrinter),
             named => named.unwrap_or(usual),
         };
-        Ok(paper::ask(job, printer, self.receipt.wanted_for_s(), 1)?)
+        let ask = paper::ask(job, printer, self.receipt.wanted_for_s(), 1)?;
+        if let Some((_, asked)) = self.own_printer.as_ref().filter(|_| printer == paper::OWN_PRINTER) {
+            asked.note(job);
+        }
+        Ok(ask)
     }
 
     pub(super) async fn print_copy(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use toko_devices::virtual_printer::{Copies, Faults, Options, Sensor, VirtualPrinter, copies_by_job};
 
-use crate::rig::{Shop, has_alert, until};
+use crate::rig::{Shop, copy, has_alert, until};
 
 /// A printer, and where its paper goes.
 struct Counter {
@@ -208,6 +208,35 @@ mod run_alone {
         let (sale, _) = sell(&shop, "two");
         until_state(&shop, &sale, "printed");
         assert_eq!(own.copies(&job), Copies { plain: 0, marked: 1 });
+    }
+
+    /// F16: what the backup still wanted to print was printed since.
+    #[test]
+    fn a_till_from_a_backup_prints_what_waited_then_only_under_a_banner() {
+        let mut shop = Shop::open(1);
+        let own = Counter::open(&shop, "own", Faults { paper_out: true, ..Faults::default() });
+        let address = own.address();
+        let settings = [("TOKO_TERMINAL_PRINTER_ADDRESS", address.as_str())];
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&settings);
+        let (sale, job) = sell(&shop, "one");
+        shop.tills[0].until("an alert", |status| has_alert(status, "printer-not-ready"));
+        let (data, backup) = (shop.tills[0].data.clone(), shop.dir.path().join("backup"));
+        copy(&data, &backup);
+        own.printer.set_faults(|faults| faults.paper_out = false);
+        until_state(&shop, &sale, "printed");
+        assert_eq!(own.copies(&job), ONCE);
+        // The hub is dark, so nobody tells the restored till what became of it.
+        shop.hub.kill();
+        shop.tills[0].kill();
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::rename(&backup, &data).unwrap();
+        shop.tills[0].start_with(&settings);
+        until("the old receipt again", || {
+            let copies = own.copies(&job);
+            if copies.marked == 1 || copies.plain > 1 { Ok(()) } else { Err(format!("{copies:?}")) }
+        });
+        assert_eq!(own.copies(&job), Copies { plain: 1, marked: 1 });
     }
 
     /// F37: the drawer on the till's own printer opens without the hub and without paper, once for each ask.

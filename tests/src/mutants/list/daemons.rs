@@ -100,6 +100,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["hubd/lib drawers::", "tests/process drawers::"],
     ),
     mutant(
+        "print-what-a-twin-asked-for",
+        "terminal-agent/src/printing.rs",
+        "a till that was restored prints old receipts once more as if they were the first",
+        &["tests/process own_printer::"],
+    ),
+    mutant(
         "print-what-a-till-prints",
         "hubd/src/printers.rs",
         "the hub prints what a terminal prints by itself",
