@@ -35,10 +35,10 @@ while [[ $# -gt 0 ]]; do
     esac
 done
 
-# The table of targets stands in tests/src/hostile.rs; read as text, so that a list costs no build.
-mapfile -t all < <(sed -n '/^pub const TARGETS/,/^];/s/^ *name: "\(.*\)",/\1/p' ../tests/src/hostile.rs)
+# The table of targets stands in hostile/src/lib.rs; read as text, so that a list costs no build.
+mapfile -t all < <(sed -n '/^pub const TARGETS/,/^];/s/^ *name: "\(.*\)",/\1/p' ../hostile/src/lib.rs)
 if [[ ${list:-} ]]; then
-    sed -n '/^pub const TARGETS/,/^];/p' ../tests/src/hostile.rs | sed -n 's/^ *name: "\(.*\)",/\1/p;s/^ *what: "\(.*\)",/    \1/p'
+    sed -n '/^pub const TARGETS/,/^];/p' ../hostile/src/lib.rs | sed -n 's/^ *name: "\(.*\)",/\1/p;s/^ *what: "\(.*\)",/    \1/p'
     exit 0
 fi
 for target in "${chosen[@]}"; do
@@ -64,7 +64,7 @@ echo "built in $((SECONDS - began)) s"
 [[ -z ${build:-} ]] || exit 0
 
 bytes_max() {
-    grep -A 4 "name: \"$1\"," ../tests/src/hostile.rs | sed -n 's/^ *bytes_max: \([0-9 *]*\),/\1/p' | head -1
+    grep -A 4 "name: \"$1\"," ../hostile/src/lib.rs | sed -n 's/^ *bytes_max: \([0-9 *]*\),/\1/p' | head -1
 }
 
 if $keep; then
@@ -130,7 +130,7 @@ printf '\n%-12s %10s %9s %7s %8s\n' target "runs/s" coverage new crashes
 printf '%s\n' "${table[@]}"
 if [[ $broken -gt 0 ]]; then
     printf '\n%d broke something; the inputs are in %s, and one is tried alone by:\n' "$broken" "$work/crashes"
-    echo "  cargo run -p toko-tests --bin hostile -- enter TARGET FILE"
+    echo "  cargo run --bin hostile -- enter TARGET FILE"
     exit 1
 fi
 printf '\nNothing broke.\n'

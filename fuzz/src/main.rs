@@ -1,6 +1,6 @@
 //! One program for all targets: the environment variable `TOKO_TARGET` names the one to run, the arguments are libFuzzer's.
 //!
-//! The targets themselves are functions of `toko_tests::hostile`, which the ordinary tests call too. Here is only what the
+//! The targets themselves are functions of `toko_hostile`, which the ordinary tests call too. Here is only what the
 //! fuzzer needs besides: panics that the product catches (Automerge's, in `crdt/src/cart/document.rs`) go on unwinding, all
 //! others stop the run; and an input that makes its target hold far more than its size is a find.
 
@@ -9,7 +9,7 @@
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
 use std::sync::OnceLock;
-use toko_tests::hostile::{Target, target};
+use toko_hostile::{Target, target};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

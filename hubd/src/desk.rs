@@ -161,7 +161,7 @@ async fn status(State(desk): Shared) -> Answer {
         "store": { "id": members.store().to_string(), "name": desk.config.shop_name },
         "hub": {
             "node": status.node.to_string(),
-            "term": members.hub().map(|(term, _)| term),
+            "term": status.hub.term,
             "is_hub": status.hub.node == Some(status.node),
             "listen": status.listen.to_string(),
         },

@@ -18,7 +18,7 @@ use toko_crdt::sign::SecretKey;
 use toko_mesh::endpoint::{Dial, Distance, Endpoint};
 use toko_mesh::tls::{Expect, Protocol, TlsKey, node_name};
 
-use crate::hostile::mutate::Dice;
+use toko_hostile::mutate::Dice;
 
 /// How long recording may take.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);

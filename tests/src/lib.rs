@@ -14,7 +14,7 @@
 //! * how long a lost hub is missed: [`recovery`]; what is kept over years: [`years`];
 //! * what the tests notice when the shop is broken on purpose: [`mutants`];
 //! * a whole shop in memory, broken on purpose: [`sim`];
-//! * bytes of others and what must hold behind every door: [`hostile`]; strangers on the network: [`attack`];
+//! * strangers on the network: [`attack`];
 //! * the rules of the house: [`tree`] reads the source, `tests/tidy.rs` judges it.
 
 pub mod assortment;
@@ -24,7 +24,6 @@ pub mod chaos;
 pub mod day;
 pub mod demo;
 pub mod door;
-pub mod hostile;
 pub mod lan;
 pub mod machine;
 pub mod mutants;

@@ -7,8 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders of the workspace's packages, from the bottom up.
-pub const ROOMS: [&str; 10] =
-    ["crdt", "retail", "mesh", "devices", "paper", "daemon", "hubd", "terminal-agent", "hqd", "tests"];
+pub const ROOMS: [&str; 11] = [
+    "crdt",
+    "retail",
+    "mesh",
+    "devices",
+    "paper",
+    "daemon",
+    "hubd",
+    "terminal-agent",
+    "hqd",
+    "hostile",
+    "tests",
+];
 
 /// A file of the tree.
 #[derive(Clone, Debug)]

@@ -187,15 +187,15 @@ impl Alert {
     }
 }
 
-/// Everything that a person should know now, and what was settled.
+/// Everything that a person should know now, and what was settled, as these members are.
 pub(super) fn alerts(
     shared: &Shared,
+    members: &Members,
     kv: &dyn KvRead,
     alive: &Result<(), SaveError>,
 ) -> Result<Vec<Alert>, KvError> {
     let mut out = Vec::new();
-    let members = shared.members.now();
-    out.extend(of_this_node(shared, &members, alive));
+    out.extend(of_this_node(shared, members, alive));
     let (mut clones, mut refused, mut strangers) =
         (shared.notes().clones(), BTreeMap::new(), BTreeMap::new());
     {
@@ -220,7 +220,7 @@ pub(super) fn alerts(
         let found = copies(shared, kv, &node, &frontier)?;
         out.extend(of_copies(node, &found, clones.contains(&node)));
     }
-    out.extend(after_revocation(&members, &frontier));
+    out.extend(after_revocation(members, &frontier));
     for closed in rows::closed_all(kv)? {
         let what = format!("journal {:?} has two continuations after entry {}", closed.journal, closed.at);
         let evidence = format!("{:?} {}", closed.journal, closed.at);
@@ -229,7 +229,7 @@ pub(super) fn alerts(
     }
     let parked = parked_words(&rows::parked_all(kv)?);
     out.extend(parked.map(|what| Alert::new(AlertCode::Parked, None, what)));
-    let differ = seals::differences(shared, kv, &members)?.into_iter();
+    let differ = seals::differences(shared, kv, members)?.into_iter();
     out.extend(differ.map(|(node, what)| Alert::new(AlertCode::SealDiffers, Some(node), what)));
     out.sort_by_key(|alert| (alert.code, alert.node));
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));

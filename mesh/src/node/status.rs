@@ -87,6 +87,8 @@ pub struct LinkStatus {
 /// The hub, seen from here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HubStatus {
+    /// Since which term, if a statement names a hub.
+    pub term: Option<u64>,
     /// Who it is, if a statement says so.
     pub node: Option<NodeId>,
     /// Whether this node is it, or has a working link to it.
@@ -115,7 +117,8 @@ impl Node {
         let frontier = self.frontier();
         let (digests, parked, watermark, mut alerts) = self.read(|kv| {
             let watermark = rows::watermark_union(kv)?;
-            Ok((Digests::of(kv)?, rows::parked_all(kv)?, watermark, alerts(shared, kv, &alive)?))
+            let alerts = alerts(shared, &members, kv, &alive)?;
+            Ok((Digests::of(kv)?, rows::parked_all(kv)?, watermark, alerts))
         })?;
         alerts.retain(|alert| !alert.settled);
         let books = frontier.of_lanes(&[Lane::Books]);
@@ -132,7 +135,11 @@ impl Node {
             digests,
             parked,
             alerts,
-            hub: HubStatus { node: members.hub().map(|(_, node)| node), alive: self.hub_alive() },
+            hub: HubStatus {
+                term: members.hub().map(|(term, _)| term),
+                node: members.hub().map(|(_, node)| node),
+                alive: self.hub_alive(),
+            },
             headquarters: headquarters(shared, &members, &books, &watermark),
             addresses: shared.board().ladder.report(),
         })
@@ -148,7 +155,8 @@ impl Node {
     /// What a person should know, with what was settled.
     pub async fn alerts(&self) -> Result<Vec<Alert>, KvError> {
         let alive = self.probe().await;
-        self.read(|kv| alerts(&self.shared, kv, &alive))
+        let members = self.members();
+        self.read(|kv| alerts(&self.shared, &members, kv, &alive))
     }
 
     /// Whether a peer with a working link has written nothing that is not here, by its last word, which is two seconds old at

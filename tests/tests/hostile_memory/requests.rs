@@ -12,7 +12,7 @@ use terminal_agent::api::{BODY_BYTES_MAX, ROUTES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use toko_tests::hostile::mutate::{Dice, mutated};
+use toko_hostile::mutate::{Dice, mutated};
 
 use super::{Count, say};
 

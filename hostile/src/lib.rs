@@ -1,8 +1,9 @@
-//! Bytes of others: every door that they knock at, what must hold behind it, and who knocks.
+//! every door of Toko and who knocks there: what bytes of others must not do, for tests and for the fuzzer.
 //!
 //! A [`Target`] takes any bytes and panics when something that must hold does not. The fuzzer (`fuzz/run.sh`) looks for such
-//! bytes; `tests/hostile.rs` runs every target over its corpus (`fuzz/corpus`) and over seeded mutations of it, so that what
-//! was found once is found again without the fuzzer. Both call the same functions.
+//! bytes; `tests/doors.rs` runs every target over its corpus (`fuzz/corpus`) and over seeded mutations of it, so that what
+//! was found once is found again without the fuzzer. Both call the same functions. It is a package of its own because the
+//! fuzzer compiles all that it stands on a second time, with eyes in every branch.
 //!
 //! Where a checksum or a signature would turn random bytes away at the door, a target takes the bytes behind it and seals them
 //! itself, with keys that everybody knows: what a member of the store could send.
@@ -20,7 +21,7 @@ pub mod mutate;
 mod shop;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A door and what must hold behind it.
 #[derive(Clone, Copy)]
@@ -173,6 +174,11 @@ pub const TARGETS: [Target; 18] = [
     },
 ];
 
+/// The folder that holds all rooms.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// The target of that name.
 #[must_use]
 pub fn target(name: &str) -> Option<&'static Target> {
@@ -183,7 +189,7 @@ impl Target {
     /// Where its corpus lies.
     #[must_use]
     pub fn corpus_path(&self) -> PathBuf {
-        crate::tree::root().join("fuzz/corpus").join(self.name)
+        root().join("fuzz/corpus").join(self.name)
     }
 
     /// Its corpus with the files' names, in their order.

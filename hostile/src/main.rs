@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    toko_tests::hostile::cli::run(std::env::args().skip(1))
+    toko_hostile::cli::run(std::env::args().skip(1))
 }

@@ -7,8 +7,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use toko_tests::hostile::mutate::{Dice, mutated};
-use toko_tests::hostile::{TARGETS, Target};
+use toko_hostile::mutate::{Dice, mutated};
+use toko_hostile::{TARGETS, Target};
 
 /// Mutations of each target.
 const MUTATIONS: u64 = 1_500;

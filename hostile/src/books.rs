@@ -15,7 +15,7 @@ use toko_retail::views::ShopFold;
 use super::cut::{Cut, piece};
 use super::shop::{Shop, shop};
 
-#[path = "../../../retail/tests/golden/samples.rs"]
+#[path = "../../retail/tests/golden/samples.rs"]
 mod samples;
 
 /// How many entries one input makes at most.
