@@ -43,7 +43,7 @@ use reserve::Reserve;
 /// How a log lies on its disk.
 #[derive(Clone, Copy, Debug)]
 pub struct LogConfig {
-    /// Bytes of a new segment. Where the disk is nearly full, smaller ones are made.
+    /// Bytes of a new segment. The first of all is smaller, and where the disk is nearly full, so are others.
     pub segment_bytes: u32,
     /// The largest payload of a record; longer ones are taken for damage.
     pub payload_bytes_max: u32,

@@ -18,6 +18,8 @@ use crate::disk::{Disk, is_full, remove_if_there};
 
 /// The smallest segment that is worth making when the disk is nearly full.
 const SEGMENT_BYTES_MIN: u32 = 64 << 10;
+/// Somebody waits while the first segment of all is made; those that follow are made behind them.
+const FIRST_BYTES_MAX: u32 = 1 << 20;
 
 impl Log {
     /// Opens the log of `store`, or begins it where there is none.
@@ -49,7 +51,7 @@ impl Log {
                 return Err(gone(trusted.segment));
             }
             let first = config.first_segment;
-            make_segment(&*reader.disk, &store, first, config.segment_bytes)
+            make_segment(&*reader.disk, &store, first, config.segment_bytes.min(FIRST_BYTES_MAX))
                 .map_err(io_error("making the first segment"))?;
             return Self::at(reader, first, first, None, HEADER_BYTES);
         };

@@ -9,6 +9,7 @@ use crate::enrol::{
 };
 use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{CreateDirError, DataDir, NewDir, Role};
+use crate::log::LogConfig;
 use crate::machine::Machine;
 use crate::node::open::{OpenError, open_store, save_ladder};
 use crate::store::{Reply, Request, SaveError, StoreConfig};
@@ -31,6 +32,8 @@ use tracing::{info, warn};
 const LISTEN: Duration = Duration::from_secs(5);
 /// How often a conversation that broke off is begun again, with the same key.
 const TALKS_MAX: usize = 3;
+/// What stands where a log would, for a moment.
+const REHEARSAL: &str = "rehearsal";
 
 /// Why no node came to be.
 #[derive(Debug, Error)]
@@ -152,7 +155,7 @@ pub async fn enrol_terminal(
 ) -> Result<Enrolled, SetupError> {
     let spot = spot.into();
     refuse_occupied(&spot.dir)?;
-    rehearse(&spot, meaning)?;
+    rehearse(&spot)?;
     let key = SecretKey::from_seed(spot.machine.random()?);
     let tls = TlsKey::new(&key)?;
     let found;
@@ -243,15 +246,26 @@ pub(super) fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
 
 /// Makes the directory of a node that nobody will be, and empties it again: a disk that is too small, or not ours to write,
 /// is found out before the code is spent.
-fn rehearse(spot: &Spot, meaning: &Meaning) -> Result<(), SetupError> {
-    let root = SecretKey::from_seed(spot.machine.random()?);
-    let key = SecretKey::from_seed(spot.machine.random()?);
-    let statement =
-        Statement::sign(&StoreId::of(&root.public()), &root, Claim::Hub { term: 1, key: key.public() });
+fn rehearse(spot: &Spot) -> Result<(), SetupError> {
+    let (root, key) = (SecretKey::from_seed(spot.machine.random()?), spot.machine.random()?);
     let was_there = spot.dir.exists();
-    drop(begin(spot, (root.public(), key, Role::Terminal), vec![statement], meaning)?);
+    let new = NewDir {
+        root: root.public(),
+        key: SecretKey::from_seed(key),
+        role: Role::Terminal,
+        created: spot.machine.wall(),
+    };
+    let data = spot.machine.create_dir(&spot.dir, new)?;
+    let LogConfig { segment_bytes, reserve_bytes, .. } = spot.store.log;
+    let room = data.journal_disk().and_then(|disk| {
+        disk.create(REHEARSAL, u64::from(segment_bytes) + reserve_bytes)?;
+        disk.write_at(REHEARSAL, 0, b"written")?;
+        disk.sync(REHEARSAL)
+    });
+    drop(data);
     let failed = |source| CreateDirError::Io { path: spot.dir.clone(), source };
-    spot.machine.clear_dir(&spot.dir).map_err(failed)?;
+    let cleared = spot.machine.clear_dir(&spot.dir);
+    room.and(cleared).map_err(failed)?;
     if !was_there {
         // A machine that is simulated has no directory here.
         let _ = std::fs::remove_dir(&spot.dir);
