@@ -101,8 +101,19 @@ pub struct Outcome {
     pub healed_in: Option<Duration>,
     /// How often the judge looked.
     pub looks: u64,
-    /// Seals that hubs wrote, and nodes whose log no longer has its beginning.
-    pub upkeep: (u64, u64),
+    /// What nodes did with what is long done.
+    pub upkeep: Upkeep,
+}
+
+/// What nodes did with what is long done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upkeep {
+    /// Seals that hubs wrote.
+    pub seals: u64,
+    /// Nodes whose log no longer has its beginning.
+    pub pruned: u64,
+    /// Carts that were sold and are settled: nothing is kept of them.
+    pub settled: u64,
 }
 
 impl Setting {
@@ -155,7 +166,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         simulated: Duration::ZERO,
         healed_in: None,
         looks: 0,
-        upkeep: (0, 0),
+        upkeep: Upkeep::default(),
     };
     let shop = match Shop::open(setting, goods, &mut posts).await {
         Ok(shop) => Arc::new(shop),

@@ -26,7 +26,7 @@ use super::goods::Goods;
 use super::ledger::{Ledger, Sums};
 use super::plan::{Fault, Kind};
 use super::shop::CURRENCY;
-use super::{Outcome, Setting};
+use super::{Outcome, Setting, Upkeep};
 use links::Links;
 use node::{Death, Node};
 
@@ -94,7 +94,7 @@ pub fn play(setting: &Setting, goods: &Arc<Goods>) -> Result<Outcome, String> {
         simulated: duration(bare.links.now),
         healed_in: healed_in.map(duration),
         looks: 1,
-        upkeep: (0, 0),
+        upkeep: Upkeep::default(),
     })
 }
 

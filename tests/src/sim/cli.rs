@@ -191,7 +191,7 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
     let tally = &outcome.tally;
     let healed = outcome.healed_in.map_or("-".to_owned(), |took| format!("{:.2} s", took.as_secs_f64()));
     println!(
-        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} faults {} healed in {healed} speed {:.0}x{}",
+        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} settled {} faults {} healed in {healed} speed {:.0}x{}",
         setting.seed,
         outcome.trace,
         setting.tills,
@@ -201,8 +201,9 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
         tally.taken_over,
         tally.returns,
         tally.repeated,
-        outcome.upkeep.0,
-        outcome.upkeep.1,
+        outcome.upkeep.seals,
+        outcome.upkeep.pruned,
+        outcome.upkeep.settled,
         outcome.faults.values().sum::<u64>(),
         ratio(outcome.simulated, took),
         if outcome.violations.is_empty() { "" } else { " FAILED" },
@@ -258,8 +259,9 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "sales": outcome.tally.sales,
         "lines": outcome.tally.lines,
         "faults": faults,
-        "seals": outcome.upkeep.0,
-        "pruned_nodes": outcome.upkeep.1,
+        "seals": outcome.upkeep.seals,
+        "pruned_nodes": outcome.upkeep.pruned,
+        "settled_carts": outcome.upkeep.settled,
         "packets": outcome.packets.sent,
         "healed_in_s": outcome.healed_in.map(|took| took.as_secs_f64()),
         "violations": outcome.violations,

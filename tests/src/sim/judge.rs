@@ -7,12 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use toko_crdt::book::settled;
 use toko_crdt::digest::Digests;
+use toko_crdt::ids::CartId;
 use toko_crdt::{EffectId, Hash, KvRead, Lane};
 use toko_mesh::node::Node;
 use toko_mesh::store::Verdict;
 use toko_retail::views::{self, SaleSummary};
 
+use super::Upkeep;
 use super::ledger::{Effect, Ledger, Sums, What};
 use super::shop::{Part, Shop};
 
@@ -297,15 +300,25 @@ fn seals(node: &Node) -> Vec<String> {
     differs.map(|seal| format!("I4: seal {} did not come out equal", seal.entry.short())).collect()
 }
 
-/// How many seals there are, and how many nodes no longer have the beginning of their log.
+/// What nodes did with what is long done.
 #[must_use]
-pub fn upkeep(shop: &Shop) -> (u64, u64) {
-    let (mut sealed, mut pruned) = (0, 0);
+pub fn upkeep(shop: &Shop) -> Upkeep {
+    let mut upkeep = Upkeep::default();
     for node in shop.used().filter_map(|nth| shop.running(nth)) {
-        sealed = sealed.max(node.seals().map_or(0, |seals| seals.len() as u64));
-        pruned += u64::from(!node.store().reader().is_whole());
+        upkeep.seals = upkeep.seals.max(node.seals().map_or(0, |seals| seals.len() as u64));
+        upkeep.pruned += u64::from(!node.store().reader().is_whole());
+        upkeep.settled = upkeep.settled.max(settled(&node).unwrap_or_default());
     }
-    (sealed, pruned)
+    upkeep
+}
+
+/// How many of the carts that a node shows as sold are settled there.
+fn settled(node: &Node) -> Result<u64, toko_crdt::KvError> {
+    let sold = shown(node)?.sales.into_values().filter_map(|sale| sale.cart);
+    let carts: BTreeSet<CartId> = sold.collect();
+    node.read(|kv| {
+        carts.iter().try_fold(0, |count, cart| Ok(count + u64::from(settled::is_settled(kv, cart)?)))
+    })
 }
 
 fn bounds(shop: &Shop, nth: usize, node: &Node) -> Option<String> {
