@@ -6,8 +6,10 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{KvError, NodeId};
 use toko_retail::currency::Currency;
@@ -15,13 +17,17 @@ use tracing::info;
 
 use crate::cli::By;
 use crate::control::Refusal;
-use crate::home::Home;
+use crate::home::{Home, StoreFolder};
 use crate::publish::{self, Goods};
 use crate::report::{self, Days};
 use crate::tenant::{Common, OpenTenantError, Tenant};
 
 /// Stores that may wait to be served, which takes no time.
 const NEWS_MAX: usize = 16;
+/// Stores that are opened at a time: most of an opening is waiting for the disk.
+const OPENING_MAX: usize = 8;
+/// How often somebody who waits for all of them hears how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// The running headquarters.
 #[derive(Debug)]
@@ -33,6 +39,30 @@ pub(crate) struct Headquarters {
     to_serve: mpsc::Sender<Arc<Tenant>>,
 }
 
+/// Opens stores, some at a time.
+async fn open_all(
+    folders: Vec<StoreFolder>,
+    common: &Common,
+) -> Result<BTreeMap<NodeId, Arc<Tenant>>, OpenTenantError> {
+    let (count, mut said) = (folders.len(), Instant::now());
+    let (mut folders, mut opening, mut stores) = (folders.into_iter(), JoinSet::new(), BTreeMap::new());
+    loop {
+        while opening.len() < OPENING_MAX
+            && let Some(folder) = folders.next()
+        {
+            let common = common.clone();
+            opening.spawn(async move { Tenant::open(folder, &common).await });
+        }
+        let Some(opened) = opening.join_next().await else { return Ok(stores) };
+        let tenant = opened??;
+        stores.insert(tenant.node(), Arc::new(tenant));
+        if said.elapsed() >= SAY_EVERY {
+            info!(open = stores.len(), of = count, "opening stores");
+            said = Instant::now();
+        }
+    }
+}
+
 impl Headquarters {
     /// Opens every store of a directory. Each one that is to be served comes out of the channel.
     ///
@@ -41,11 +71,7 @@ impl Headquarters {
         home: Home,
         common: Common,
     ) -> Result<(Arc<Self>, mpsc::Receiver<Arc<Tenant>>), OpenTenantError> {
-        let mut stores = BTreeMap::new();
-        for folder in home.stores()? {
-            let tenant = Tenant::open(folder, &common).await?;
-            stores.insert(tenant.node(), Arc::new(tenant));
-        }
+        let stores = open_all(home.stores()?, &common).await?;
         let (to_serve, served) = mpsc::channel(stores.len() + NEWS_MAX);
         for tenant in stores.values() {
             // There is room for all of them.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::sign::{PublicKey, SecretKey};
@@ -70,6 +70,9 @@ pub(crate) enum OpenTenantError {
     /// Its folder.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// Opening it panicked: a mistake of ours.
+    #[error("opening a store panicked")]
+    Panicked(#[from] JoinError),
     /// Its key.
     #[error("store {store}: its key cannot be used")]
     Key {

@@ -32,8 +32,8 @@ use tracing::{info, warn};
 const LISTEN: Duration = Duration::from_secs(5);
 /// How often a conversation that broke off is begun again, with the same key.
 const TALKS_MAX: usize = 3;
-/// What stands where a log would, for a moment.
-const REHEARSAL: &str = "rehearsal";
+/// What stands where a log will, for a moment.
+const ROOM: &str = "room";
 
 /// Why no node came to be.
 #[derive(Debug, Error)]
@@ -256,12 +256,7 @@ fn rehearse(spot: &Spot) -> Result<(), SetupError> {
         created: spot.machine.wall(),
     };
     let data = spot.machine.create_dir(&spot.dir, new)?;
-    let LogConfig { segment_bytes, reserve_bytes, .. } = spot.store.log;
-    let room = data.journal_disk().and_then(|disk| {
-        disk.create(REHEARSAL, u64::from(segment_bytes) + reserve_bytes)?;
-        disk.write_at(REHEARSAL, 0, b"written")?;
-        disk.sync(REHEARSAL)
-    });
+    let room = find_room(spot, &data);
     drop(data);
     let failed = |source| CreateDirError::Io { path: spot.dir.clone(), source };
     let cleared = spot.machine.clear_dir(&spot.dir);
@@ -271,6 +266,14 @@ fn rehearse(spot: &Spot) -> Result<(), SetupError> {
         let _ = std::fs::remove_dir(&spot.dir);
     }
     Ok(())
+}
+
+/// Takes what a log needs when it has grown out of its first segment, and gives it back.
+fn find_room(spot: &Spot, data: &DataDir) -> std::io::Result<()> {
+    let LogConfig { segment_bytes, reserve_bytes, .. } = spot.store.log;
+    let disk = data.journal_disk()?;
+    disk.create(ROOM, u64::from(segment_bytes) + reserve_bytes)?;
+    disk.remove(ROOM)
 }
 
 /// A directory with a store whose first records are statements.
@@ -294,7 +297,9 @@ pub(super) fn begin_marked(
     let created = spot.machine.wall();
     let data = spot.machine.create_dir(&spot.dir, NewDir { root, key, role, created })?;
     let path = spot.dir.clone();
-    let marked = mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")));
+    let marked = find_room(spot, &data).and_then(|()| {
+        mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")))
+    });
     let marked = marked.map_err(|source| CreateDirError::Io { path, source }.into());
     if let Err(error) = marked.and_then(|()| write_first(spot, &data, statements, meaning)) {
         drop(data);
