@@ -130,6 +130,11 @@ pub trait Fold: Send + Sync {
     fn books_due(&self, _kv: &dyn KvRead, _before: UnixMicros) -> Result<Vec<Vec<u8>>, KvError> {
         Ok(Vec::new())
     }
+    /// Whether a row leads to the entry of an effect, so that whoever reads the row reads the entry as well. It is kept for as
+    /// long, however old it is.
+    fn leads_to(&self, _kv: &dyn KvRead, _effect: EffectId) -> Result<bool, KvError> {
+        Ok(false)
+    }
     /// The carts made before a time that this fold has rows of, and of each whether somebody may still finish it.
     fn carts(&self, _kv: &dyn KvRead, _before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
         Ok(BTreeMap::new())

@@ -228,7 +228,7 @@ impl Paper {
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
         let header = std::slice::from_ref(&self.shop_name);
         let frame = Frame { sign: self.station.config.sign.as_ref(), header, footer: &[] };
-        let Some(page) = job::page(&self.node, job, frame)? else {
+        let Some(page) = job::page(&self.node, job, frame).await? else {
             // The sale's body is not here yet, or pruned: nothing to print from.
             return job::end(&self.node, job, attempt, (PrintOutcome::GivenUp, 0, "the sale is not here"))
                 .await;

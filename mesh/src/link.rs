@@ -350,7 +350,7 @@ impl Link {
                 Output::PeerSealed { seal, equal } => self.shared.peer_sealed(self.peer, seal, equal),
                 Output::PeerPruned { journal, from } => {
                     debug!(peer = %self.peer.short(), ?journal, from, "the peer has this in a snapshot only");
-                    self.shared.peer_pruned(self.peer);
+                    self.shared.peer_pruned(self.peer, journal, from);
                 }
                 Output::LoadSnapshot { seal } => self.load_snapshot(seal),
                 Output::SnapshotAt { seal, manifest } => self.pass_on_snapshot(seal, manifest),

@@ -57,6 +57,7 @@ mod alerts;
 mod bases;
 mod blob;
 mod config;
+pub(crate) mod elsewhere;
 mod late;
 pub(crate) mod news;
 mod open;
@@ -130,9 +131,15 @@ impl Node {
         self.shared.store.reader().entry(*place)
     }
 
-    /// The entry with this hash, if it is here: in its own place, or carried out of a closed journal.
+    /// The entry with this hash, if it is here, in its own place or carried out of a closed journal, or was fetched lately.
     pub fn entry_by_hash(&self, hash: &Hash) -> Result<Option<Entry>, ReadStoreError> {
-        self.shared.store.reader().entry_by_hash(*hash)
+        elsewhere::known(&self.shared, *hash)
+    }
+
+    /// Likewise, or else, where it is in the books, from whichever linked peer has it: a node that began from a snapshot has rows
+    /// of entries that it never had. `None` when nobody gives it now, after some seconds at most.
+    pub async fn fetch_entry(&self, hash: &Hash) -> Result<Option<Entry>, ReadStoreError> {
+        elsewhere::fetch(&self.shared, *hash).await
     }
 
     /// Moves with every commit of the store: views, durable entries, members.

@@ -129,11 +129,11 @@ pub struct Frame<'a> {
     pub footer: &'a [String],
 }
 
-/// The page of a job's receipt; nothing while the sale's entry is not here.
+/// The page of a job's receipt; nothing while the sale's entry is neither here nor at anybody who is linked.
 ///
 /// Errors: the store could not be read, or the sale has no receipt.
-pub fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Option<Page>, String> {
-    let Some(sale) = sale(node, job.sale)? else { return Ok(None) };
+pub async fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Option<Page>, String> {
+    let Some(sale) = sale(node, job.sale).await? else { return Ok(None) };
     let original = match sale.original {
         Some(original) => node
             .read(|kv| views::sale(kv, EffectId(original)))
@@ -152,8 +152,8 @@ pub fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Option<Page
     Ok(Some(receipt::page(&content, job.job, frame.sign).times(job.copies.min(paper::COPIES_MAX))))
 }
 
-fn sale(node: &Node, id: EffectId) -> Result<Option<SaleV1>, String> {
-    let entry = node.entry_by_hash(&Hash(id.0)).map_err(|problem| problem.to_string())?;
+async fn sale(node: &Node, id: EffectId) -> Result<Option<SaleV1>, String> {
+    let entry = node.fetch_entry(&Hash(id.0)).await.map_err(|problem| problem.to_string())?;
     let Some(bytes) = entry.as_ref().and_then(|entry| entry.body()) else { return Ok(None) };
     let Ok(Body::Op(op)) = Body::decode(&node.store_id(), bytes) else { return Ok(None) };
     match OpV1::decode(&op) {

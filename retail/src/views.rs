@@ -142,6 +142,10 @@ impl Fold for ShopFold {
         Ok(due.into_iter().map(|said| OpV1::new(What::BooksSettled(said)).encode()).collect())
     }
 
+    fn leads_to(&self, kv: &dyn KvRead, effect: EffectId) -> Result<bool, KvError> {
+        sales::stands(kv, effect)
+    }
+
     fn carts(&self, kv: &dyn KvRead, before: UnixMicros) -> Result<BTreeMap<CartId, bool>, KvError> {
         carts::made_before(kv, before)
     }
@@ -162,6 +166,10 @@ impl Fold for KeepingFold {
 
     fn settle(&self, kv: &mut dyn Kv, settling: &Settling) -> Result<(), KvError> {
         ShopFold.settle(kv, settling)
+    }
+
+    fn leads_to(&self, kv: &dyn KvRead, effect: EffectId) -> Result<bool, KvError> {
+        ShopFold.leads_to(kv, effect)
     }
 }
 

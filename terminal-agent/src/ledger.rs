@@ -208,15 +208,26 @@ impl Ledger {
 
     /// The op that an effect was, wherever its entry stands.
     ///
-    /// Errors: it is not here, or not an op that this build reads.
+    /// Errors: it is not here and was not fetched ([`Ledger::fetch`]), or is not an op that this build reads.
     pub fn op(&self, id: EffectId) -> Result<OpV1, Refusal> {
-        let missing = || Refusal::Unreadable(format!("entry {} is not here", id.short()));
-        let entry = self.entry(id)?.ok_or_else(missing)?;
-        let bytes = entry.body().ok_or_else(missing)?;
+        let elsewhere = || Refusal::KeptElsewhere(id.short());
+        let entry = self.entry(id)?.ok_or_else(elsewhere)?;
+        let bytes = entry.body().ok_or_else(elsewhere)?;
         match Body::decode(&self.node.store_id(), bytes) {
             Ok(Body::Op(op)) => OpV1::decode(&op).map_err(|error| Refusal::Unreadable(error.to_string())),
             Ok(_) => Err(Refusal::Unreadable(format!("entry {} is no op", id.short()))),
             Err(error) => Err(Refusal::Unreadable(error.to_string())),
+        }
+    }
+
+    /// Asks whoever is linked for the entry of a sale that is known here, where only its rows are. Takes some seconds at most;
+    /// whether it is here now shows in [`Ledger::sale`].
+    pub async fn fetch(&self, id: EffectId) {
+        if !self.node.read(|kv| toko_retail::views::sale(kv, id)).is_ok_and(|sale| sale.is_some()) {
+            return;
+        }
+        if let Err(err) = self.node.fetch_entry(&Hash(id.0)).await {
+            tracing::warn!(entry = %id.short(), %err, "an entry could not be read");
         }
     }
 
@@ -225,6 +236,15 @@ impl Ledger {
         match self.op(id)?.what {
             What::Sale(sale) => Ok(*sale),
             _ => Err(Refusal::NoSuchSale(id.to_string())),
+        }
+    }
+
+    /// Likewise, and nothing where others keep it.
+    pub fn sale_if_here(&self, id: EffectId) -> Result<Option<toko_retail::ops::SaleV1>, Refusal> {
+        match self.sale(id) {
+            Ok(sale) => Ok(Some(sale)),
+            Err(Refusal::KeptElsewhere(_)) => Ok(None),
+            Err(refusal) => Err(refusal),
         }
     }
 

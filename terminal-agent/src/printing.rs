@@ -211,7 +211,7 @@ impl Printing {
     async fn send(&mut self, job: &PrintJob, attempt: u32, banner: bool) -> Result<(), String> {
         let (header, footer) = (&self.receipt.header, &self.receipt.footer);
         let Some(page) =
-            job::page(&self.node, job, Frame { sign: self.config.sign.as_ref(), header, footer })?
+            job::page(&self.node, job, Frame { sign: self.config.sign.as_ref(), header, footer }).await?
         else {
             return self.give_up(job, "the sale is not here").await;
         };

@@ -8,7 +8,8 @@
 //! * a sale is one entry: goods, money, number and the ask for paper stand or fall together;
 //! * a key is used once. A repeat gives the first answer, after a crash too: the views know every key that became durable.
 //!
-//! Absent on purpose: any question to the network. What a peer did shows in the views, or not yet.
+//! Absent on purpose: any question to the network. What a peer did shows in the views, or not yet. Only the lines of a sale that
+//! this terminal has in its views alone are asked for, before the command's turn comes, so that nobody else waits.
 
 mod ask;
 mod cash;
@@ -39,6 +40,8 @@ use tokio_util::sync::CancellationToken;
 use toko_crdt::body::Idem;
 use toko_crdt::ids::CartId;
 use toko_retail::views::Custody;
+
+use crate::ledger::Ledger;
 
 /// Commands that wait; more, and whoever asks waits too.
 pub const INBOX_MAX: usize = 64;
@@ -74,6 +77,7 @@ pub struct Health {
 /// A till. Clones are handles of the same one.
 #[derive(Debug, Clone)]
 pub struct Till {
+    ledger: Ledger,
     inbox: mpsc::Sender<Message>,
 }
 
@@ -89,13 +93,16 @@ impl Till {
     #[must_use]
     pub fn new(clerk: Clerk) -> (Self, Work) {
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        (Self { inbox: sender }, Work { clerk, inbox })
+        (Self { ledger: clerk.ledger.clone(), inbox: sender }, Work { clerk, inbox })
     }
 
     /// Does `command` once for its key.
     ///
     /// Errors: [`Refusal`]; nothing was written unless it says otherwise.
     pub async fn act(&self, idem: Idem, command: Command) -> Result<std::sync::Arc<Answer>, Refusal> {
+        if let Some(original) = command.original() {
+            self.ledger.fetch(original).await;
+        }
         self.ask(|reply| Message::Do(idem, Box::new(command), reply)).await?
     }
 

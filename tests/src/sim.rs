@@ -76,6 +76,8 @@ pub struct Setting {
     pub only: Option<Vec<usize>>,
     /// Whether sessions and stores run alone, without QUIC and tills.
     pub bare: bool,
+    /// Whether it is open over midnight, and keeps nothing of the day before that it need not.
+    pub late: bool,
     /// Whether every disk says that it has synced and never has: the oracle's own test.
     pub lying_disks: bool,
 }
@@ -114,14 +116,20 @@ pub struct Upkeep {
     pub pruned: u64,
     /// Carts that were sold and are settled: nothing is kept of them.
     pub settled: u64,
+    /// Sales of which nothing is left but what their day came to.
+    pub summed: u64,
 }
 
 impl Setting {
     /// The plan of this run.
     #[must_use]
     pub fn plan(&self) -> Vec<Fault> {
-        let hosts = self.tills + 2;
-        let mut plan = plan::draw(&Draft { seed: self.seed, hosts, open: self.open, kinds: &self.kinds });
+        let (hosts, mut kinds) = (self.tills + 2, self.kinds.clone());
+        if self.late {
+            // A backup of headquarters that is older than the books are kept: what stores let go of is in no journal any more.
+            kinds.retain(|kind| *kind != Kind::HqRestored);
+        }
+        let mut plan = plan::draw(&Draft { seed: self.seed, hosts, open: self.open, kinds: &kinds });
         if let Some(only) = &self.only {
             plan.retain(|fault| only.contains(&fault.number));
         }

@@ -22,6 +22,7 @@ fn setting(seed: u64, tills: usize, kinds: &[Kind]) -> Setting {
         kinds: kinds.to_vec(),
         only: None,
         bare: false,
+        late: false,
         lying_disks: false,
     }
 }
@@ -76,6 +77,23 @@ fn f47_a_shop_that_keeps_no_more_than_it_must_lets_go_of_its_log() {
     let day = Setting { open: Duration::from_secs(900), gap: Duration::from_secs(20), ..setting(1, 3, &[]) };
     let upkeep = good(&day, &goods).upkeep;
     assert!(upkeep.seals > 3 && upkeep.pruned > 0 && upkeep.settled > 3, "{upkeep:?}");
+}
+
+#[test]
+fn f47_a_shop_that_is_open_over_midnight_keeps_of_the_day_before_what_it_came_to() {
+    let goods = goods().unwrap();
+    let late = |seed, kinds: &[Kind]| Setting {
+        late: true,
+        open: Duration::from_secs(480),
+        ..setting(seed, 2, kinds)
+    };
+    for seed in 1..3 {
+        let upkeep = good(&late(seed, &[]), &goods).upkeep;
+        assert!(upkeep.summed > 5 && upkeep.pruned > 0, "{upkeep:?}");
+    }
+    for seed in 4..7 {
+        good(&late(seed, &Kind::usual()), &goods);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{BAD_STATEMENTS_MAX, Link, Piece};
 use crate::endpoint::CloseCode;
-use crate::node::snapshots;
+use crate::node::{elsewhere, snapshots};
 use crate::proto::frame::PAYLOAD_BYTES_MAX;
 use crate::proto::{Code, Input, Outcome};
 use crate::store::{IngestError, Ingested};
@@ -118,7 +118,7 @@ impl Link {
         }
     }
 
-    /// Reads a slice of a blob for the peer. The blob is verified once and kept in memory until the next tick.
+    /// Reads a slice of a blob, or of an entry, for the peer. It is verified once and kept in memory until the next tick.
     pub(super) async fn load_blob(&mut self, hash: Hash, offset: u64, bytes_max: usize) {
         let slice = self.slice(hash, offset, bytes_max).await;
         self.feed(Input::BlobLoaded { hash, offset, slice });
@@ -129,7 +129,8 @@ impl Link {
             let blobs = self.shared.blobs.clone();
             let read = self.shared.config.machine.aside(move || blobs.get(hash)).await;
             let bytes = match read {
-                Ok(Ok(bytes)) => bytes?,
+                Ok(Ok(Some(bytes))) => bytes,
+                Ok(Ok(None)) => elsewhere::bytes_of(&self.shared, hash)?,
                 Ok(Err(err)) => {
                     warn!(blob = %hash.short(), %err, "a blob could not be read");
                     return None;

@@ -18,7 +18,7 @@ use toko_crdt::book::rows;
 use toko_crdt::frontier::Frontier;
 use toko_crdt::hash::hex;
 use toko_crdt::member::Members;
-use toko_crdt::{Hash, KvError, KvRead, NodeId};
+use toko_crdt::{Hash, JournalId, KvError, KvRead, NodeId};
 use tracing::{error, warn};
 
 mod copies;
@@ -63,6 +63,8 @@ pub enum AlertCode {
     Parked,
     /// Entries of a revoked node that the hub had not seen when it revoked it. They count.
     AfterRevocation,
+    /// The store let go of books that headquarters does not hold.
+    HistoryGone,
     /// At one and the same place, this node and the hub made different things of the books or the floor.
     SealDiffers,
 }
@@ -82,6 +84,7 @@ impl AlertCode {
             Self::WrongPeer => "wrong-peer",
             Self::Revoked => "revoked",
             Self::NoHub => "no-hub",
+            Self::HistoryGone => "history-gone",
             Self::SealDiffers => "seal-differs",
             Self::Succeeded => "hub-succeeded",
             Self::TwoHubs => "two-hubs",
@@ -118,6 +121,9 @@ impl AlertCode {
             }
             Self::Revoked => {
                 "this node no longer belongs to the store; enrol it as a new terminal if it should"
+            }
+            Self::HistoryGone => {
+                "stores keep books for history.books_days, and no longer where headquarters held them: stop hqd and put its newest backup in place; what no backup holds is in the store's sums, which hubctl sales shows, and what was begun since arrives as before"
             }
             Self::SealDiffers => {
                 "nothing is lost, the journals are whole: check disk and memory of that machine, stop it, set its files views.redb and sealed.redb aside, start it, and seal again with hubctl seal"
@@ -229,12 +235,27 @@ pub(super) fn alerts(
     }
     let parked = parked_words(&rows::parked_all(kv)?);
     out.extend(parked.map(|what| Alert::new(AlertCode::Parked, None, what)));
+    out.extend(gone(shared, &frontier));
     let differ = seals::differences(shared, kv, members)?.into_iter();
     out.extend(differ.map(|(node, what)| Alert::new(AlertCode::SealDiffers, Some(node), what)));
     out.sort_by_key(|alert| (alert.code, alert.node));
     out.dedup_by_key(|alert| (alert.code, alert.node, alert.what.clone()));
     shared.notes().settle_known(&mut out);
     Ok(out)
+}
+
+/// Whether this is a headquarters that lacks what its store has in sums only.
+fn gone(shared: &Shared, frontier: &Frontier) -> Option<Alert> {
+    if shared.role != Role::Headquarters {
+        return None;
+    }
+    let pruned = shared.seals().pruned_by.clone();
+    let is_lacking =
+        |(journal, from): &(JournalId, u64)| frontier.head(journal).is_none_or(|head| head.seq < *from);
+    let (peer, (journal, from)) = pruned.into_iter().find(|(_, lacking)| is_lacking(lacking))?;
+    let what =
+        format!("it let go of entry {from} of {journal:?}, which this node does not hold, nor what follows");
+    Some(Alert::new(AlertCode::HistoryGone, Some(peer), what))
 }
 
 /// What came to light of revoked nodes, one alert for each; what comes later is another thing to settle.

@@ -46,7 +46,7 @@ pub(super) async fn fetch(shared: &Shared, hash: Hash) -> Result<Option<Vec<u8>>
 }
 
 /// Links that work, the hub's first.
-fn links(shared: &Shared) -> Vec<mpsc::Sender<Command>> {
+pub(super) fn links(shared: &Shared) -> Vec<mpsc::Sender<Command>> {
     let hub = shared.hub();
     let board = shared.board();
     let mut lines: Vec<_> = board.links.values().filter(|line| line.settled).collect();
@@ -55,7 +55,12 @@ fn links(shared: &Shared) -> Vec<mpsc::Sender<Command>> {
 }
 
 /// Goes on with a blob from one peer. `true` when it is whole.
-async fn gather(link: &mpsc::Sender<Command>, hash: Hash, into: &mut Vec<u8>, bytes_max: u64) -> bool {
+pub(super) async fn gather(
+    link: &mpsc::Sender<Command>,
+    hash: Hash,
+    into: &mut Vec<u8>,
+    bytes_max: u64,
+) -> bool {
     let (to, mut pieces) = mpsc::channel(PIECES_MAX);
     let command = Command::Fetch { hash, offset: into.len() as u64, to };
     if link.send(command).await.is_err() {

@@ -10,6 +10,7 @@ use crate::identity::{DataDir, OpenDirError, Role};
 use crate::machine::Machine;
 use crate::node::alerts::Notes;
 use crate::node::bases;
+use crate::node::elsewhere::Elsewhere;
 use crate::node::news::Newsroom;
 use crate::node::scrub;
 use crate::node::setup::Meaning;
@@ -198,6 +199,7 @@ fn share(parts: Parts<'_>) -> Result<Arc<Shared>, OpenError> {
         desk,
         numbering: Mutex::new(()),
         fetching: Mutex::new(()),
+        elsewhere: Elsewhere::default(),
         started: Instant::now(),
         board: std::sync::Mutex::new(board),
         notes: std::sync::Mutex::new(notes),

@@ -8,6 +8,7 @@ use crate::identity::{DataDir, Role};
 use crate::link::Command;
 use crate::node::NodeConfig;
 use crate::node::alerts::Notes;
+use crate::node::elsewhere::Elsewhere;
 use crate::node::news::Newsroom;
 use crate::proto::Claims;
 use crate::proto::frame::{ADDRS_MAX, PeerAddrs};
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) numbering: tokio::sync::Mutex<()>,
     /// Held while a blob is fetched, so that nobody fetches it twice.
     pub(crate) fetching: tokio::sync::Mutex<()>,
+    /// Entries that peers gave.
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) started: Instant,
     pub(crate) board: Mutex<Board>,
     /// What of alerts outlives a start.
@@ -141,7 +144,7 @@ pub(crate) struct SealBoard {
     /// The seal that each peer went over last, and whether the same came out there.
     pub(crate) peers: BTreeMap<NodeId, (Hash, bool)>,
     /// Peers that have something only in a snapshot that is lacking here.
-    pub(crate) pruned_by: BTreeSet<NodeId>,
+    pub(crate) pruned_by: BTreeMap<NodeId, (JournalId, u64)>,
     /// The snapshot that was made last.
     pub(crate) made: Option<MadeSnapshot>,
     /// Why no seal is gone over, if so.
@@ -209,9 +212,11 @@ impl Shared {
         }
     }
 
-    /// A peer has something that is lacking here in a snapshot only.
-    pub(crate) fn peer_pruned(&self, peer: NodeId) {
-        self.seals().pruned_by.insert(peer);
+    /// A peer has this entry in a snapshot only, and it is lacking here.
+    pub(crate) fn peer_pruned(&self, peer: NodeId, journal: JournalId, from: u64) {
+        if self.seals().pruned_by.insert(peer, (journal, from)) != Some((journal, from)) {
+            self.note_net_change();
+        }
     }
 
     /// This node's key.

@@ -3,7 +3,8 @@
 //! A segment goes when everything in it is below the last seal that came out equal here, is held by others, and is older than
 //! what this node keeps. Books that are younger than their own limit move to the archive, a second log in the same directory;
 //! entries that are parked move beside the views. Ages are differences of entries' own clocks from the seal's, so that a
-//! machine whose clock is wrong prunes nothing early by itself.
+//! machine whose clock is wrong prunes nothing early by itself. An entry that a row of the views leads to
+//! ([`toko_crdt::Fold::leads_to`]) is kept for as long, however old it is: rows go when a hub settles them, which may be later.
 //!
 //! Invariants: first the archive is synced, then rows lead there and are kept, then files go. So a power cut at any moment
 //! leaves every entry that is to be kept where a row leads, or in the log that is gone over at the start. A segment of which
@@ -14,7 +15,9 @@
 use std::{collections::BTreeMap, io};
 
 use thiserror::Error;
-use toko_crdt::{EffectId, Entry, KvError, KvRead, Lane, book::rows, clock::UnixMicros, frontier::Frontier};
+use toko_crdt::{
+    Body, EffectId, Entry, KvError, KvRead, Lane, book::rows, clock::UnixMicros, frontier::Frontier,
+};
 
 use super::{OpenStoreError, StoreReader, tables};
 use crate::{
@@ -39,7 +42,7 @@ pub struct Cut {
     pub headquarters: Option<Frontier>,
     /// Entries up to here may leave the log.
     pub log_before: UnixMicros,
-    /// Books up to here may leave the archive too.
+    /// Books up to here may leave the archive too, where no row leads to them.
     pub books_before: UnixMicros,
 }
 
@@ -167,7 +170,8 @@ impl ArchivedLog {
                 None => continue,
                 Some(_) => {}
             }
-            if entry.journal().lane == Lane::Books && entry.at().wall() > cut.books_before {
+            let is_young = entry.journal().lane == Lane::Books && entry.at().wall() > cut.books_before;
+            if is_young || is_led_to(reader, &views, &entry)? {
                 kept.push((entry, record.kind, record.payload));
             } else if is_parked(&views, &entry, &mut mine)? {
                 mine.insert(tables::place_key(entry.place()), None);
@@ -201,7 +205,7 @@ impl ArchivedLog {
         Ok(())
     }
 
-    /// Plans which segments of the archive go: those of which every entry is older than books are kept.
+    /// Plans which segments of the archive go: those of which every entry is older than books are kept, and no row leads there.
     pub fn plan_archive(&self, reader: &StoreReader, cut: &Cut) -> Result<PrunePlan, PruneError> {
         let mut plan = PrunePlan { rows: Rows::new(), below: 0 };
         let views = reader.snapshot();
@@ -216,6 +220,9 @@ impl ArchivedLog {
                 match tables::place(&views, entry.place())? {
                     Some((at, _)) if at == record.position => {}
                     _ => continue,
+                }
+                if is_led_to(reader, &views, &entry)? {
+                    return Ok(plan);
                 }
                 if is_parked(&views, &entry, &mut mine)? {
                     mine.insert(tables::place_key(entry.place()), None);
@@ -297,6 +304,26 @@ fn may_go(cut: &Cut, entry: &Entry) -> bool {
     let held = held || toko_crdt::mutant!("prune-what-headquarters-lacks");
     let sealed = covers(&cut.sealed) || toko_crdt::mutant!("prune-too-early");
     held && sealed && entry.at().wall() <= cut.log_before
+}
+
+/// Whether rows lead to an entry, or to one that it carries.
+fn is_led_to(reader: &StoreReader, views: &dyn KvRead, entry: &Entry) -> Result<bool, PruneError> {
+    if toko_crdt::mutant!("prune-what-rows-lead-to") {
+        return Ok(false);
+    }
+    let fold = &reader.meaning().fold;
+    let mut carried = None;
+    loop {
+        let this = carried.as_ref().unwrap_or(entry);
+        let effect = EffectId::from(this.hash());
+        if fold.leads_to(views, effect)? && rows::place_of(views, effect)? == Some(entry.place()) {
+            return Ok(true);
+        }
+        match this.body().map(|body| Body::decode(&reader.store(), body)) {
+            Some(Ok(Body::Carried(inner))) => carried = Some(*inner),
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Whether an entry is parked; then it is kept beside the views.

@@ -122,6 +122,39 @@ fn a_pruned_log_keeps_young_books_opens_again_and_makes_its_views_from_the_seal(
 }
 
 #[test]
+fn what_a_row_leads_to_is_kept_until_it_is_settled_however_old_it_is() {
+    let (mut hub, mut till) = (member(&SimDisk::new(), HUB, 20), member(&SimDisk::new(), 3, 30));
+    let led_to = append(&mut till, day(0), Lane::Books, op("=a sale that is not settled")).hash;
+    let other = append(&mut till, day(0), Lane::Books, op("another one")).hash;
+    let here = |store: &Store, hash| store.reader().entry_by_hash(hash).unwrap().is_some();
+    let mut sealed = Frontier::default();
+    for n in 0..12 {
+        sealed = one_day(&mut hub, &mut till, n);
+    }
+    // From the log to the archive, or from the log at once, where books are kept no longer than the floor.
+    let at_once = Cut { books_before: day(9), ..cut(&sealed, 11) };
+    for (store, cut) in [(&mut till, cut(&sealed, 11)), (&mut hub, at_once)] {
+        for _ in 0..2 {
+            prune(store, &cut);
+            assert!(here(store, led_to), "it stays");
+        }
+    }
+    assert_eq!([here(&till, other), here(&hub, other)], [false, false], "nothing leads there");
+
+    append(&mut hub, day(11), Lane::Books, op("-settles"));
+    pull(&hub, &mut till);
+    for n in 12..36 {
+        sealed = one_day(&mut hub, &mut till, n);
+        prune(&mut till, &cut(&sealed, n));
+        prune(&mut hub, &cut(&sealed, n));
+    }
+    for store in [&till, &hub] {
+        assert!(!here(store, led_to), "nothing leads there any more");
+        check_views(store);
+    }
+}
+
+#[test]
 fn nothing_goes_that_headquarters_does_not_hold_or_that_no_seal_covers() {
     let (mut hub, mut till) = (member(&SimDisk::new(), HUB, 20), member(&SimDisk::new(), 3, 30));
     let sealed = one_day(&mut hub, &mut till, 0);

@@ -9,7 +9,7 @@ use toko_crdt::ids::EntryRef;
 use toko_crdt::member::{Claim, Roles, Statement};
 use toko_crdt::seal::Seal;
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{Body, Fold, Hash, Kv, KvError, KvRead, Lane, Run, Scope, StoreId};
+use toko_crdt::{Body, EffectId, Fold, Hash, Kv, KvError, KvRead, Lane, Run, Scope, StoreId};
 use toko_mesh::log::LogConfig;
 use toko_mesh::sim_disk::SimDisk;
 use toko_mesh::store::{
@@ -20,7 +20,7 @@ pub(crate) const NOW: UnixMicros = UnixMicros(1_700_000_000_000_000);
 pub(crate) const DAY: i64 = 86_400_000_000;
 
 /// Adds one to a row of the lane that the op came in: books `10`, floor `50`, key = the op's first byte. `!` may not be
-/// written by anybody, `?` is of a newer build.
+/// written by anybody, `?` is of a newer build. A row `11` leads to each op `=`, until an op `-` settles them.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) version: u32,
@@ -36,11 +36,31 @@ impl Fold for Tally {
             return Err(FoldError::Newer { version: 9 });
         }
         let first = if effect.entry.journal().lane == Lane::Books { 0x10 } else { 0x50 };
+        match effect.op[0] {
+            b'=' => kv.put(&leading(effect.id), &[])?,
+            b'-' => {
+                let mut rows = Vec::new();
+                kv.scan(&[0x11], &mut |row, _| {
+                    rows.push(row.to_vec());
+                    true
+                })?;
+                rows.iter().try_for_each(|row| kv.delete(row))?;
+            }
+            _ => {}
+        }
         let row = [first, effect.op[0]];
         let count = kv.get(&row)?.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes);
         kv.put(&row, &(count + 1).to_be_bytes())?;
         Ok(())
     }
+
+    fn leads_to(&self, kv: &dyn KvRead, effect: EffectId) -> Result<bool, KvError> {
+        Ok(kv.get(&leading(effect))?.is_some())
+    }
+}
+
+fn leading(effect: EffectId) -> Vec<u8> {
+    [&[0x11], effect.0.as_slice()].concat()
 }
 
 impl Scope for Tally {

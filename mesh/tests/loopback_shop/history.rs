@@ -10,7 +10,7 @@ use toko_mesh::enrol::RecoveryCode;
 use toko_mesh::identity::Role;
 use toko_mesh::log::LogConfig;
 use toko_mesh::node::setup::{Meaning, PendingStore, Spot, enrol_terminal, found_store, take_in_store};
-use toko_mesh::node::{History, Node, NodeConfig};
+use toko_mesh::node::{AlertCode, History, Node, NodeConfig};
 use toko_mesh::store::{StoreConfig, Verdict};
 
 /// A node that keeps no more than it must, in small segments.
@@ -140,6 +140,45 @@ async fn what_headquarters_wrote_itself_keeps_no_history_from_going() {
     until(&hub, "the hub lets go of what the seal covers", pruned).await;
     until(&till, "the till does so too", pruned).await;
     assert!(headquarters.store().reader().is_whole(), "headquarters keeps everything");
+}
+
+#[tokio::test]
+async fn headquarters_that_comes_after_books_went_says_so_and_gets_what_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let founded = found_store(spot(&dir.path().join("hub")), &meaning()).unwrap();
+    let hub = start_thrifty(dir.path().join("hub"), Role::Hub).await;
+    let till = enrol(&dir, &hub, "Till 1").await;
+    until_linked(&till, &hub).await;
+    let text = "x".repeat(400);
+    let mut last = None;
+    for n in 0..150 {
+        last = Some(sell(&till, &format!("{n} {text}")).await);
+    }
+    until_seen(&hub, &last.unwrap()).await;
+    hub.seal().await.unwrap();
+    until(&hub, "the hub lets go of what the seal covers", |node| !node.store().reader().is_whole()).await;
+
+    let headquarters = join_headquarters(dir.path(), &hub, &founded.recovery).await;
+    until_linked(&headquarters, &hub).await;
+    let mut changed = headquarters.links_changed();
+    let alerts = timeout(SOON, async {
+        loop {
+            let alerts = status(&headquarters).await.alerts;
+            if !alerts.is_empty() {
+                break alerts;
+            }
+            changed.changed().await.unwrap();
+        }
+    });
+    let alerts = alerts.await.expect("it says what it cannot have");
+    assert_eq!(alerts.iter().map(|alert| alert.code).collect::<Vec<_>>(), [AlertCode::HistoryGone]);
+    assert_eq!(alerts[0].node, Some(hub.id()));
+    // A journal that begins now arrives whole.
+    till.shutdown().await.unwrap();
+    drop(till);
+    let till = start_thrifty(dir.path().join("Till 1"), Role::Terminal).await;
+    let sale = sell(&till, "the first of another run").await;
+    until_seen(&headquarters, &sale).await;
 }
 
 #[tokio::test]

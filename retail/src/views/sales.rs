@@ -88,6 +88,11 @@ pub fn sale(kv: &dyn KvRead, id: EffectId) -> Result<Option<SaleSummary>, KvErro
     read::<SaleRow>(kv, &sale_key(id))?.map(|row| summary(id, row)).transpose()
 }
 
+/// Whether there is a row of a sale.
+pub(super) fn stands(kv: &dyn KvRead, id: EffectId) -> Result<bool, KvError> {
+    Ok(kv.get(&sale_key(id))?.is_some())
+}
+
 /// The sales that carry a number: one, or more where a terminal was cloned.
 pub fn sales_by_number(kv: &dyn KvRead, number: ReceiptNumber) -> Result<Vec<EffectId>, KvError> {
     last_ids(&rows_below(kv, &number_key(number).done())?)

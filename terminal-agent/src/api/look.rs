@@ -14,7 +14,7 @@ use super::body::{PROGRAM, check_code, parse_day, parse_hash};
 use super::error::ApiError;
 use super::read::{cart_of, sale};
 use super::routes::Operation;
-use super::show::{self, day_text, percent, qty, sale_head, sale_whole};
+use super::show::{self, day_text, percent, qty, sale_head, sale_head_of_rows, sale_whole};
 use super::{Api, Asked, OPENAPI, drawer, no_query};
 use crate::till::{Refusal, SaleSeen};
 
@@ -49,8 +49,8 @@ impl Api {
             Op::Carts => self.carts(&asked).await?,
             Op::Cart => self.shown().cart(&self.setup.till.cart(cart_of(&asked.params)?).await?),
             Op::Sales => self.sales(&asked).await?,
-            Op::Sale => self.sale(sale(&asked.params)?)?,
-            Op::Receipt => self.receipt(sale(&asked.params)?)?,
+            Op::Sale => self.sale(sale(&asked.params)?).await?,
+            Op::Receipt => self.receipt(sale(&asked.params)?).await?,
             Op::Stock => self.stock(&asked)?,
             Op::StockOf => self.stock_of(&asked)?,
             Op::Totals => self.totals(&asked).await?,
@@ -114,13 +114,17 @@ impl Api {
             if found.len() > limit { found.get(limit - 1).map(|last| last.id.to_string()) } else { None };
         let mut sales = Vec::new();
         for summary in found.into_iter().take(limit) {
-            sales.push(sale_head(&SaleSeen { id: summary.id, sale: ledger.sale(summary.id)? }));
+            sales.push(match ledger.sale_if_here(summary.id)? {
+                Some(sale) => sale_head(&SaleSeen { id: summary.id, sale }),
+                None => sale_head_of_rows(&summary),
+            });
         }
         Ok(json!({ "day": day.to_string(), "sales": sales, "next": next }))
     }
 
-    fn sale(&self, id: EffectId) -> Result<Value, ApiError> {
+    async fn sale(&self, id: EffectId) -> Result<Value, ApiError> {
         let ledger = &self.setup.ledger;
+        ledger.fetch(id).await;
         let summary = ledger.read(|kv| views::sale(kv, id))?;
         let summary = summary.ok_or_else(|| Refusal::NoSuchSale(id.to_string()))?;
         let seen = SaleSeen { id, sale: ledger.sale(id)? };
@@ -136,8 +140,9 @@ impl Api {
         Ok(shown)
     }
 
-    fn receipt(&self, id: EffectId) -> Result<Value, ApiError> {
+    async fn receipt(&self, id: EffectId) -> Result<Value, ApiError> {
         let ledger = &self.setup.ledger;
+        ledger.fetch(id).await;
         ledger.read(|kv| views::sale(kv, id))?.ok_or_else(|| Refusal::NoSuchSale(id.to_string()))?;
         let seen = SaleSeen { id, sale: ledger.sale(id)? };
         let columns = usize::from(self.setup.receipt.columns);

@@ -11,7 +11,7 @@ use toko_retail::ops::{
 };
 use toko_retail::qty::Qty;
 use toko_retail::sale::receipt_tag;
-use toko_retail::views::{CartState, Custody};
+use toko_retail::views::{CartState, Custody, SaleSummary};
 
 use crate::ledger::Ledger;
 use crate::till::{Answer, CartSeen, DaySeen, SaleSeen};
@@ -124,14 +124,9 @@ fn line(line: &PricedLine) -> Value {
 pub(super) fn sale_head(SaleSeen { id, sale }: &SaleSeen) -> Value {
     let money = |minor| amount(minor, sale);
     let tendered = sale.tenders.iter().fold(0_i64, |sum, given| sum.saturating_add(given.amount_minor));
-    let kind = match sale.kind {
-        SaleKind::Sale => "sale",
-        SaleKind::Return => "return",
-        SaleKind::Void => "void",
-    };
     json!({
         "sale": id.to_string(), "number": sale.number().to_string(), "tag": receipt_tag(*id),
-        "terminal": sale.terminal, "series": sale.series, "counter": sale.counter, "kind": kind,
+        "terminal": sale.terminal, "series": sale.series, "counter": sale.counter, "kind": kind(sale.kind),
         "day": day_text(sale.day), "at": utc(toko_crdt::clock::UnixMicros(sale.at_unix_micros)),
         "time_verified": sale.time_verified, "currency": currency_code(sale),
         "subtotal": money(sale.subtotal_minor), "total": money(sale.total_minor),
@@ -139,6 +134,32 @@ pub(super) fn sale_head(SaleSeen { id, sale }: &SaleSeen) -> Value {
         "line_count": sale.lines.len(), "cart": sale.cart.as_ref().map(|cart| hex(&cart.cart)),
         "job": sale.print.as_ref().map(|ask| hex(&ask.job)), "external": sale.external,
     })
+}
+
+/// Likewise, where its entry is kept elsewhere: what the rows do not say is null.
+pub(super) fn sale_head_of_rows(sale: &SaleSummary) -> Value {
+    let number = sale.number;
+    let tendered = sale.payable.plus(sale.change).ok();
+    let rounding = sale.payable.minus(sale.total).ok();
+    json!({
+        "sale": sale.id.to_string(), "number": number.to_string(), "tag": receipt_tag(sale.id),
+        "terminal": number.terminal, "series": number.series, "counter": number.counter, "kind": kind(sale.kind),
+        "day": sale.day.to_string(), "at": utc(sale.at),
+        "time_verified": Value::Null, "currency": sale.total.currency().code(),
+        "subtotal": Value::Null, "total": sale.total.amount(),
+        "rounding": rounding.map(Money::amount), "tendered": tendered.map(Money::amount),
+        "change": sale.change.amount(),
+        "line_count": sale.line_qty.len(), "cart": sale.cart.map(|cart| hex(&cart.0)),
+        "job": sale.job.map(|job| hex(&job)), "external": sale.external,
+    })
+}
+
+fn kind(kind: SaleKind) -> &'static str {
+    match kind {
+        SaleKind::Sale => "sale",
+        SaleKind::Return => "return",
+        SaleKind::Void => "void",
+    }
 }
 
 /// A sale with everything that is in its entry.

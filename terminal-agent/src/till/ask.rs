@@ -214,6 +214,16 @@ impl Command {
         }
     }
 
+    /// The sale that it is about, whose lines it needs.
+    #[must_use]
+    pub fn original(&self) -> Option<EffectId> {
+        match self {
+            Self::Return { original, .. } => *original,
+            Self::VoidSale { sale, .. } => Some(*sale),
+            _ => None,
+        }
+    }
+
     /// Whether it is answered from memory; everything else waits until it would survive a power cut.
     #[must_use]
     pub fn from_memory(&self) -> bool {

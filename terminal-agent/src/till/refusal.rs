@@ -68,6 +68,11 @@ pub enum Refusal {
     /// No such sale here.
     #[error("no sale {0} is known here")]
     NoSuchSale(String),
+    /// It is known, and what stands in it is kept by others, of whom none gave it.
+    #[error(
+        "what {0} says is kept by other nodes of the store, and nobody who is linked gave it; try again when the hub is reachable"
+    )]
+    KeptElsewhere(String),
     /// No day is open.
     #[error("no business day is open")]
     NoDay,
@@ -234,6 +239,11 @@ impl Refusal {
             Self::NoSuchSale(_) => {
                 shown_at(Kind::Missing, "no-such-sale", "This sale is not known here.", "sale")
             }
+            Self::KeptElsewhere(_) => shown(
+                Kind::Unsaved,
+                "kept-elsewhere",
+                "Try again when the hub is back, or at the till that sold it.",
+            ),
             Self::NoDay => shown(Kind::Conflict, "no-day", "Open the business day first."),
             Self::DayClosed(_) => {
                 shown_at(Kind::Conflict, "day-closed", "Open another business day.", "date")

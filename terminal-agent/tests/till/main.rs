@@ -11,3 +11,4 @@ mod restart;
 mod scale;
 mod selling;
 mod shop;
+mod snapshot;

@@ -34,7 +34,7 @@ async fn hub(dir: &Path) -> Node {
     Node::open(config, meaning().fold, meaning().scope).await.unwrap()
 }
 
-async fn publish(hub: &Node, csv: &str, rev: u64) {
+pub(crate) async fn publish(hub: &Node, csv: &str, rev: u64) {
     let catalogue = Catalogue::import(csv.as_bytes(), Currency::parse("GBP").unwrap(), &[]).unwrap();
     let (published, blob) = publish_catalogue(&catalogue, "week 48", &[]).unwrap();
     let blob = hub.blob_put(blob).await.unwrap();
@@ -45,7 +45,7 @@ async fn publish(hub: &Node, csv: &str, rev: u64) {
 }
 
 /// Waits until something holds at the hub, looking again whenever its store changes.
-async fn hub_until(hub: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
+pub(crate) async fn hub_until(hub: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
     let mut changed = hub.changed();
     let wait = async {
         while !holds(hub) {
@@ -55,14 +55,14 @@ async fn hub_until(hub: &Node, what: &str, holds: impl Fn(&Node) -> bool) {
     assert!(tokio::time::timeout(SOON, wait).await.is_ok(), "waited for: {what}");
 }
 
-struct Till {
-    agent: Agent,
-    door: Door,
+pub(crate) struct Till {
+    pub(crate) agent: Agent,
+    pub(crate) door: Door,
 }
 
 impl Till {
     /// Enrols a till at the hub and starts it.
-    async fn new(dir: &Path, hub: &Node, name: &str) -> Self {
+    pub(crate) async fn new(dir: &Path, hub: &Node, name: &str) -> Self {
         let code = hub.open_code(name).unwrap();
         let data = dir.join(name);
         enrol_terminal(&data, &code, &[hub.listen_addr()], None, &meaning()).await.unwrap();
@@ -76,11 +76,11 @@ impl Till {
         Self { agent, door }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.door.call(hyper::Method::GET, path, None, None).await.unwrap()
     }
 
-    async fn post(&self, path: &str, key: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Value {
         let (status, answer) =
             self.door.call(hyper::Method::POST, path, Some(key), Some(&body)).await.unwrap();
         assert!(status < 300, "{path}: {status} {answer}");
@@ -89,7 +89,7 @@ impl Till {
 
     /// Asks until the answer is as wanted, at most for [`SOON`]. It asks as a till screen does, which hears of nothing by itself:
     /// the API pushes no events, so it is asked again after a moment.
-    async fn until(&self, path: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
             let (status, answer) = self.get(path).await;
@@ -359,7 +359,7 @@ async fn a_copied_directory_is_seen_numbers_apart_and_everybody_sells_on() {
     hub.shutdown().await.unwrap();
 }
 
-async fn sell(till: &Till, key: &str) -> String {
+pub(crate) async fn sell(till: &Till, key: &str) -> String {
     let cart = text(&till.post("/v1/carts", &format!("{key}-c"), json!({})).await["cart"]);
     let line = json!({ "code": "71053", "qty": "1" });
     till.post(&format!("/v1/carts/{cart}/lines"), &format!("{key}-l"), line).await;

@@ -14,6 +14,7 @@ use terminal_agent::till::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::EffectId;
+use toko_crdt::book::rows;
 use toko_crdt::ids::CartId;
 use toko_mesh::node::AlertCode;
 use toko_mesh::sim_disk::Dice;
@@ -47,6 +48,8 @@ pub struct Cashier {
     gap: Duration,
     /// How many customers at most.
     customers: u64,
+    /// Whether the day that ended at midnight was closed.
+    counted: bool,
     /// Commands so far: each has a key of its own.
     commands: u64,
     closing: CancellationToken,
@@ -80,7 +83,7 @@ impl Cashier {
         closing: CancellationToken,
     ) -> Self {
         let dice = Dice::new(seed ^ (at as u64) << 32 ^ 0xca_511e);
-        Self { shop, at, dice, gap: pace.0, customers: pace.1, commands: 0, closing }
+        Self { shop, at, dice, gap: pace.0, customers: pace.1, counted: false, commands: 0, closing }
     }
 
     /// Serves until the doors close, then finishes what is in hand.
@@ -95,6 +98,10 @@ impl Cashier {
                     self.customers -= 1;
                     let shop = Arc::clone(&self.shop);
                     let _here = shop.stations[self.at].counter.lock().await;
+                    if self.at == 1 && !self.counted && shop.is_past_midnight() {
+                        self.counted = true;
+                        self.close_day().await;
+                    }
                     self.serve().await;
                 }
             }
@@ -264,7 +271,7 @@ impl Cashier {
         let Told::Answer(answer) = &told else { return };
         let Answer::Sale(seen) = &**answer else { return };
         let sale = &seen.sale;
-        let mut effect = effect_of(self.at, sale, What::Return { number: number(sale) });
+        let mut effect = effect_of(self.at, sale, What::Return { number: number(sale), day: sale.day });
         let expected = BTreeMap::from([(piece.code.clone(), piece.pieces)]);
         let shelf = if piece.shelf { expected } else { BTreeMap::new() };
         if effect.shelf != shelf || effect.cash != -piece.pennies {
@@ -409,7 +416,7 @@ impl Cashier {
             let wrong = format!("I1: sale {} has {lines:?}, scanned was {intent:?}", id.short());
             self.shop.ledger().note(wrong);
         }
-        let what = What::Sale { number: number(sale), lines: lines.clone() };
+        let what = What::Sale { number: number(sale), day: sale.day, lines: lines.clone() };
         let effect = effect_of(self.at, sale, what);
         let worth: i64 = lines.iter().map(|line| line.pennies).sum();
         if effect.cash + effect.card != worth {
@@ -470,6 +477,9 @@ impl Cashier {
             let wrong = format!("I3: {} waited {took:?} for {command:?}", self.at);
             self.shop.ledger().note(wrong);
         }
+        if let Ok(answer) = &answer {
+            self.note_place(&counter.book, answer);
+        }
         if answer.is_ok()
             && counts
             && let Some(seed) = host.answered()
@@ -498,6 +508,18 @@ impl Cashier {
                 }
                 Ok(Told::Refused(refusal))
             }
+        }
+    }
+
+    /// Where what was answered stands, before anything can let go of it.
+    fn note_place(&self, book: &terminal_agent::ledger::Ledger, answer: &Answer) {
+        let id = match answer {
+            Answer::Sale(seen) => seen.id,
+            Answer::Moved(seen) => seen.id,
+            _ => return,
+        };
+        if let Ok(Some(at)) = book.read(|kv| rows::place_of(kv, id)) {
+            self.shop.ledger().stands(id, at);
         }
     }
 

@@ -45,8 +45,11 @@ struct Args {
     /// Sessions and stores only, without QUIC and tills: much faster.
     #[arg(long)]
     bare: bool,
+    /// Open over midnight, and nothing is kept of the day before but what it came to.
+    #[arg(long, conflicts_with = "bare")]
+    late: bool,
     /// So many stores and one headquarters instead: it is dark and comes back, then all hubs start at the same moment.
-    #[arg(long, value_name = "STORES", value_parser = clap::value_parser!(u16).range(1..=20_000), conflicts_with_all = ["terminals", "hours", "gap", "faults", "only", "steps", "bare", "lying_disks"])]
+    #[arg(long, value_name = "STORES", value_parser = clap::value_parser!(u16).range(1..=20_000), conflicts_with_all = ["terminals", "hours", "gap", "faults", "only", "steps", "bare", "late", "lying_disks"])]
     herd: Option<u16>,
     /// Every disk says that it has synced and never has, which must not go unnoticed: a test of the oracle
     #[arg(long)]
@@ -106,6 +109,7 @@ fn work(args: &Args) -> Result<bool, String> {
             kinds: kinds.clone(),
             only: only.clone(),
             bare: args.bare,
+            late: args.late,
             lying_disks: args.lying_disks,
         };
         let one = Instant::now();
@@ -191,7 +195,7 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
     let tally = &outcome.tally;
     let healed = outcome.healed_in.map_or("-".to_owned(), |took| format!("{:.2} s", took.as_secs_f64()));
     println!(
-        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} settled {} faults {} healed in {healed} speed {:.0}x{}",
+        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} settled {} summed {} faults {} healed in {healed} speed {:.0}x{}",
         setting.seed,
         outcome.trace,
         setting.tills,
@@ -204,6 +208,7 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
         outcome.upkeep.seals,
         outcome.upkeep.pruned,
         outcome.upkeep.settled,
+        outcome.upkeep.summed,
         outcome.faults.values().sum::<u64>(),
         ratio(outcome.simulated, took),
         if outcome.violations.is_empty() { "" } else { " FAILED" },
@@ -262,6 +267,7 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "seals": outcome.upkeep.seals,
         "pruned_nodes": outcome.upkeep.pruned,
         "settled_carts": outcome.upkeep.settled,
+        "summed_sales": outcome.upkeep.summed,
         "packets": outcome.packets.sent,
         "healed_in_s": outcome.healed_in.map(|took| took.as_secs_f64()),
         "violations": outcome.violations,

@@ -21,7 +21,7 @@ use toko_mesh::sim_net::SimNet;
 
 /// The port of every node.
 pub const PORT: u16 = 7_443;
-/// When the simulation begins, by a clock that is right: 2026-11-23T08:00:00Z.
+/// When a simulation begins, by a clock that is right, unless it is said otherwise: 2026-11-23T08:00:00Z.
 pub const OPENING: UnixMicros = UnixMicros(1_795_420_800_000_000);
 /// How long a sync takes on a disk that is well.
 pub const SYNC: Duration = Duration::from_millis(1);
@@ -37,6 +37,8 @@ struct Inner {
     net: SimNet,
     ip: IpAddr,
     seed: u64,
+    /// What a clock that is right showed when the simulation began.
+    opening: UnixMicros,
     state: Mutex<State>,
 }
 
@@ -87,7 +89,18 @@ impl Host {
     #[must_use]
     pub fn at(net: &SimNet, seed: u64, ip: IpAddr) -> Self {
         let state = State { sync: SYNC, ..State::default() };
-        let inner = Inner { net: net.clone(), ip, seed, state: Mutex::new(state) };
+        Self::of(Inner { net: net.clone(), ip, seed, opening: OPENING, state: Mutex::new(state) })
+    }
+
+    /// The same box before anything was written, in a simulation that began at another time.
+    #[must_use]
+    pub fn opened(self, at: UnixMicros) -> Self {
+        let Inner { net, ip, seed, .. } = &*self.inner;
+        let state = std::mem::take(&mut *self.lock());
+        Self::of(Inner { net: net.clone(), ip: *ip, seed: *seed, opening: at, state: Mutex::new(state) })
+    }
+
+    fn of(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
     }
 
@@ -250,7 +263,7 @@ impl Host {
     /// The clock is as it woke up without a battery: 1970.
     pub fn forget_time(&self) {
         let now = self.inner.net.elapsed();
-        let right = OPENING.0.saturating_add(micros(now));
+        let right = self.inner.opening.0.saturating_add(micros(now));
         self.lock().clock = Clock { ahead_micros: -right, fast_ppm: 0, since: now };
     }
 
@@ -298,7 +311,7 @@ impl World for Host {
     fn wall(&self) -> UnixMicros {
         let now = self.inner.net.elapsed();
         let ahead = self.lock().clock.ahead(now);
-        UnixMicros(OPENING.0.saturating_add(micros(now)).saturating_add(ahead))
+        UnixMicros(self.inner.opening.0.saturating_add(micros(now)).saturating_add(ahead))
     }
 
     fn random(&self, out: &mut [u8]) -> Result<(), NoRandomness> {

@@ -4,19 +4,21 @@
 //! counted before (I2), stock and drawer are what the sales shown come to (I6), numbers have no gaps (I5), nothing that was
 //! shown vanishes (I11), nothing is set aside (I10), queues and files are bounded (I9). Afterwards: all of it everywhere, and
 //! equal digests (I4).
+//!
+//! A sale of a day that a hub settled need not be shown any more, if it came: then it is in the sums.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toko_crdt::book::settled;
+use toko_crdt::book::{rows, settled};
 use toko_crdt::digest::Digests;
-use toko_crdt::ids::CartId;
-use toko_crdt::{EffectId, Hash, KvRead, Lane};
+use toko_crdt::ids::{CartId, EntryRef};
+use toko_crdt::{EffectId, KvError, KvRead, Lane};
 use toko_mesh::node::Node;
 use toko_mesh::store::Verdict;
 use toko_retail::views::{self, SaleSummary};
 
 use super::Upkeep;
-use super::ledger::{Effect, Ledger, Sums, What};
+use super::ledger::{Effect, Ledger, Number, Sums};
 use super::shop::{Part, Shop};
 
 /// How many sales are read at once.
@@ -41,7 +43,15 @@ struct Shown {
     shelf: BTreeMap<String, i64>,
     sums: Sums,
     closed: BTreeSet<u32>,
+    /// The first day of which no sale is settled, where any is.
+    first_open: Option<u32>,
     parked: usize,
+}
+
+impl Shown {
+    fn is_settled(&self, day: u32) -> bool {
+        self.first_open.is_some_and(|first| day < first)
+    }
 }
 
 impl Judge {
@@ -81,12 +91,18 @@ impl Judge {
                 None => wrong.push(format!("I2: sale {} was never answered to anybody", id.short())),
             }
         }
-        let has = |id: &EffectId| matches!(node.entry_by_hash(&Hash(id.0)), Ok(Some(_)));
-        let mut here = Vec::new();
+        let (mut here, mut summed) = (Vec::new(), BTreeMap::new());
         for (id, effect) in ledger.effects() {
-            let is_here = match effect.what {
-                What::Moved => has(id),
-                _ => shown.sales.contains_key(id),
+            let is_here = match effect.what.receipt() {
+                None => came(node, &ledger, id),
+                Some(_) if shown.sales.contains_key(id) => true,
+                Some((number, day)) => {
+                    let is_summed = shown.is_settled(day) && came(node, &ledger, id);
+                    if is_summed {
+                        summed.insert(*id, number);
+                    }
+                    is_summed
+                }
             };
             let must = match end {
                 true => !ledger.is_doubtful(id),
@@ -103,7 +119,7 @@ impl Judge {
             }
         }
         let before = self.shown.entry((nth, shop.went_back(nth))).or_default();
-        for id in before.iter().filter(|id| !shown.sales.contains_key(id)) {
+        for id in before.iter().filter(|id| !shown.sales.contains_key(id) && !summed.contains_key(id)) {
             wrong.push(format!("I11: {} was shown before and is gone", id.short()));
         }
         before.extend(shown.sales.keys());
@@ -111,7 +127,8 @@ impl Judge {
         if unknown == 0 && ledger.is_settled() {
             wrong.extend(sums(shown, &Sums::of(here)));
         }
-        wrong.extend(numbers(shop, nth, &ledger, &shown.sales, end));
+        let all = shown.sales.values().map(|sale| (sale.id, number_of(sale))).chain(summed);
+        wrong.extend(numbers(shop, nth, &ledger, &all.collect(), end));
         if end {
             let lost = ledger.closed_days().difference(&shown.closed);
             wrong.extend(lost.map(|day| format!("I1: the close of day {day} is not here")));
@@ -126,6 +143,25 @@ impl Judge {
         drop(ledger);
         wrong
     }
+}
+
+/// Whether an effect ever came to a node, also where its entry and its rows are gone since.
+#[must_use]
+pub fn came(node: &Node, ledger: &Ledger, id: &EffectId) -> bool {
+    let frontier = node.frontier();
+    let went = |kv: &dyn KvRead, at: EntryRef| {
+        let was_here = frontier.head(&at.journal).is_some_and(|head| head.seq >= at.seq);
+        // What stands above the end of a journal counts only where it is carried, and then has a place.
+        let counts = || Ok(rows::closed(kv, &at.journal)?.is_none_or(|end| at.seq <= end.at));
+        Ok::<_, KvError>(was_here && counts()?)
+    };
+    let came = node.read(|kv| {
+        if rows::place_of(kv, *id)?.is_some() {
+            return Ok(true);
+        }
+        ledger.places(id).try_fold(false, |came, at| Ok(came || went(kv, at)?))
+    });
+    came.unwrap_or_default()
 }
 
 /// Whether all nodes hold the same and show the same, and the digests for the trace.
@@ -174,7 +210,7 @@ pub fn disagreement(shop: &Shop) -> String {
     words.join("; ")
 }
 
-fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
+fn shown(node: &Node) -> Result<Shown, KvError> {
     node.read(|kv| {
         let (mut sales, mut sums, mut closed) = (BTreeMap::new(), Sums::default(), BTreeSet::new());
         for day in views::days(kv)? {
@@ -199,12 +235,13 @@ fn shown(node: &Node) -> Result<Shown, toko_crdt::KvError> {
                 *drawer += tender.amount.minor_units();
             }
         }
-        let parked = toko_crdt::book::rows::parked_all(kv)?.len();
-        Ok(Shown { sales, shelf: shelf(kv)?, sums, closed, parked })
+        let parked = rows::parked_all(kv)?.len();
+        let first_open = views::first_open_day(kv)?.map(|day| day.number());
+        Ok(Shown { sales, shelf: shelf(kv)?, sums, closed, first_open, parked })
     })
 }
 
-fn shelf(kv: &dyn KvRead) -> Result<BTreeMap<String, i64>, toko_crdt::KvError> {
+fn shelf(kv: &dyn KvRead) -> Result<BTreeMap<String, i64>, KvError> {
     let mut shelf = BTreeMap::new();
     let mut after: Option<String> = None;
     loop {
@@ -219,12 +256,13 @@ fn shelf(kv: &dyn KvRead) -> Result<BTreeMap<String, i64>, toko_crdt::KvError> {
     }
 }
 
+fn number_of(sale: &SaleSummary) -> Number {
+    (sale.number.terminal, sale.number.series, sale.number.counter)
+}
+
 fn differs(id: EffectId, sale: &SaleSummary, effect: &Effect) -> Option<String> {
-    let number = (sale.number.terminal, sale.number.series, sale.number.counter);
-    let known = match &effect.what {
-        What::Sale { number, .. } | What::Return { number } => Some(*number),
-        What::Moved => None,
-    };
+    let number = number_of(sale);
+    let known = effect.what.receipt().map(|(number, _)| number);
     let paid = effect.cash + effect.card;
     (known != Some(number) || sale.payable.minor_units() != paid).then(|| {
         format!(
@@ -258,20 +296,16 @@ fn numbers(
     shop: &Shop,
     nth: usize,
     ledger: &Ledger,
-    sales: &BTreeMap<EffectId, SaleSummary>,
+    sales: &BTreeMap<EffectId, Number>,
     end: bool,
 ) -> Vec<String> {
     let own = shop.running(nth).and_then(|node| node.members().roles(&node.id()).terminal.pop());
     let mut series: BTreeMap<(u16, u32), Vec<u64>> = BTreeMap::new();
-    let till_of = |sale: &SaleSummary| ledger.effects().get(&sale.id).map(|effect| effect.till);
-    let copied = |sale: &&SaleSummary| till_of(sale).is_some_and(|till| ledger.is_copied(till));
-    let unsure: BTreeSet<u16> = sales.values().filter(copied).map(|sale| sale.number.terminal).collect();
-    for sale in sales.values() {
-        let number = sale.number;
-        if unsure.contains(&number.terminal) {
-            continue;
-        }
-        series.entry((number.terminal, number.series)).or_default().push(number.counter);
+    let copied = |id| ledger.effects().get(id).is_some_and(|effect| ledger.is_copied(effect.till));
+    let unsure: BTreeSet<u16> =
+        sales.iter().filter(|(id, _)| copied(*id)).map(|(_, (terminal, ..))| *terminal).collect();
+    for (terminal, nth, counter) in sales.values().filter(|(terminal, ..)| !unsure.contains(terminal)) {
+        series.entry((*terminal, *nth)).or_default().push(*counter);
     }
     let mut wrong = Vec::new();
     for ((terminal, series), mut counters) in series {
@@ -308,12 +342,22 @@ pub fn upkeep(shop: &Shop) -> Upkeep {
         upkeep.seals = upkeep.seals.max(node.seals().map_or(0, |seals| seals.len() as u64));
         upkeep.pruned += u64::from(!node.store().reader().is_whole());
         upkeep.settled = upkeep.settled.max(settled(&node).unwrap_or_default());
+        upkeep.summed = upkeep.summed.max(summed(&node, &shop.ledger()).unwrap_or_default());
     }
     upkeep
 }
 
+/// How many sales are in a node's sums and nowhere else any more.
+fn summed(node: &Node, ledger: &Ledger) -> Result<u64, KvError> {
+    let shown = shown(node)?;
+    let is_gone =
+        |id: &EffectId, day| shown.is_settled(day) && !shown.sales.contains_key(id) && came(node, ledger, id);
+    let receipts = ledger.effects().iter().filter_map(|(id, effect)| Some((id, effect.what.receipt()?.1)));
+    Ok(receipts.filter(|(id, day)| is_gone(id, *day)).count() as u64)
+}
+
 /// How many of the carts that a node shows as sold are settled there.
-fn settled(node: &Node) -> Result<u64, toko_crdt::KvError> {
+fn settled(node: &Node) -> Result<u64, KvError> {
     let sold = shown(node)?.sales.into_values().filter_map(|sale| sale.cart);
     let carts: BTreeSet<CartId> = sold.collect();
     node.read(|kv| {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use toko_crdt::EffectId;
-use toko_crdt::ids::CartId;
+use toko_crdt::ids::{CartId, EntryRef};
 
 use super::goods::Piece;
 
@@ -36,14 +36,29 @@ pub enum What {
         lines: Vec<Piece>,
         /// Its number.
         number: Number,
+        /// Its business day.
+        day: u32,
     },
     /// Goods back.
     Return {
         /// Its number.
         number: Number,
+        /// Its business day.
+        day: u32,
     },
     /// Goods came or went without a customer.
     Moved,
+}
+
+impl What {
+    /// The number on the receipt, and its business day.
+    #[must_use]
+    pub fn receipt(&self) -> Option<(Number, u32)> {
+        match self {
+            Self::Sale { number, day, .. } | Self::Return { number, day } => Some((*number, *day)),
+            Self::Moved => None,
+        }
+    }
 }
 
 /// A receipt's number: terminal, series, counter.
@@ -69,6 +84,8 @@ pub struct Ledger {
     copied: BTreeSet<usize>,
     /// Which was copied into which.
     pairs: Vec<(usize, usize)>,
+    /// Where entries of effects were seen: their own, or one that carries them.
+    places: BTreeMap<EffectId, BTreeSet<EntryRef>>,
     /// Every effect that a key was answered with.
     keys: BTreeMap<String, EffectId>,
     /// Customers served, for the report.
@@ -134,6 +151,16 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// An effect stands there.
+    pub fn stands(&mut self, id: EffectId, at: EntryRef) {
+        self.places.entry(id).or_default().insert(at);
+    }
+
+    /// Where it was seen so far.
+    pub fn places(&self, id: &EffectId) -> impl Iterator<Item = EntryRef> + use<'_> {
+        self.places.get(id).into_iter().flatten().copied()
     }
 
     /// A day was closed.
@@ -286,7 +313,7 @@ mod tests {
     fn sale(counter: u64, pieces: i64) -> Effect {
         let shelf = BTreeMap::from([("TIN".to_owned(), -pieces)]);
         Effect {
-            what: What::Sale { lines: Vec::new(), number: (1, 1, counter) },
+            what: What::Sale { lines: Vec::new(), number: (1, 1, counter), day: 20261123 },
             shelf,
             cash: 100,
             card: 0,

@@ -20,6 +20,7 @@ use terminal_agent::wall::Wall;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use toko_crdt::clock::UnixMicros;
 use toko_crdt::sign::SecretKey;
 use toko_mesh::enrol::RecoveryCode;
 use toko_mesh::identity::Role;
@@ -40,6 +41,8 @@ use super::swaps;
 const SPARE_BOXES: usize = 3;
 /// What prices are in.
 pub const CURRENCY: &str = "GBP";
+/// The midnight over which shops are open: 2026-11-24T00:00:00Z.
+const MIDNIGHT: UnixMicros = UnixMicros(1_795_478_400_000_000);
 /// How long anything may take while nothing goes wrong yet.
 const SOON: Duration = Duration::from_secs(60);
 /// How often something that is waited for is looked at.
@@ -58,6 +61,8 @@ pub struct Shop {
     count: usize,
     /// How far back history is kept here.
     history: History,
+    /// When it is midnight, where the shop is open then.
+    midnight: Option<Instant>,
     /// The recovery code, on paper.
     pub(super) recovery: Option<RecoveryCode>,
     ledger: Mutex<Ledger>,
@@ -129,6 +134,7 @@ impl Shop {
         let station = |nth: usize| Station {
             host: {
                 let host = Host::new(&net, seed, u8::try_from(nth).unwrap_or(u8::MAX));
+                let host = if setting.late { host.opened(before_midnight(setting.open)) } else { host };
                 if setting.lying_disks { host.on_a_disk_that_lies() } else { host }
             },
             counter: tokio::sync::Mutex::default(),
@@ -136,10 +142,14 @@ impl Shop {
         };
         let stations = (0..tills + 2 + SPARE_BOXES).map(station).collect();
         // Every other shop keeps its log for as long as it must, and no longer.
-        let history =
-            if seed % 2 == 0 { History::default() } else { History { floor_days: 0, ..History::default() } };
-        let mut shop =
-            Self { net, goods, stations, count: tills, history, recovery: None, ledger: Mutex::default() };
+        let history = match (setting.late, seed % 2) {
+            (true, _) => History { floor_days: 0, books_days: 0 },
+            (false, 1) => History { floor_days: 0, ..History::default() },
+            (false, _) => History::default(),
+        };
+        let midnight = setting.late.then(|| Instant::now() + till_midnight(setting.open));
+        let (recovery, ledger) = (None, Mutex::default());
+        let mut shop = Self { net, goods, stations, count: tills, history, midnight, recovery, ledger };
         shop.set_part(0, Part::Hub);
         (1..=tills).for_each(|nth| shop.set_part(nth, Part::Till));
         shop.set_part(shop.office(), Part::Headquarters);
@@ -162,6 +172,12 @@ impl Shop {
         })
         .await?;
         Ok(shop)
+    }
+
+    /// Whether it was midnight by now, in a shop that is open over it.
+    #[must_use]
+    pub fn is_past_midnight(&self) -> bool {
+        self.midnight.is_some_and(|midnight| Instant::now() >= midnight)
     }
 
     /// The hub.
@@ -381,6 +397,17 @@ impl Shop {
         office.append(toko_crdt::Lane::Books, body, None, wait).await.map_err(closed)?;
         Ok(())
     }
+}
+
+/// How long before midnight a shop is built that is open over it: it opens some seconds later, and sells two fifths of the
+/// time on the day before.
+fn till_midnight(open: Duration) -> Duration {
+    Duration::from_secs(20) + open * 2 / 5
+}
+
+fn before_midnight(open: Duration) -> UnixMicros {
+    let before = i64::try_from(till_midnight(open).as_micros()).unwrap_or(i64::MAX);
+    UnixMicros(MIDNIGHT.0.saturating_sub(before))
 }
 
 /// What `terminal-agent` starts, without its door.

@@ -80,6 +80,9 @@ pub fn replay(setting: &Setting) -> String {
     if setting.bare {
         words += " --bare";
     }
+    if setting.late {
+        words += " --late";
+    }
     if setting.lying_disks {
         words += " --lying-disks";
     }

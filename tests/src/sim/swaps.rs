@@ -9,7 +9,7 @@ use std::time::Duration;
 use terminal_agent::service::meaning;
 use tokio::time::sleep;
 use toko_crdt::frontier::Frontier;
-use toko_crdt::{EffectId, Hash, Run};
+use toko_crdt::{EffectId, Run};
 use toko_mesh::node::recover::{Places, find_store, succeed};
 use toko_mesh::node::{AlertCode, Node};
 use toko_mesh::sim_disk::SimDisk;
@@ -17,7 +17,7 @@ use toko_mesh::store::{Store, StoreSetup};
 use toko_retail::views;
 
 use super::host::{Host, Image};
-use super::ledger::What;
+use super::judge::came;
 use super::shop::{Closed, Part, Shop, closed, spot, store_config};
 
 /// How often a hub that took another's place looks whether it has everything.
@@ -116,14 +116,9 @@ impl Shop {
         let others: Vec<Node> =
             self.used().filter(|other| *other != nth).filter_map(|other| self.running(other)).collect();
         let mut ledger = self.ledger();
-        let own: Vec<(EffectId, bool)> = ledger
-            .effects()
-            .iter()
-            .filter(|(_, effect)| effect.till == nth)
-            .map(|(id, effect)| (*id, effect.what == What::Moved))
-            .collect();
-        for (id, moved) in own {
-            let elsewhere = others.iter().any(|node| has(node, id, moved));
+        let own = ledger.effects().iter().filter(|(_, effect)| effect.till == nth).map(|(id, _)| *id);
+        for id in own.collect::<Vec<EffectId>>() {
+            let elsewhere = others.iter().any(|node| came(node, &ledger, &id));
             ledger.went_back(id, elsewhere);
         }
         let closed_elsewhere = |day: u32| {
@@ -158,13 +153,6 @@ impl Shop {
         self.set_part(nth, Part::Hub);
         Ok(())
     }
-}
-
-fn has(node: &Node, id: EffectId, moved: bool) -> bool {
-    if moved {
-        return matches!(node.entry_by_hash(&Hash(id.0)), Ok(Some(_)));
-    }
-    matches!(node.read(|kv| views::sale(kv, id)), Ok(Some(_)))
 }
 
 /// What a hub that took another's place does at its start, as `hubd recover` does. Of any other hub it asks nothing.

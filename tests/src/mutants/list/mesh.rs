@@ -124,6 +124,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/history prune::"],
     ),
     mutant(
+        "prune-what-rows-lead-to",
+        "mesh/src/store/prune.rs",
+        "a sale that is shown cannot be taken back, since its entry went before it was settled",
+        &["mesh/history prune::", "tests/sim f47"],
+    ),
+    mutant(
         "prune-what-headquarters-lacks",
         "mesh/src/store/prune.rs",
         "a sale goes from the store before headquarters has it",

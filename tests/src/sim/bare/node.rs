@@ -34,6 +34,8 @@ use super::super::goods::{Goods, Piece};
 use super::super::host::OPENING;
 use super::super::ledger::{Effect, Ledger, Sums, What};
 
+/// The business day of every sale.
+const DAY: u32 = 20_261_123;
 /// Series that one box may need: one more each time that its disk goes back.
 const SERIES_A_BOX: u32 = 1_000;
 
@@ -89,7 +91,7 @@ impl Sold {
     }
 
     pub(super) fn effect(&self, till: usize) -> Effect {
-        let what = What::Sale { lines: Vec::new(), number: self.number };
+        let what = What::Sale { lines: Vec::new(), number: self.number, day: DAY };
         Effect { what, shelf: self.shelf.clone(), cash: self.pennies, card: 0, till }
     }
 }
@@ -345,7 +347,7 @@ impl Node {
         let Some(store) = &mut self.store else { return Ok(None) };
         let high = store.reader().read(|kv| views::series_high(kv, self.number, self.series));
         let number = ReceiptNumber::next(self.number, self.series, high.map_err(|problem| words(&problem))?);
-        let day = Day::parse("2026-11-23").map_err(|problem| words(&problem))?;
+        let day = Day::stored(DAY).map_err(|problem| words(&problem))?;
         let occasion = Occasion::new(day, wall(now), number.map_err(|problem| words(&problem))?);
         let (number, mut shelf, mut pennies) = (occasion.number, BTreeMap::new(), 0);
         let mut draft = SaleDraft::new(occasion, catalogue.currency());
