@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::frontier::{Frontier, Head};
 use toko_crdt::hash::Hash;
-use toko_crdt::ids::{Lane, NodeId};
+use toko_crdt::ids::{JournalId, Lane, NodeId, Run};
 use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
 use toko_mesh::enrol::{Code, CodeKind, RecoveryCode};
@@ -52,7 +52,15 @@ pub(super) fn frames_seeds() -> Vec<Vec<u8>> {
         samples().iter().map(|frame| [&[200], frame.encode().as_slice()].concat()).collect();
     let all: Vec<u8> = samples().iter().flat_map(Frame::encode).collect();
     out.push([&[6], all.as_slice()].concat());
+    out.push([&[200], packed().as_slice()].concat());
     out
+}
+
+/// A frame that holds another one, smaller than it is.
+fn packed() -> Vec<u8> {
+    let words = "ONE OF MANY LANTERNS, RED ".repeat(40);
+    let journal = JournalId { node: NodeId([7; 32]), run: Run(1), lane: Lane::Books };
+    Frame::Batch { journal, entries: vec![words.as_bytes().into()] }.encode_packed()
 }
 
 /// One frame of each kind.

@@ -324,7 +324,7 @@ impl Link {
     async fn drain(&mut self) {
         while let Some(output) = self.next_output() {
             match output {
-                Output::Send(frame) => self.outlet.push(&frame),
+                Output::Send(frame) => self.outlet.push(&self.session.encode(&frame)),
                 Output::Greeted { incarnation, lanes } => {
                     self.greeted = true;
                     debug!(peer = %self.peer.short(), incarnation, ?lanes, "greeted");

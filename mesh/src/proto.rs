@@ -12,6 +12,7 @@
 
 pub mod claims;
 pub mod frame;
+mod pack;
 pub mod reader;
 pub mod session;
 mod wire;

@@ -114,6 +114,56 @@ fn every_frame_has_the_bytes_that_it_always_had() {
     }
 }
 
+/// What was packed once is read for ever, whatever packs today.
+#[test]
+fn a_packed_frame_is_read_as_what_it_holds() {
+    let entries = vec![vec![0x31; 2].into(), vec![0x32; 300].into()];
+    let held = Frame::Batch { journal: journal(0xbb, Lane::Floor), entries };
+    let lz4 = "3f0108bb01000cff03fd08070605040302010202023131fb2c01320100ff14503232323232";
+    let lz4: Vec<u8> =
+        (0..lz4.len()).step_by(2).map(|at| u8::from_str_radix(&lz4[at..at + 2], 16).unwrap()).collect();
+    let pack = |bytes: u8, times: usize| {
+        let (length, block) = ([bytes, 1, 0, 0], u32::try_from(lz4.len()).unwrap().to_le_bytes());
+        let zeros = vec![0; (256 + usize::from(bytes)).div_ceil(times) - 8 - lz4.len()];
+        [&[1, 22][..], &length, &block, &lz4, &zeros].concat()
+    };
+    let packed = pack(95, 2);
+    assert_eq!(Frame::decode(&packed), Ok(Some(held.clone())));
+    let refused = Err(FrameError::Malformed { kind: 22 });
+    assert_eq!(Frame::decode(&packed[..packed.len() - 1]), refused, "more than twice of what came");
+    assert_eq!(Frame::decode(&pack(94, 2)), refused, "another length than was said");
+    let (mut longer, mut marked) = (packed.clone(), packed.clone());
+    longer.extend_from_slice(&[0, 0]);
+    *marked.last_mut().unwrap() = 1;
+    assert_eq!(Frame::decode(&longer), Ok(Some(held.clone())), "zeros say nothing");
+    assert_eq!(Frame::decode(&marked), refused, "no zeros behind it");
+
+    let (mut reader, mut frames) = (Reader::default(), Vec::new());
+    let length = u32::try_from(packed.len()).unwrap().to_le_bytes();
+    let stream = [&length, packed.as_slice(), &Frame::WantLines.encode()].concat();
+    for mut piece in stream.chunks(7) {
+        while let Some(frame) = reader.read(&mut piece).unwrap() {
+            frames.push(frame);
+        }
+    }
+    assert_eq!(frames, [held, Frame::WantLines]);
+}
+
+/// A list of lines or statements stands in memory as much more than it travels as.
+#[test]
+fn only_what_holds_bytes_is_packed() {
+    let statements = Frame::Statements(vec![vec![0x22; 3_000].into()]);
+    assert_eq!(statements.encode_packed(), statements.encode());
+    let batch = Frame::Batch { journal: journal(0xbb, Lane::Floor), entries: vec![vec![0x22; 3_000].into()] };
+    let mut packed = batch.encode_packed();
+    assert!(packed.len() < batch.encode().len());
+    assert_eq!(packed[5], 22);
+    // The kind of what is held is the second of the literals that the block begins with.
+    let kind = packed.iter().skip(14).position(|byte| *byte == 8).unwrap() + 14;
+    packed[kind] = 5;
+    assert_eq!(Frame::decode(&packed[4..]), Err(FrameError::Malformed { kind: 22 }));
+}
+
 #[test]
 fn a_stream_is_read_alike_in_whatever_pieces_it_comes() {
     let stream: Vec<u8> = goldens().iter().flat_map(|(frame, _)| frame.encode()).collect();

@@ -69,10 +69,10 @@ impl Outlet {
         Self { stream, waiting: Vec::new(), written: 0, count }
     }
 
-    pub(super) fn push(&mut self, frame: &Frame) {
-        let bytes = frame.encode();
+    /// Gives a frame's bytes on.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.count.out.fetch_add(bytes.len() as u64, Relaxed);
-        self.waiting.extend_from_slice(&bytes);
+        self.waiting.extend_from_slice(bytes);
     }
 
     pub(super) fn has_more(&self) -> bool {

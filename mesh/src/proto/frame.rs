@@ -15,8 +15,10 @@ use toko_crdt::{Hash, JournalId, Lane, NodeId, StoreId};
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Bytes in front of a body: length, version, kind.
 pub const HEADER_BYTES: usize = 6;
-/// The protocol version that this build speaks, and the only one so far.
+/// The protocol version of every frame so far, which every build speaks.
 pub const VERSION: u8 = 1;
+/// The highest protocol version that this build speaks: from 2 on, frames may come packed.
+pub const VERSION_MAX: u8 = 2;
 /// How much of a frame entries, statements, fragments and parts of blobs may fill.
 pub const PAYLOAD_BYTES_MAX: usize = 60 * 1024;
 /// What each item of a list costs of [`PAYLOAD_BYTES_MAX`] beside its own bytes.
@@ -298,6 +300,12 @@ impl Frame {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         wire::encode(self)
+    }
+
+    /// Likewise, packed where that makes it smaller: for who said that it speaks [`VERSION_MAX`].
+    #[must_use]
+    pub fn encode_packed(&self) -> Vec<u8> {
+        wire::packed(wire::encode(self))
     }
 
     /// Reads one frame, as it stands behind the length field. `None` for a kind that this build does not know.

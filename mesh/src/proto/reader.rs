@@ -1,10 +1,11 @@
 //! From a stream of bytes, in whatever pieces it comes, to frames.
 //!
-//! Invariant: never holds more than one frame, and takes memory only for bytes that came.
+//! Invariant: never holds more than one frame, and takes memory only for bytes that came, or twice for those of a packed frame.
 
 use super::frame::{FRAME_BYTES_MAX, Frame, FrameError};
+use super::wire;
 
-const LENGTH_BYTES: usize = 4;
+pub(super) const LENGTH_BYTES: usize = 4;
 /// What is kept for the next frame: most are smaller.
 const HELD_BYTES: usize = 8 * 1024;
 
@@ -44,7 +45,14 @@ impl Reader {
             if self.held.len() < LENGTH_BYTES + bytes {
                 return Ok(None);
             }
-            let frame = Frame::decode(&self.held[LENGTH_BYTES..]);
+            let frame = match wire::unpacked(&self.held[LENGTH_BYTES..])? {
+                Some(frame) => {
+                    // The packed one goes first: the two and what is read of them are never there at once.
+                    self.held = Vec::new();
+                    Frame::decode(&frame)
+                }
+                None => Frame::decode(&self.held[LENGTH_BYTES..]),
+            };
             self.held.clear();
             self.held.shrink_to(HELD_BYTES);
             match frame? {

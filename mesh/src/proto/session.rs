@@ -28,7 +28,9 @@ mod telling;
 
 pub use api::{Base, Config, Counters, Fresh, Input, Outcome, Output, Roster, Violation};
 
-use super::frame::{ADDRS_MAX, BASES_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, PeerAddrs, VERSION};
+use super::frame::{
+    ADDRS_MAX, BASES_MAX, Code, Frame, Hello, Lanes, PEERS_MAX, PeerAddrs, VERSION, VERSION_MAX,
+};
 use assembly::Assembly;
 use blobs::Blobs;
 use pull::Puller;
@@ -83,6 +85,8 @@ pub struct Session {
     hub_alive: bool,
     /// Whether new entries may be pushed: a hub link, and the peer wants it.
     pushing: bool,
+    /// Whether the peer reads packed frames.
+    peer_unpacks: bool,
     ticks: u32,
     /// Frames with addresses since the last tick.
     hints: u32,
@@ -131,6 +135,7 @@ impl Session {
             heard_at: UnixMicros(i64::MIN),
             hub_alive: false,
             pushing: false,
+            peer_unpacks: false,
             ticks: 0,
             hints: 0,
             hints_dropped: false,
@@ -195,6 +200,12 @@ impl Session {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == State::Over
+    }
+
+    /// The bytes of a frame for this peer: packed, if it reads that.
+    #[must_use]
+    pub fn encode(&self, frame: &Frame) -> Vec<u8> {
+        if self.peer_unpacks { frame.encode_packed() } else { frame.encode() }
     }
 
     /// What the peer holds durably, of the lanes on this link, as far as it said so.
@@ -277,7 +288,7 @@ impl Session {
         addrs.truncate(ADDRS_MAX);
         self.send(Frame::Hello(Hello {
             version_min: VERSION,
-            version_max: VERSION,
+            version_max: VERSION_MAX,
             store: self.config.store,
             incarnation: self.config.incarnation,
             lanes: self.config.lanes,

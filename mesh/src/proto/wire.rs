@@ -11,6 +11,8 @@ use super::frame::{
     ADDRS_MAX, BASES_MAX, BlobPart, Code, FRAME_BYTES_MAX, Fragment, Frame, FrameError, Hello, ITEMS_MAX,
     LINES_MAX, Lanes, Lines, PAYLOAD_BYTES_MAX, PEERS_MAX, PeerAddrs, REASON_BYTES_MAX, VERSION,
 };
+use super::pack;
+use super::reader::LENGTH_BYTES;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use bodies::*;
 use core::net::SocketAddr;
@@ -47,6 +49,34 @@ mod kind {
     pub(super) const SNAPSHOT: u8 = 19;
     pub(super) const BASES: u8 = 20;
     pub(super) const PULSE: u8 = 21;
+    /// Holds another frame ([`super::pack`]).
+    pub(super) const PACKED: u8 = 22;
+}
+
+/// An encoded frame, smaller if it can be.
+pub(super) fn packed(encoded: Vec<u8>) -> Vec<u8> {
+    let frame = &encoded[LENGTH_BYTES..];
+    match holds_bytes(frame).then(|| pack::pack(frame)).flatten() {
+        Some(body) => framed(kind::PACKED, &body),
+        None => encoded,
+    }
+}
+
+/// Whether it stands in memory as it travels: entries and blobs, and none of the lists that take many times more.
+fn holds_bytes(frame: &[u8]) -> bool {
+    matches!(frame, [_, kind::BATCH | kind::FRAGMENT | kind::BLOB_PART, ..])
+}
+
+/// The frame that this one holds, if it is a packed one; both as they stand behind their length fields.
+pub(super) fn unpacked(bytes: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+    match bytes {
+        [VERSION, kind::PACKED, body @ ..] => {
+            let frame = pack::unpack(body, FRAME_BYTES_MAX);
+            let frame = frame.filter(|frame| holds_bytes(frame));
+            frame.map(Some).ok_or(FrameError::Malformed { kind: kind::PACKED })
+        }
+        _ => Ok(None),
+    }
 }
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
@@ -112,9 +142,15 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
 }
 
 fn write<T: Serialize>(kind: u8, body: &T) -> Vec<u8> {
+    framed(
+        kind,
+        &bincode::serde::encode_to_vec(body, CONFIG).expect("plain fields always encode into memory"),
+    )
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0, 0, 0, 0, VERSION, kind];
-    let body = bincode::serde::encode_to_vec(body, CONFIG).expect("plain fields always encode into memory");
-    out.extend_from_slice(&body);
+    out.extend_from_slice(body);
     let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
     assert!(out.len() - 4 <= FRAME_BYTES_MAX, "whoever makes a frame splits what is larger than one");
     out[..4].copy_from_slice(&length.to_le_bytes());
@@ -122,6 +158,9 @@ fn write<T: Serialize>(kind: u8, body: &T) -> Vec<u8> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Option<Frame>, FrameError> {
+    if let Some(frame) = unpacked(bytes)? {
+        return decode(&frame);
+    }
     let (version, kind, body) = match bytes {
         [version, kind, body @ ..] if bytes.len() <= FRAME_BYTES_MAX => (*version, *kind, body),
         _ => return Err(FrameError::Length { bytes: bytes.len() }),

@@ -175,11 +175,28 @@ fn a_peer_of_another_store_or_of_no_common_version_is_turned_away() {
 
     let mut desk = Desk::new(config(&Claims::default()));
     desk.open(Frontier::default());
-    let newer = Hello { version_min: 2, version_max: 3, ..hello() };
-    assert_eq!(desk.refuses(Frame::Hello(newer)), Violation::Version { min: 2, max: 3 });
+    let newer = Hello { version_min: 3, version_max: 4, ..hello() };
+    assert_eq!(desk.refuses(Frame::Hello(newer)), Violation::Version { min: 3, max: 4 });
 }
 
-/// F41: the whole matrix of what a peer may speak, against the one version of this build. Both sides decide alike, so that a
+/// F41: an older build does not know the frames that hold others.
+#[test]
+fn frames_are_packed_for_those_who_read_that() {
+    let id = journal(7, Lane::Books);
+    let entries = chain(id, 7, &[4_000]);
+    let batch = Frame::Batch { journal: id, entries: vec![entries[0].encode().into()] };
+    for (version_max, packs) in [(1, false), (2, true), (3, true)] {
+        let mut desk = Desk::new(config(&Claims::default()));
+        desk.open(Frontier::default());
+        assert_eq!(desk.session.encode(&batch), batch.encode(), "nobody greeted yet");
+        desk.frame(Frame::Hello(Hello { version_max, ..hello() }));
+        let (sent, whole) = (desk.session.encode(&batch), batch.encode());
+        assert_eq!((sent.len() < whole.len(), sent == whole), (packs, !packs), "up to version {version_max}");
+        assert_eq!(Frame::decode(&sent[4..]), Ok(Some(batch.clone())));
+    }
+}
+
+/// F41: the whole matrix of what a peer may speak, against the versions of this build. Both sides decide alike, so that a
 /// pair either talks or parts at the greeting.
 #[test]
 fn versions_are_agreed_on_at_the_greeting_and_every_pair_that_has_one_in_common_talks() {

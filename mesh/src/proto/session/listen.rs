@@ -3,7 +3,8 @@
 use super::api::{Output, Violation};
 use super::telling::Heard;
 use super::{Session, State};
-use crate::proto::frame::{Frame, Lines, PeerAddrs, VERSION};
+use crate::proto::frame::{Frame, Lines, PeerAddrs, VERSION, VERSION_MAX};
+use crate::proto::pack::UNPACKS_FROM;
 use std::sync::Arc;
 use toko_crdt::{Hash, JournalId};
 
@@ -94,10 +95,11 @@ impl Session {
         if hello.store != self.config.store && !toko_crdt::mutant!("talk-to-another-store") {
             return Err(Violation::OtherStore { theirs: hello.store });
         }
-        if !(hello.version_min..=hello.version_max).contains(&VERSION) {
+        if hello.version_min > VERSION_MAX || hello.version_max < VERSION {
             return Err(Violation::Version { min: hello.version_min, max: hello.version_max });
         }
         self.pushing = self.config.push && hello.push;
+        self.peer_unpacks = hello.version_max >= UNPACKS_FROM || toko_crdt::mutant!("pack-for-everybody");
         let leak = toko_crdt::mutant!("leak-the-floor-to-headquarters");
         let lanes = if leak { self.config.lanes } else { self.lanes_at_most().and(hello.lanes) };
         self.out.push_back(Output::Greeted { incarnation: hello.incarnation, lanes });

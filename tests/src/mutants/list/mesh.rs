@@ -184,6 +184,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/lib store::"],
     ),
     mutant(
+        "believe-a-packed-length",
+        "mesh/src/proto/pack.rs",
+        "a few bytes of a peer unpack to as many as it likes",
+        &["mesh/wire_golden", "mesh/lib proto::"],
+    ),
+    mutant(
+        "pack-for-everybody",
+        "mesh/src/proto/session/listen.rs",
+        "an older build is sent frames that it cannot read, and skips what they hold",
+        &["mesh/sessions"],
+    ),
+    mutant(
         "believe-a-frames-length",
         "mesh/src/proto/reader.rs",
         "a peer says how much memory a node takes",

@@ -432,7 +432,10 @@ impl Links {
         let (node, peer) = (ends[at].node, ends[1 - at].node);
         while let Some(output) = self.links.get_mut(&link).and_then(|ends| ends[at].session.poll()) {
             match output {
-                Output::Send(frame) => self.send(link, (node, peer), at, &frame.encode()),
+                Output::Send(frame) => {
+                    let bytes = self.links.get(&link).map(|ends| ends[at].session.encode(&frame));
+                    self.send(link, (node, peer), at, &bytes.unwrap_or_default());
+                }
                 Output::WakeAt(when) => self.at(when.0, Event::Wake { link, at }),
                 Output::Ingest { ticket, entries, .. } => {
                     // Batches may overtake each other on the way to the store.
