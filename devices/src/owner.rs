@@ -79,6 +79,15 @@ impl Default for Habits {
     }
 }
 
+impl Habits {
+    /// Of a printer whose drawer tells when somebody opens it by key or by force: it can only over a link that is kept, and one
+    /// without paper tells nothing unasked. Others get no turn.
+    #[must_use]
+    pub fn with_drawer(self) -> Habits {
+        Habits { let_go: None, keep_alive: DRAWER_LOOK, ..self }
+    }
+}
+
 /// One pulse for a drawer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pulse {
@@ -355,6 +364,8 @@ impl OwnedPrinter {
 
 /// How long a pulse is wanted: a drawer that opens later opens with nobody there.
 pub const PULSE_TTL: Duration = Duration::from_secs(5);
+/// How often a printer is asked how its drawer is.
+const DRAWER_LOOK: Duration = Duration::from_secs(1);
 /// Jobs and questions that may wait in the inbox; more wait outside.
 const WORK_MAX: usize = 8;
 /// Pulses that may wait; more are refused.

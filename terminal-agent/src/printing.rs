@@ -83,13 +83,15 @@ pub(crate) struct Printing {
 }
 
 impl Printing {
-    /// The task, which has to be run; its printer ends with `stop`. Made before anybody asks for anything.
+    /// The task, which has to be run; its printer ends with `stop`. Made before anybody asks for anything. A printer on which a
+    /// drawer hangs (`has_drawer`) is never let go of.
     ///
     /// Errors: the views could not be read.
     pub(crate) fn new(
         node: Node,
         config: PrinterConfig,
         receipt: Receipt,
+        has_drawer: bool,
         stop: &CancellationToken,
     ) -> Result<Self, KvError> {
         let earlier = node.read(views::jobs_open)?.into_iter().map(|job| job.job).collect();
@@ -103,6 +105,7 @@ impl Printing {
         driver.fonts = config.fonts.clone();
         driver.learnt = (!config.answers).then_some(Level::Drained);
         let habits = match config.prints {
+            Prints::Always if has_drawer => Habits::default().with_drawer(),
             Prints::Always => {
                 let let_go = Some(config.let_go).filter(|millis| millis.0 > 0).map(Into::into);
                 Habits { let_go, ..Habits::default() }

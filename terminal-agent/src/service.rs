@@ -109,10 +109,14 @@ impl Agent {
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let printing = config.printer.clone();
         let printing = printing
-            .map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest))
+            .map(|printer| {
+                let holds = config.drawer.as_ref().is_some_and(DrawerConfig::is_on_own_printer);
+                Printing::new(node.clone(), printer, config.receipt.clone(), holds, &stop_rest)
+            })
             .transpose()
             .map_err(Refusal::from)?;
-        let (drawer, own_drawer) = drawer(&node, config.drawer.as_ref(), number, printing.as_ref());
+        let (drawer, own_drawer) =
+            drawer(&node, config.drawer.as_ref(), number, printing.as_ref()).map_err(desk_failed)?;
         let drawer_name = drawer.as_ref().map(|drawer| drawer.name.clone());
         let clerk = Clerk::start(ClerkSetup {
             ledger: ledger.clone(),
@@ -143,6 +147,7 @@ impl Agent {
             receipt: config.receipt.clone(),
             weigher: Weigher::new(config.scale.clone()),
             drawer: drawer_name,
+            own_drawer: own_drawer.as_ref().map(OwnDrawer::desk),
             scans: scans.clone(),
             printer: printing.as_ref().map(Printing::printer),
         });
@@ -236,18 +241,17 @@ fn drawer(
     config: Option<&DrawerConfig>,
     number: u16,
     printing: Option<&Printing>,
-) -> (Option<CashDrawer>, Option<OwnDrawer>) {
-    let Some(DrawerConfig { place, opens_with_cash }) = config else { return (None, None) };
+) -> io::Result<(Option<CashDrawer>, Option<OwnDrawer>)> {
+    let Some(DrawerConfig { place, opens_with_cash }) = config else { return Ok((None, None)) };
     let of = |name, opener| CashDrawer { name, opens_with_cash: *opens_with_cash, opener };
-    match (place, printing) {
+    Ok(match (place, printing) {
         (DrawerPlace::Hub(name), _) => (Some(of(name.clone(), None)), None),
-        (DrawerPlace::OwnPrinter(pin), Some(printing)) => {
-            let name = own_drawer(number);
-            let (own, opener) = OwnDrawer::new(node.clone(), printing.printer(), *pin, &name);
-            (Some(of(name, Some(opener))), Some(own))
+        (DrawerPlace::OwnPrinter { pin, left_open }, Some(printing)) => {
+            let (own, opener) = OwnDrawer::new(node.clone(), printing.printer(), number, *pin, *left_open)?;
+            (Some(of(own_drawer(number), Some(opener))), Some(own))
         }
-        (DrawerPlace::OwnPrinter(_), None) => (None, None),
-    }
+        (DrawerPlace::OwnPrinter { .. }, None) => (None, None),
+    })
 }
 
 /// What this terminal's node makes of the shop's ops.

@@ -90,6 +90,12 @@ impl Api {
         {
             alerts.push(alert("printer-not-ready", &what));
         }
+        if let Some(what) = self.setup.own_drawer.as_ref().and_then(|own| own.left_open()) {
+            let text = format!(
+                "{what}; shut it. If it is shut, its sensor or cable is broken, or it was taught the wrong way round: terminal-agent drawer learn"
+            );
+            alerts.push(alert("drawer-left-open", &text));
+        }
         if !now.verified {
             alerts.push(alert("clock-not-verified", "this machine's clock is wrong; receipts say so"));
         }
