@@ -89,8 +89,10 @@ pub struct ApiSetup {
     pub own_drawer: Option<DrawerDesk>,
     /// What the scanner reads.
     pub scans: Scans,
-    /// The printer of its own.
+    /// The printer that it prints on by itself.
     pub printer: Option<OwnedPrinter>,
+    /// Whether that is the shop's, which the hub holds as well.
+    pub shares_printer: bool,
 }
 
 /// What stands in the path for the names in braces.

@@ -23,14 +23,14 @@ use toko_retail::views::ShopFold;
 use tracing::{info, warn};
 
 use crate::api::{self, ApiSetup};
-use crate::config::{Config, DrawerConfig, DrawerPlace};
+use crate::config::{Config, DisplayConfig, DrawerConfig, DrawerPlace, Prints};
 use crate::customer::Customer;
 use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
 use crate::own_drawer::OwnDrawer;
-use crate::printing::Printing;
+use crate::printing::{Beside, Printing};
 use crate::scale::Weigher;
 use crate::scans::Scans;
 use crate::shelf::Shelf;
@@ -110,8 +110,11 @@ impl Agent {
         let printing = config.printer.clone();
         let printing = printing
             .map(|printer| {
-                let holds = config.drawer.as_ref().is_some_and(DrawerConfig::is_on_own_printer);
-                Printing::new(node.clone(), printer, config.receipt.clone(), holds, &stop_rest)
+                let beside = Beside {
+                    drawer: config.drawer.as_ref().is_some_and(DrawerConfig::is_on_own_printer),
+                    display: config.display.as_ref().is_some_and(DisplayConfig::is_behind_own_printer),
+                };
+                Printing::new(node.clone(), printer, config.receipt.clone(), beside, &stop_rest)
             })
             .transpose()
             .map_err(Refusal::from)?;
@@ -126,7 +129,7 @@ impl Agent {
             receipt: config.receipt.clone(),
             own_printer: printing.as_ref().map(Printing::role),
             drawer,
-            customer: Customer::new(config.display.clone()),
+            customer: Customer::new(config.display.clone(), printing.as_ref().map(Printing::printer)),
             terminal: number,
         })?;
         let (till, work) = Till::new(clerk);
@@ -150,6 +153,7 @@ impl Agent {
             own_drawer: own_drawer.as_ref().map(OwnDrawer::desk),
             scans: scans.clone(),
             printer: printing.as_ref().map(Printing::printer),
+            shares_printer: printing.as_ref().is_some_and(|printing| printing.role().0 == Prints::HubDark),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(named("api", api::serve(listener, router, stop_api.clone())));
