@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use toko_devices::virtual_printer::{Copies, Faults, Options, Sensor, VirtualPrinter, copies_by_job};
 
-use crate::rig::{Shop, copy, has_alert, order, refused, text, until};
+use toko_tests::lan::Lan;
+
+use crate::rig::{DAY, Hub, ITEMS, Shop, Till, copy, has_alert, order, refused, text, until};
 
 /// A printer, and where its paper goes.
 struct Counter {
@@ -58,6 +60,43 @@ fn sell(shop: &Shop, key: &str) -> (String, String) {
 fn until_state(shop: &Shop, sale: &str, state: &str) -> Value {
     let path = format!("/v1/sales/{sale}");
     shop.tills[0].until_at(&path, state, |sale| sale["print"][0]["state"] == state)
+}
+
+/// The till whose cable is cut.
+const TILL: &str = "Till 1";
+
+/// A shop of one till that reaches its hub over a cable that can be cut, neither of them running.
+fn apart() -> (Shop, Lan) {
+    let (dir, mut lan) = (tempfile::tempdir().unwrap(), Lan::default());
+    let mut hub = Hub::found(dir.path(), "hub");
+    hub.import(ITEMS);
+    let front = lan.front("hub", hub.listen).unwrap();
+    let advertise = front.to_string();
+    hub.kill();
+    hub.start_with(&[("TOKO_HUBD_LINKS_ADVERTISE", &advertise)]);
+    let data = dir.path().join(TILL);
+    order(&["terminal-agent", "enrol", &hub.code(TILL), "--hub", &advertise, "--data", text(&data)]);
+    hub.kill();
+    let till = Till::over(dir.path(), &data, front, TILL);
+    lan.front(TILL, till.listen).unwrap();
+    (Shop { dir, hub, tills: vec![till] }, lan)
+}
+
+/// Starts them with one printer that both print on.
+fn start_sharing(shop: &mut Shop, lan: &Lan, printer: &str, drawers: &str) {
+    let front = |name: &str| lan.address(name).unwrap().to_string();
+    let file = shop.hub.data.join("hubd.toml");
+    let settings = std::fs::read_to_string(&file).unwrap_or_default();
+    let printers = format!("{settings}\n[printer]\naddress = \"{printer}\"\nlet_go = \"1s\"\n{drawers}");
+    std::fs::write(&file, printers).unwrap();
+    shop.hub.start_with(&[("TOKO_HUBD_LINKS_ADVERTISE", &front("hub"))]);
+    shop.tills[0].start_with(&[
+        ("TOKO_TERMINAL_LINKS_ADVERTISE", &front(TILL)),
+        ("TOKO_TERMINAL_PRINTER_ADDRESS", printer),
+        ("TOKO_TERMINAL_PRINTER_PRINTS", "hub-dark"),
+    ]);
+    shop.tills[0].until("the catalogue", |status| status["catalogue"]["items"] == 2);
+    shop.tills[0].post("/v1/day", "day", &json!({ "date": DAY })).unwrap();
 }
 
 fn none_waits(shop: &Shop) {
@@ -174,6 +213,79 @@ mod run_alone {
             assert_eq!((asked, shared.copies(job)), (job, ONCE));
         }
         assert_eq!(shared.jobs(), jobs.len());
+    }
+
+    /// F21, F23, F35: hub and till live, and hear nothing of each other.
+    #[test]
+    fn a_till_that_is_cut_off_from_a_living_hub_prints_on_the_shops_printer_and_nothing_comes_twice() {
+        let (mut shop, lan) = apart();
+        let shared = Counter::open(&shop, "shared", Faults::default());
+        let address = shared.address();
+        start_sharing(&mut shop, &lan, &address, "");
+        let linked = |wanted: bool| {
+            shop.tills[0].until("the hub", |status| status["hub"]["linked"] == wanted);
+        };
+        linked(true);
+        let mut jobs = Vec::new();
+        for round in 0..2 {
+            let (sale, job) = sell(&shop, &format!("linked {round}"));
+            until_state(&shop, &sale, "printed");
+            jobs.push((sale, job));
+            // One that the hub was asked for, and can print only when the till hears nothing of it any more.
+            shared.printer.set_faults(|faults| faults.paper_out = true);
+            let waits = sell(&shop, &format!("waits {round}"));
+            until("the hub to hold the job", || {
+                let held = shop.hub.ctl(&["jobs"]);
+                if held["jobs"][0]["job"] == waits.1.as_str() { Ok(()) } else { Err(held.to_string()) }
+            });
+            assert!(lan.cut(TILL));
+            linked(false);
+            shared.printer.set_faults(|faults| faults.paper_out = false);
+            none_waits(&shop);
+            assert_eq!(shared.copies(&waits.1), ONCE);
+            jobs.push(waits);
+            for nth in 0..2 {
+                let (sale, job) = sell(&shop, &format!("apart {round} {nth}"));
+                until_state(&shop, &sale, "printed");
+                jobs.push((sale, job));
+            }
+            shop.hub.ctl(&["status"]);
+            assert!(lan.heal(TILL));
+            linked(true);
+        }
+        for (sale, job) in &jobs {
+            until_state(&shop, sale, "printed");
+            assert_eq!(shared.copies(job), ONCE);
+        }
+        none_waits(&shop);
+        assert_eq!(shared.jobs(), jobs.len());
+    }
+
+    /// F23, F37: the hub keeps a printer with a drawer to itself, and the till that gets no turn says why.
+    #[test]
+    fn a_printer_with_the_hubs_drawer_is_the_hubs_alone_and_a_till_that_is_cut_off_says_so() {
+        let (mut shop, lan) = apart();
+        let shared = Counter::open(&shop, "shared", Faults::default());
+        let address = shared.address();
+        let drawer = "[[drawers]]\nname = \"left\"\nprinter = \"receipts\"\nterminals = [1]\n";
+        start_sharing(&mut shop, &lan, &address, drawer);
+        let till = &shop.tills[0];
+        till.until("the hub", |status| status["hub"]["linked"] == true);
+        until("the hub to hear the drawer", || {
+            let drawers = shop.hub.ctl(&["drawers"]);
+            if drawers["drawers"][0]["printer_heard"] == true { Ok(()) } else { Err(drawers.to_string()) }
+        });
+        assert!(lan.cut(TILL));
+        till.until("the hub", |status| status["hub"]["linked"] == false);
+        let (sale, job) = sell(&shop, "apart");
+        till.until("an alert that says why", |status| {
+            let trouble = status["printer"]["trouble"].as_str().unwrap_or_default();
+            has_alert(status, "printer-not-ready") && trouble.contains("the hub may hold it")
+        });
+        assert_eq!(shared.copies(&job), Copies::default());
+        shop.hub.kill();
+        until_state(&shop, &sale, "printed");
+        assert_eq!(shared.copies(&job), ONCE);
     }
 
     /// F39, F40.
