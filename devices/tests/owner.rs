@@ -403,3 +403,35 @@ async fn a_display_behind_a_printer_that_was_let_go_of_has_it_linked_again() {
     display.show(screen("NEXT, PLEASE"));
     bench.shows("NEXT, PLEASE").await;
 }
+
+#[test]
+fn a_pulse_is_wanted_for_five_seconds() {
+    assert_eq!(Pulse::default().ttl, Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_probe_learns_what_a_printer_confirms_and_the_next_receipt_is_believed_by_it() {
+    let quick = |deadlines: &mut Deadlines| {
+        (deadlines.status, deadlines.echo, deadlines.drain) = (SOON, SOON, SOON);
+    };
+    // It does not read what is sent at all in the last one, so not even that all left this machine is known.
+    let silent = Faults { no_answers: true, ..Faults::default() };
+    for (faults, level) in [
+        (Faults::default(), Level::Printed),
+        (Faults { no_marks: true, ..Faults::default() }, Level::Processed),
+        (silent, Level::Drained),
+        (Faults { hang: true, ..silent }, Level::Sent),
+    ] {
+        let bench = Bench::with(Sensor::None, NEVER_LETS_GO, quick).await;
+        bench.there.set_faults(|now| *now = faults);
+        let probed = bench.printer.probe("front").await;
+        assert_eq!(probed.outcome, Outcome::Printed { level }, "{faults:?}");
+        assert_eq!(bench.printer.print(receipt("a1")).await, Outcome::Printed { level }, "{faults:?}");
+    }
+    // What confirmed nothing but once did is not believed for that.
+    let bench = Bench::with(Sensor::None, NEVER_LETS_GO, quick).await;
+    assert_eq!(bench.printer.probe("front").await.level(), Some(Level::Printed));
+    bench.there.set_faults(|now| *now = silent);
+    let outcome = bench.printer.print(receipt("a2")).await;
+    assert!(matches!(outcome, Outcome::NotPrinted { why: NotSent::Silent { .. } }), "{outcome:?}");
+}
