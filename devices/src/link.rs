@@ -8,14 +8,10 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::cable::{self, Address, Cable, Finished, Roots};
@@ -25,6 +21,10 @@ use crate::owner::{Behind, News, Pulses};
 use crate::reply::{Replies, Reply};
 use crate::status::PrinterStatus;
 use crate::tongue;
+
+mod turn;
+
+use turn::{Turn, bounded, turn};
 
 /// A printer's link, up or down.
 #[derive(Debug)]
@@ -97,12 +97,6 @@ pub(crate) enum Cut {
 enum Step {
     Sent(usize),
     Heard(Heard),
-}
-
-/// What a moment at the cable brought.
-enum Turn {
-    Wrote(usize),
-    Read(usize),
 }
 
 /// Whose bytes go out next.
@@ -437,38 +431,6 @@ impl Link {
     fn level(&mut self, level: bool) {
         let ours = self.pulses.level(level, Instant::now());
         self.news.level(level, ours);
-    }
-}
-
-/// Writes if there is something to write and it can be taken, or else reads.
-async fn turn(cable: &mut Cable, out: &[u8], read: &mut [u8]) -> io::Result<Turn> {
-    poll_fn(|cx| {
-        if !out.is_empty()
-            && let Poll::Ready(wrote) = Pin::new(&mut *cable).poll_write(cx, out)
-        {
-            return Poll::Ready(wrote.map(Turn::Wrote));
-        }
-        let mut room = ReadBuf::new(read);
-        match Pin::new(&mut *cable).poll_read(cx, &mut room) {
-            Poll::Ready(done) => Poll::Ready(done.map(|()| Turn::Read(room.filled().len()))),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-async fn bounded<T>(
-    deadline: Instant,
-    stop: &CancellationToken,
-    work: impl Future<Output = io::Result<T>>,
-) -> Result<T, Cut> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(Cut::Stopped),
-        done = timeout_at(deadline, work) => match done {
-            Ok(done) => done.map_err(Cut::Lost),
-            Err(_) => Err(Cut::Late),
-        },
     }
 }
 
