@@ -236,6 +236,12 @@ impl Link {
         Ok(status)
     }
 
+    /// Fills up a mark that may be torn, before anything is asked: filled up by a question it comes back as noise, in which the
+    /// next mark is not heard.
+    pub(crate) fn fill(&mut self) {
+        self.urgent.extend(tongue::fill(self.language));
+    }
+
     /// Asks to be told each change from now on. A printer that cannot is silent about it.
     pub(crate) fn watch(&mut self) {
         self.urgent.extend(tongue::watch(self.language));

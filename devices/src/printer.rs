@@ -163,6 +163,9 @@ impl Printer {
     async fn ask(&mut self, stop: &CancellationToken) -> Result<PrinterStatus, NotSent> {
         let fresh = !self.link.is_up();
         self.connect(stop).await?;
+        if fresh && self.suspect {
+            self.link.fill();
+        }
         match self.link.status(self.config.deadlines.status, stop).await {
             Ok(status) => {
                 if fresh && self.holds {
