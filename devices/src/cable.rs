@@ -235,3 +235,21 @@ impl AsyncWrite for Cable {
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TRIES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_network_printer_that_was_switched_off_is_noticed_by_the_system() {
+        let there = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = there.local_addr().unwrap().to_string().parse().unwrap();
+        let Cable(Kind::Tcp(stream)) = connect(&address, &Roots::default()).await.unwrap() else {
+            panic!("not by TCP")
+        };
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        let waits = [sockopt::tcp_keepidle(&stream).unwrap(), sockopt::tcp_keepintvl(&stream).unwrap()];
+        assert_eq!(waits, [10, 5].map(Duration::from_secs));
+        assert_eq!(sockopt::tcp_keepcnt(&stream).unwrap(), 3);
+    }
+}

@@ -36,6 +36,18 @@ pub enum Symbology {
     Code128,
 }
 
+/// The UPC-A of 12 digits that 8 digits of UPC-E stand for; nothing if another UPC-E is the shortest for it.
+pub(crate) fn upc_e_in_full(digits: &str) -> Option<String> {
+    let body: [u8; 8] = digits.as_bytes().try_into().ok()?;
+    let shortest = match body[6] {
+        b'0'..=b'2' => true,
+        b'3' => body[3] > b'2',
+        b'4' => body[4] != b'0',
+        _ => body[5] != b'0',
+    };
+    shortest.then(|| bars::upc_e_in_full(digits))
+}
+
 /// A QR code of a short text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Qr {

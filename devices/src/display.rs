@@ -4,6 +4,9 @@
 //! never shown late. Each drawing is whole, so a display that was unplugged shows the right thing again once it is back.
 //! Invariant: what a caller writes becomes characters and never a command. Absent on purpose: scrolling and blinking.
 //!
+//! A display behind a printer shares the printer's cable, which takes one host at a time: what it shows goes over the link of the
+//! printer's owner, between jobs.
+//!
 //! [`encode`] gives the bytes (pure), [`LineDisplay`] is the edge, [`VirtualDisplay`] a display without glass.
 //! Source: Epson ESC/POS for customer displays (DM-D); CD5220 command set.
 
@@ -18,6 +21,7 @@ use tracing::debug;
 
 use crate::cable::{self, Address, Cable, Roots};
 use crate::codepage::CodePage;
+use crate::owner::OwnedPrinter;
 
 mod virtual_display;
 
@@ -107,32 +111,48 @@ pub fn encode(screen: &Screen, glass: &Glass) -> Vec<u8> {
 
 /// A display and whoever keeps it up to date. Dropping it leaves what it shows.
 #[derive(Debug)]
-pub struct LineDisplay {
-    screen: watch::Sender<Screen>,
-    stop: CancellationToken,
-    task: JoinSet<()>,
+pub struct LineDisplay(Way);
+
+/// How the display is reached.
+#[derive(Debug)]
+enum Way {
+    Cable { screen: watch::Sender<Screen>, stop: CancellationToken, task: JoinSet<()> },
+    Printer { printer: OwnedPrinter, glass: Glass },
 }
 
 impl LineDisplay {
-    /// Looks for the display from now on, and shows `first` on it. Call it inside a runtime.
+    /// Looks for a display on a cable of its own from now on, and shows `first` on it. Call it inside a runtime.
     #[must_use]
     pub fn spawn(address: Address, roots: Roots, glass: Glass, first: Screen) -> LineDisplay {
         let (screen, wanted) = watch::channel(first);
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(keep(address, roots, glass, wanted, stop.clone()));
-        LineDisplay { screen, stop, task }
+        LineDisplay(Way::Cable { screen, stop, task })
+    }
+
+    /// A display behind a printer, which shows `first` as soon as the printer is linked. Its owner has to run.
+    #[must_use]
+    pub fn behind(printer: OwnedPrinter, glass: Glass, first: &Screen) -> LineDisplay {
+        let glass = Glass { dialect: Dialect::BehindPrinter, ..glass };
+        printer.show(encode(first, &glass));
+        LineDisplay(Way::Printer { printer, glass })
     }
 
     /// Shows this, as soon as the display takes it. What was to be shown before it and was not is forgotten.
     pub fn show(&self, screen: Screen) {
-        self.screen.send_replace(screen);
+        match &self.0 {
+            Way::Cable { screen: shown, .. } => drop(shown.send_replace(screen)),
+            Way::Printer { printer, glass } => printer.show(encode(&screen, glass)),
+        }
     }
 
-    /// Stops, after the drawing in hand.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
-        while self.task.join_next().await.is_some() {}
+    /// Stops, after the drawing in hand. One behind a printer stops with the printer's owner.
+    pub async fn stop(self) {
+        if let Way::Cable { stop, mut task, .. } = self.0 {
+            stop.cancel();
+            while task.join_next().await.is_some() {}
+        }
     }
 }
 

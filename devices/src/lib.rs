@@ -1,4 +1,4 @@
-//! printers, drawers, displays, scales, payment terminals: bytes, cables, spool, what really happened.
+//! printers, drawers, displays, scales, scanners: bytes, cables, spool, what really happened.
 //!
 //! A print has three ends: printed, not printed, and *in doubt*. A write that succeeded proves nothing, since a dead
 //! printer swallows megabytes; so a printer is asked before a job, and asked again whether it is on paper.

@@ -1,29 +1,30 @@
 //! The way to a printer while it is held: bytes out, replies in, each wait with a deadline and a stop.
 //!
 //! Whatever is waited for, meanwhile the drawer's pulses go out and the printer's own news comes in. Questions in real
-//! time, and pulses, stand only where a command of the job may begin, since inside of one they would be its data.
+//! time, and pulses, stand only where a command of the job may begin, since inside of one they would be its data. What a display
+//! behind the printer is to show stands between jobs alone, whole, and anew on each link.
 //! Invariants: answers do not name their question, so questions go out in the order in which their answers are awaited; what
 //! was asked on one link is not awaited on the next.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::cable::{self, Address, Cable, Finished, Roots};
 use crate::escpos::Question;
 use crate::model::Language;
-use crate::owner::{News, Pulses};
+use crate::owner::{Behind, News, Pulses};
 use crate::reply::{Replies, Reply};
 use crate::status::PrinterStatus;
 use crate::tongue;
+
+mod turn;
+
+use turn::{Turn, bounded, turn};
 
 /// A printer's link, up or down.
 #[derive(Debug)]
@@ -41,7 +42,10 @@ pub(crate) struct Link {
     at_seam: bool,
     /// Whether it told its state unasked, over this link or an earlier one.
     reports: bool,
+    /// Whether a job is going out, or no more may be said.
+    in_job: bool,
     pulses: Pulses,
+    behind: Behind,
     news: News,
 }
 
@@ -64,6 +68,21 @@ pub(crate) enum Heard {
     Reply(Reply),
 }
 
+/// What somebody wants of a printer that is not linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Pulse,
+    Drawing,
+}
+
+/// What an owner has served over the link beside its jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    pub(crate) pulses: Pulses,
+    pub(crate) behind: Behind,
+    pub(crate) news: News,
+}
+
 /// Why a wait ended without what it waited for.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -80,12 +99,6 @@ enum Step {
     Heard(Heard),
 }
 
-/// What a moment at the cable brought.
-enum Turn {
-    Wrote(usize),
-    Read(usize),
-}
-
 /// Whose bytes go out next.
 enum Out {
     Urgent,
@@ -95,7 +108,8 @@ enum Out {
 
 impl Link {
     /// A link that is down.
-    pub(crate) fn new(address: &str, roots: &Roots, language: Language, pulses: Pulses, news: News) -> Link {
+    pub(crate) fn new(address: &str, roots: &Roots, language: Language, owner: Served) -> Link {
+        let Served { pulses, behind, news } = owner;
         Link {
             address: address.to_owned(),
             roots: roots.clone(),
@@ -107,7 +121,9 @@ impl Link {
             urgent: Vec::new(),
             at_seam: true,
             reports: false,
+            in_job: false,
             pulses,
+            behind,
             news,
         }
     }
@@ -128,6 +144,9 @@ impl Link {
                 self.cable = Some(cable);
                 self.replies = Replies::of(tongue::dialect(self.language));
                 self.at_seam = true;
+                self.in_job = false;
+                // Half a drawing leaves a printer deaf, and a display that was away shows nothing.
+                self.behind.draw_again();
                 self.news.linked(true);
                 Ok(())
             }
@@ -155,6 +174,7 @@ impl Link {
         stop: &CancellationToken,
     ) -> Result<(), (usize, Cut)> {
         let (mut sent, mut kept) = (0, VecDeque::new());
+        self.in_job = true;
         let done = loop {
             if sent == bytes.len() {
                 break Ok(());
@@ -174,6 +194,9 @@ impl Link {
         };
         kept.append(&mut self.heard);
         self.heard = kept;
+        self.in_job = done.is_err();
+        // Dots of the job may have been something to a display that hears them.
+        self.behind.draw_again();
         done
     }
 
@@ -213,6 +236,12 @@ impl Link {
         Ok(status)
     }
 
+    /// Fills up a mark that may be torn, before anything is asked: filled up by a question it comes back as noise, in which the
+    /// next mark is not heard.
+    pub(crate) fn fill(&mut self) {
+        self.urgent.extend(tongue::fill(self.language));
+    }
+
     /// Asks to be told each change from now on. A printer that cannot is silent about it.
     pub(crate) fn watch(&mut self) {
         self.urgent.extend(tongue::watch(self.language));
@@ -226,9 +255,14 @@ impl Link {
         }
     }
 
-    /// Takes the next pulse that somebody wants. Never ends where nobody can want one.
-    pub(crate) async fn next_pulse(&mut self) {
-        self.pulses.next().await;
+    /// Takes the next pulse that somebody wants, or hears that the display behind it is to show something else. Never ends where
+    /// nobody can want either.
+    pub(crate) async fn next_wish(&mut self) -> Wish {
+        tokio::select! {
+            biased;
+            () = self.pulses.next() => Wish::Pulse,
+            () = self.behind.changed() => Wish::Drawing,
+        }
     }
 
     /// Whether it tells changes unasked, and the last level of the drawer's sensor.
@@ -248,6 +282,7 @@ impl Link {
     pub(crate) async fn drain(&mut self, within: Duration, stop: &CancellationToken) -> Result<(), Cut> {
         let deadline = Instant::now() + within;
         let Some(cable) = &mut self.cable else { return Err(Cut::Lost(io::ErrorKind::NotConnected.into())) };
+        self.in_job = true;
         match bounded(deadline, stop, cable.finish()).await? {
             Finished::ClosesInTurn => {}
             Finished::Taken => return Ok(()),
@@ -319,6 +354,9 @@ impl Link {
             if now >= deadline {
                 return Err(Cut::Late);
             }
+            if self.at_seam && !self.in_job && self.language == Language::EscPos {
+                self.urgent.extend(self.behind.take());
+            }
             let wake = self.pulses.wake().map_or(deadline, |wake| wake.min(deadline));
             let Some(cable) = &mut self.cable else {
                 return Err(Cut::Lost(io::ErrorKind::NotConnected.into()));
@@ -334,6 +372,7 @@ impl Link {
                 () = stop.cancelled() => return Err(Cut::Stopped),
                 turned = turn(cable, &bytes, &mut read) => turned,
                 () = self.pulses.next() => continue,
+                () = self.behind.changed(), if !self.in_job => continue,
                 () = sleep_until(wake) => continue,
             };
             match (turned, whose) {
@@ -398,38 +437,6 @@ impl Link {
     fn level(&mut self, level: bool) {
         let ours = self.pulses.level(level, Instant::now());
         self.news.level(level, ours);
-    }
-}
-
-/// Writes if there is something to write and it can be taken, or else reads.
-async fn turn(cable: &mut Cable, out: &[u8], read: &mut [u8]) -> io::Result<Turn> {
-    poll_fn(|cx| {
-        if !out.is_empty()
-            && let Poll::Ready(wrote) = Pin::new(&mut *cable).poll_write(cx, out)
-        {
-            return Poll::Ready(wrote.map(Turn::Wrote));
-        }
-        let mut room = ReadBuf::new(read);
-        match Pin::new(&mut *cable).poll_read(cx, &mut room) {
-            Poll::Ready(done) => Poll::Ready(done.map(|()| Turn::Read(room.filled().len()))),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-async fn bounded<T>(
-    deadline: Instant,
-    stop: &CancellationToken,
-    work: impl Future<Output = io::Result<T>>,
-) -> Result<T, Cut> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(Cut::Stopped),
-        done = timeout_at(deadline, work) => match done {
-            Ok(done) => done.map_err(Cut::Lost),
-            Err(_) => Err(Cut::Late),
-        },
     }
 }
 

@@ -15,7 +15,7 @@ use crate::status::PrinterStatus;
 pub enum Level {
     /// L0: handed to the network.
     Sent,
-    /// L1: the printer took all bytes and closed the session in order.
+    /// L1: the printer took all bytes and closed the session in order. On USB, which has no sessions: the kernel's queue took them.
     Drained,
     /// L2: the printer reached the end of the job (`GS r`).
     Processed,

@@ -32,6 +32,7 @@
 //! # }).unwrap();
 //! ```
 
+mod behind;
 mod news;
 mod pulse;
 
@@ -44,6 +45,7 @@ use tracing::debug;
 
 use crate::cable::{Address, Roots, plugged_in};
 use crate::escpos::DrawerPin;
+use crate::link::{Served, Wish};
 use crate::model::Model;
 use crate::outcome::{Doubt, NoEdge, NotSent, Opening, Outcome};
 use crate::page::Page;
@@ -52,6 +54,7 @@ use crate::probe::Probed;
 use crate::profile::Polarity;
 use crate::status::PrinterStatus;
 
+pub(crate) use behind::Behind;
 pub(crate) use news::News;
 pub use news::{Edge, Seen};
 use pulse::Order;
@@ -76,6 +79,15 @@ impl Default for Habits {
             keep_alive: Duration::from_secs(20),
             look_every: Duration::from_secs(30),
         }
+    }
+}
+
+impl Habits {
+    /// Of a printer whose drawer tells when somebody opens it by key or by force: it can only over a link that is kept, and one
+    /// without paper tells nothing unasked. Others get no turn.
+    #[must_use]
+    pub fn with_drawer(self) -> Habits {
+        Habits { let_go: None, keep_alive: DRAWER_LOOK, ..self }
     }
 }
 
@@ -104,6 +116,7 @@ pub struct OwnedPrinter {
     pulses: mpsc::Sender<Order>,
     seen: watch::Receiver<Seen>,
     edges: broadcast::Sender<Edge>,
+    drawings: watch::Sender<Vec<u8>>,
 }
 
 /// What is worked off in order.
@@ -147,10 +160,12 @@ impl Owner {
     pub fn new(config: PrinterConfig, habits: Habits, stop: CancellationToken) -> (OwnedPrinter, Owner) {
         let (work, inbox) = mpsc::channel(WORK_MAX);
         let (pulses, pulses_inbox) = mpsc::channel(PULSES_MAX);
+        let (drawings, wanted) = watch::channel(Vec::new());
         let news = News::default();
-        let handle = OwnedPrinter { work, pulses, seen: news.watch(), edges: news.edges() };
+        let handle = OwnedPrinter { work, pulses, seen: news.watch(), edges: news.edges(), drawings };
         let (place, roots) = (config.address.parse().ok(), config.roots.clone());
-        let printer = Printer::held(config, Pulses::from(pulses_inbox), news);
+        let served = Served { pulses: Pulses::from(pulses_inbox), behind: Behind::from(wanted), news };
+        let printer = Printer::held(config, served);
         let now = Instant::now();
         let owner =
             Owner { printer, place, roots, habits, work: inbox, stop, worked: now, spoke: now, look: now };
@@ -223,7 +238,10 @@ impl Owner {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Next::Nothing,
-            () = link.next_pulse() => Next::Pulse,
+            wish = link.next_wish() => match wish {
+                Wish::Pulse => Next::Pulse,
+                Wish::Drawing => Next::Look,
+            },
             work = self.work.recv() => Next::Work(work),
             () = plugged_in => Next::Look,
             () = sleep_until(self.look) => Next::Look,
@@ -340,6 +358,12 @@ impl OwnedPrinter {
         opening.await.unwrap_or(unknown)
     }
 
+    /// Shows this on a display behind the printer: a whole drawing, as [`encode`](crate::display::encode) makes it. It goes out
+    /// between jobs and again on each new link; the latest wins. A printer that is not ESC/POS is sent nothing.
+    pub(crate) fn show(&self, drawing: Vec<u8>) {
+        self.drawings.send_replace(drawing);
+    }
+
     /// How the printer is, to look at or to wait for a change.
     #[must_use]
     pub fn seen(&self) -> watch::Receiver<Seen> {
@@ -355,6 +379,8 @@ impl OwnedPrinter {
 
 /// How long a pulse is wanted: a drawer that opens later opens with nobody there.
 pub const PULSE_TTL: Duration = Duration::from_secs(5);
+/// How often a printer is asked how its drawer is.
+const DRAWER_LOOK: Duration = Duration::from_secs(1);
 /// Jobs and questions that may wait in the inbox; more wait outside.
 const WORK_MAX: usize = 8;
 /// Pulses that may wait; more are refused.

@@ -16,10 +16,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::link::{Cut, Heard, Link};
+use crate::link::{Cut, Heard, Link, Served};
 use crate::model::{Job, Model};
 use crate::outcome::{Doubt, Level, NotSent, Outcome};
-use crate::owner::{News, Pulses};
 use crate::page::Page;
 use crate::probe::{self, Probed};
 use crate::reply::Reply;
@@ -60,16 +59,16 @@ impl Printer {
     /// A printer of which nothing is known yet; nothing is sent.
     #[must_use]
     pub fn new(config: PrinterConfig) -> Printer {
-        let mut printer = Printer::held(config, Pulses::default(), News::default());
+        let mut printer = Printer::held(config, Served::default());
         printer.holds = false;
         printer
     }
 
-    /// As [`Printer::new`], whose link is kept, serves pulses, and whose state is told.
-    pub(crate) fn held(config: PrinterConfig, pulses: Pulses, news: News) -> Printer {
+    /// As [`Printer::new`], whose link is kept, serves pulses and a display, and whose state is told.
+    pub(crate) fn held(config: PrinterConfig, served: Served) -> Printer {
         // A mark of an earlier process may still be echoed, so they start anywhere.
         let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
-        let link = Link::new(&config.address, &config.roots, config.model.language, pulses, news);
+        let link = Link::new(&config.address, &config.roots, config.model.language, served);
         let mark = u32::from_le_bytes([a, b, c, d]);
         let mut printer = Printer {
             config,
@@ -164,6 +163,9 @@ impl Printer {
     async fn ask(&mut self, stop: &CancellationToken) -> Result<PrinterStatus, NotSent> {
         let fresh = !self.link.is_up();
         self.connect(stop).await?;
+        if fresh && self.suspect {
+            self.link.fill();
+        }
         match self.link.status(self.config.deadlines.status, stop).await {
             Ok(status) => {
                 if fresh && self.holds {

@@ -3,7 +3,7 @@
 //! A job is `asked → sending → printed | not sent | in doubt`, and from doubt `found printed | reprinted, marked |
 //! abandoned`. Here lives "none lost, none doubled". Invariants: at most one unmarked copy is ever sent towards paper;
 //! a start without an end is doubt, because a hub that dies between the two cannot know; a printed job is never sent
-//! again. Absent on purpose: where facts are kept (entries, in the hub) and receipt numbers, which printing never makes.
+//! again. Absent on purpose: where facts are kept (entries, of hub or terminal) and receipt numbers, which printing never makes.
 
 use std::time::Duration;
 

@@ -73,6 +73,15 @@ pub(crate) fn watch(language: Language) -> &'static [u8] {
     }
 }
 
+/// Fills up half a mark; nothing to a printer that is whole. A Star's echo has its length and its frame, so what comes of half a
+/// mark is told apart.
+pub(crate) fn fill(language: Language) -> &'static [u8] {
+    match language {
+        Language::EscPos => &[0; 8],
+        Language::StarPrnt | Language::StarLine => &[],
+    }
+}
+
 /// Brings a printer back that was interrupted.
 pub(crate) fn resync(language: Language) -> Vec<u8> {
     match language {

@@ -38,6 +38,7 @@ pub use machine::Machine;
 pub use paper::{Copies, LoggedV1, copies_by_job, logged};
 pub use piece::Piece;
 
+use crate::display::{Glass, VirtualDisplay};
 use door::Listening;
 use paper::Tray;
 use session::{Accident, Mishap, Order, Running, SharedAccident};
@@ -109,6 +110,8 @@ pub struct Options {
     pub columns: usize,
     /// What the drawer's switch tells.
     pub sensor: Sensor,
+    /// A line display on the same cable, if there is one.
+    pub display: Option<Glass>,
     /// What is wrong with it at first.
     pub faults: Faults,
 }
@@ -122,6 +125,7 @@ impl Options {
             pictures: false,
             columns: 48,
             sensor: Sensor::None,
+            display: None,
             faults: Faults::default(),
         }
     }
@@ -135,6 +139,7 @@ pub struct VirtualPrinter {
     orders: mpsc::Sender<Order>,
     accident: SharedAccident,
     counts: watch::Receiver<Counts>,
+    shown: watch::Receiver<[String; 2]>,
     stop: CancellationToken,
     tasks: JoinSet<io::Result<()>>,
 }
@@ -149,6 +154,7 @@ impl VirtualPrinter {
         let door = listening.door()?;
         let (faults, set_faults) = watch::channel(options.faults);
         let (count, counts) = watch::channel(Counts::default());
+        let (show, shown) = watch::channel(Default::default());
         let (orders, obey) = mpsc::channel(ORDERS_MAX);
         let accident = SharedAccident::default();
         let mut machine = Machine::new(options.columns);
@@ -160,11 +166,13 @@ impl VirtualPrinter {
             orders: obey,
             accident: Arc::clone(&accident),
             counts: count,
+            display: options.display.map(VirtualDisplay::new),
+            shown: show,
         };
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(running.serve(listening, stop.clone()));
-        Ok(VirtualPrinter { door, faults, orders, accident, counts, stop, tasks })
+        Ok(VirtualPrinter { door, faults, orders, accident, counts, shown, stop, tasks })
     }
 
     /// Where it is to be found, with the port that was free.
@@ -231,6 +239,12 @@ impl VirtualPrinter {
     #[must_use]
     pub fn counts(&self) -> watch::Receiver<Counts> {
         self.counts.clone()
+    }
+
+    /// What the display on its cable shows, to look at or to wait for: both rows.
+    #[must_use]
+    pub fn shown(&self) -> watch::Receiver<[String; 2]> {
+        self.shown.clone()
     }
 
     /// Switches it off.

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use toko_devices::display::{Dialect, Glass, LineDisplay, Screen};
 use toko_devices::virtual_printer::{Copies, Counts, Faults, Options, Sensor, VirtualPrinter, copies_by_job};
 use toko_devices::{
     Deadlines, Doubt, DrawerPin, Edge, Habits, Level, NoEdge, NotSent, Opening, Outcome, OwnedPrinter, Owner,
@@ -31,7 +32,8 @@ impl Bench {
 
     async fn with(sensor: Sensor, habits: Habits, change: impl FnOnce(&mut Deadlines)) -> Bench {
         let out = tempfile::tempdir().expect("a directory for paper");
-        let options = Options { sensor, ..Options::new(out.path()) };
+        let display = Some(Glass::rows_of_20(Dialect::BehindPrinter));
+        let options = Options { sensor, display, ..Options::new(out.path()) };
         let there = VirtualPrinter::spawn(options).await.expect("a free port");
         let mut config = PrinterConfig::at(there.address().to_string());
         config.deadlines = Deadlines {
@@ -52,6 +54,22 @@ impl Bench {
         let bench = Bench { there, out, printer, tasks, stop };
         bench.sees(|seen| seen.status.is_some()).await;
         bench
+    }
+
+    /// A display that hangs behind the printer.
+    fn display(&self) -> LineDisplay {
+        LineDisplay::behind(
+            self.printer.clone(),
+            Glass::rows_of_20(Dialect::BehindPrinter),
+            &screen("WELCOME"),
+        )
+    }
+
+    /// Waits until that display shows this in its upper row.
+    async fn shows(&self, upper: &str) {
+        let mut shown = self.there.shown();
+        let rows = timeout(LONG, shown.wait_for(|rows| rows[0].trim_end() == upper)).await;
+        assert!(rows.is_ok(), "{upper:?} never comes: {:?}", self.there.shown().borrow());
     }
 
     fn copies(&self, job: &str) -> Option<Copies> {
@@ -86,6 +104,10 @@ fn out_of_paper(seen: &Seen) -> bool {
 
 async fn next(edges: &mut broadcast::Receiver<Edge>) -> Edge {
     timeout(LONG, edges.recv()).await.expect("in time").expect("an edge")
+}
+
+fn screen(upper: &str) -> Screen {
+    Screen { upper: upper.to_owned(), lower: String::new() }
 }
 
 fn receipt(job: &str) -> Page {
@@ -320,3 +342,96 @@ async fn whoever_waits_is_answered_when_the_owner_stops() {
 
 /// What goes before the first job of a process.
 const LEAD_BYTES: u64 = 8_192;
+
+#[tokio::test]
+async fn a_display_behind_the_printer_shows_the_last_line_and_receipts_are_whole() {
+    let bench = Bench::open().await;
+    let display = bench.display();
+    bench.shows("WELCOME").await;
+    let mut jobs = Vec::new();
+    for n in 0..20 {
+        jobs.push(bench.printing(&format!("a{n}")));
+        display.show(screen(&format!("LINE {n}")));
+        tokio::task::yield_now().await;
+        display.show(screen(&format!("SUBTOTAL {n}")));
+    }
+    for (n, job) in jobs.into_iter().enumerate() {
+        assert_eq!(job.await.unwrap(), PRINTED);
+        assert_eq!(bench.copies(&format!("a{n}")), ONCE);
+    }
+    bench.shows("SUBTOTAL 19").await;
+    for piece in std::fs::read_dir(bench.out.path().join("paper")).unwrap() {
+        let text = std::fs::read_to_string(piece.unwrap().path()).unwrap();
+        assert_eq!(text.matches("CORNER SHOP").count(), 1, "{text}");
+        assert!(!text.contains("LINE") && !text.contains("TOTAL") && !text.contains("WELCOME"), "{text}");
+    }
+    assert_eq!(bench.there.counts().borrow().sessions, 1, "one link for both");
+}
+
+#[tokio::test]
+async fn a_display_behind_a_printer_without_paper_goes_on_and_is_drawn_anew_after_the_power_was_away() {
+    let bench = Bench::open().await;
+    let display = bench.display();
+    bench.shows("WELCOME").await;
+    bench.there.set_faults(|faults| faults.paper_out = true);
+    bench.sees(out_of_paper).await;
+    display.show(screen("NO PAPER"));
+    bench.shows("NO PAPER").await;
+    bench.there.set_faults(|faults| faults.paper_out = false);
+    bench.sees(Seen::can_print).await;
+    // Cut in the middle of a drawing, which leaves a printer deaf and a display listening.
+    bench.there.cut_link_after(20);
+    bench.there.set_faults(|_| {});
+    display.show(screen("HALF A DRAWING"));
+    bench.shows("HALF A DRAWING").await;
+    assert_eq!(bench.printer.print(receipt("a1")).await, PRINTED);
+    assert_eq!(bench.copies("a1"), ONCE);
+    // Meanwhile nobody was linked.
+    bench.there.power_cycle().await;
+    display.show(screen("AFTER THE POWER"));
+    bench.shows("AFTER THE POWER").await;
+    assert_eq!(bench.printer.print(receipt("a2")).await, PRINTED);
+}
+
+#[tokio::test]
+async fn a_display_behind_a_printer_that_was_let_go_of_has_it_linked_again() {
+    let habits = Habits { let_go: Some(SOON), ..NEVER_LETS_GO };
+    let bench = Bench::with(Sensor::None, habits, |_| {}).await;
+    let display = bench.display();
+    bench.shows("WELCOME").await;
+    bench.sees(|seen| !seen.linked).await;
+    display.show(screen("NEXT, PLEASE"));
+    bench.shows("NEXT, PLEASE").await;
+}
+
+#[test]
+fn a_pulse_is_wanted_for_five_seconds() {
+    assert_eq!(Pulse::default().ttl, Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_probe_learns_what_a_printer_confirms_and_the_next_receipt_is_believed_by_it() {
+    let quick = |deadlines: &mut Deadlines| {
+        (deadlines.status, deadlines.echo, deadlines.drain) = (SOON, SOON, SOON);
+    };
+    // It does not read what is sent at all in the last one, so not even that all left this machine is known.
+    let silent = Faults { no_answers: true, ..Faults::default() };
+    for (faults, level) in [
+        (Faults::default(), Level::Printed),
+        (Faults { no_marks: true, ..Faults::default() }, Level::Processed),
+        (silent, Level::Drained),
+        (Faults { hang: true, ..silent }, Level::Sent),
+    ] {
+        let bench = Bench::with(Sensor::None, NEVER_LETS_GO, quick).await;
+        bench.there.set_faults(|now| *now = faults);
+        let probed = bench.printer.probe("front").await;
+        assert_eq!(probed.outcome, Outcome::Printed { level }, "{faults:?}");
+        assert_eq!(bench.printer.print(receipt("a1")).await, Outcome::Printed { level }, "{faults:?}");
+    }
+    // What confirmed nothing but once did is not believed for that.
+    let bench = Bench::with(Sensor::None, NEVER_LETS_GO, quick).await;
+    assert_eq!(bench.printer.probe("front").await.level(), Some(Level::Printed));
+    bench.there.set_faults(|now| *now = silent);
+    let outcome = bench.printer.print(receipt("a2")).await;
+    assert!(matches!(outcome, Outcome::NotPrinted { why: NotSent::Silent { .. } }), "{outcome:?}");
+}

@@ -23,10 +23,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::lookup_host;
 use toko_crdt::member::name_is_sane;
-use toko_crdt::{Body, KvError, KvRead, Lane, NodeId};
+use toko_crdt::{Body, KvError, Lane, NodeId};
 use toko_mesh::enrol::{Code, CodeKind, RecoveryCode};
 use toko_mesh::node::{AdminError, LinkStatus, Node, SealNowError};
 use toko_mesh::store::Wait;
+use toko_paper::drawer::newest_open_day;
 use toko_retail::catalogue::CSV_BYTES_MAX;
 use toko_retail::day::Day;
 use toko_retail::ops::{DayOpenedV1, OpV1, What};
@@ -153,7 +154,7 @@ pub(crate) fn routes(desk: Arc<Desk>) -> Router {
 async fn status(State(desk): Shared) -> Answer {
     let status = desk.node.status().await?;
     let members = desk.node.members();
-    let (catalogue, business_day) = desk.node.read(|kv| Ok((shelf::shown(kv)?, open_day_of(kv)?)))?;
+    let (catalogue, business_day) = desk.node.read(|kv| Ok((shelf::shown(kv)?, newest_open_day(kv)?)))?;
     let mut alerts: Vec<Value> = status.alerts.iter().map(|alert| care::card(&members, alert)).collect();
     alerts.extend(printers::care::alerts(&desk)?);
     alerts.extend(drawers::alerts(&desk.drawers));
@@ -200,17 +201,6 @@ fn link_card(link: &LinkStatus) -> Value {
 
 fn shelf_card(bundle: &PublishedBundle) -> Value {
     json!({ "name": bundle.name, "items": bundle.items, "bundle": bundle.blob.to_string() })
-}
-
-/// The newest day that is open.
-pub(crate) fn open_day_of(kv: &dyn KvRead) -> Result<Option<Day>, KvError> {
-    for day in views::days(kv)?.into_iter().rev() {
-        let state = views::day_state(kv, day)?;
-        if !state.opened.is_empty() && state.closings.is_empty() {
-            return Ok(Some(day));
-        }
-    }
-    Ok(None)
 }
 
 async fn terminals(State(desk): Shared) -> Answer {
@@ -345,7 +335,7 @@ async fn import(State(desk): Shared, body: Result<Json<NewCatalogue>, JsonReject
 }
 
 async fn day(State(desk): Shared) -> Answer {
-    let day = desk.node.read(open_day_of)?;
+    let day = desk.node.read(newest_open_day)?;
     Ok(Json(json!({ "business_day": day.map(|day| day.to_string()) })))
 }
 

@@ -7,59 +7,40 @@
 //!
 //! Absent on purpose: a second try, and another drawer in its place.
 
-use crate::desk::open_day_of;
 use crate::printers::Printers;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use toko_crdt::{Body, EffectId, KvError, KvRead, Lane, NodeId};
-use toko_devices::{Edge, Opening, OwnedPrinter, Pulse};
+use toko_crdt::{EffectId, KvError, NodeId};
+use toko_devices::{Opening, Pulse};
 use toko_mesh::node::Node;
-use toko_mesh::store::Wait;
-use toko_retail::day::Day;
+use toko_paper::drawer::{self, NEWS_MAX, News, Taught, Untold, Word};
 use toko_retail::drawer::{at_its_till, opening};
-use toko_retail::ops::{DrawerEvent, DrawerSeenV1, OpV1, What};
+use toko_retail::ops::DrawerEvent;
 use toko_retail::views::{self, DrawerOpening};
 use tracing::{info, warn};
 
 pub mod config;
 mod desk;
 mod fresh;
-mod sensor;
-mod taught;
 
 pub(crate) use desk::{Standing, alerts, routes, standing};
 
 use config::DrawerConfig;
 use fresh::Fresh;
-use sensor::{Sensor, Word};
-use taught::Taught;
 
 /// How often tills are looked at while there is a drawer.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// For how long a printer may be away before its drawer's state is taken back.
-const SIGHT_WITHIN: Duration = Duration::from_secs(60);
-/// Answers and words that wait for the store. *Full*: the oldest is lost, with a line in the log.
-const UNTOLD_MAX: usize = 256;
-/// Moves of sensors that wait; whoever watches them waits.
-const NEWS_MAX: usize = 64;
 
-/// One drawer, with the handle of the printer that it hangs on.
+/// One drawer, and to whom it belongs.
 #[derive(Debug)]
 struct Drawer {
     config: DrawerConfig,
-    printer: OwnedPrinter,
-    sensor: Sensor,
-    /// Since when its printer has not answered.
-    away_since: Option<Instant>,
-    /// What was last seen of it, for `hubctl drawers learn`: the level while it was shut.
-    shut_level: Option<bool>,
-    /// What there is to say since somebody taught it.
-    unsaid: Option<Word>,
+    watched: drawer::Drawer,
 }
 
 /// Shared with whoever answers `hubctl`.
@@ -83,20 +64,12 @@ pub(crate) fn shared(
     let taught = Taught::load(&*node.own_disk()?);
     let drawers = drawers.iter().filter_map(|config| {
         let printer = printers.named(&config.printer)?.printer.clone();
-        let sensor = Sensor::new(taught.of(&config.name));
-        let (away_since, shut_level) = (None, None);
-        Some(Drawer { config: config.clone(), printer, sensor, away_since, shut_level, unsaid: None })
+        let DrawerConfig { name, left_open, .. } = config;
+        let watched = drawer::Drawer::new(name.clone(), printer, *left_open, taught.of(name));
+        Some(Drawer { config: config.clone(), watched })
     });
     let drawers = drawers.collect();
     Ok(Arc::new(Mutex::new(Shelf { drawers, taught, level: Vec::new() })))
-}
-
-/// What watchers of printers tell: of which drawer, and what.
-#[derive(Debug)]
-enum News {
-    Moved(usize, Edge),
-    /// The level of its sensor, or nothing while its printer does not answer.
-    Level(usize, Option<bool>),
 }
 
 /// What became of a pulse.
@@ -111,12 +84,12 @@ pub(crate) struct Drawers {
     /// Asks that were judged already, and until when those may open that wait for our own disk.
     known: BTreeMap<EffectId, Option<(Instant, usize)>>,
     pulses: JoinSet<Done>,
-    untold: VecDeque<DrawerSeenV1>,
+    untold: Untold,
 }
 
 impl Drawers {
     pub(crate) fn new(node: Node, shelf: SharedDrawers, stop: CancellationToken) -> Self {
-        let (known, pulses, untold) = (BTreeMap::new(), JoinSet::new(), VecDeque::new());
+        let (known, pulses, untold) = (BTreeMap::new(), JoinSet::new(), Untold::default());
         Self { node, shelf, stop, fresh: Fresh::default(), known, pulses, untold }
     }
 
@@ -137,12 +110,12 @@ impl Drawers {
             if let Err(err) = self.look() {
                 warn!(%err, "drawers wait");
             }
-            self.tell_all().await;
+            self.untold.tell(&self.node).await;
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
                 Some(done) = self.pulses.join_next() => if let Ok(done) = done { self.answer(done) },
-                Some(news) = news.recv() => self.hear(&news),
+                Some((at, news)) = news.recv() => self.hear(at, news),
                 news = changed.changed() => if news.is_err() { break },
                 _ = ticks.tick(), if any => self.tick(),
             }
@@ -153,7 +126,7 @@ impl Drawers {
                 self.answer(done);
             }
         }
-        self.tell_all().await;
+        self.untold.tell(&self.node).await;
         watchers.shutdown().await;
     }
 
@@ -270,8 +243,9 @@ impl Drawers {
         self.known.insert(asked.id, None);
         let shelf = lock(&self.shelf);
         let drawer = &shelf.drawers[at];
-        let printer = drawer.printer.clone();
-        let pulse = Pulse { pin: drawer.config.pin, polarity: drawer.sensor.polarity(), ttl: until - now };
+        let printer = drawer.watched.printer.clone();
+        let polarity = drawer.watched.sensor.polarity();
+        let pulse = Pulse { pin: drawer.config.pin, polarity, ttl: until - now };
         drop(shelf);
         self.pulses.spawn(async move {
             let opening = printer.open_drawer(pulse).await;
@@ -280,12 +254,7 @@ impl Drawers {
     }
 
     fn answer(&mut self, (asked, opening): Done) {
-        let (what, why) = match opening {
-            Opening::Opened { after } => (DrawerEvent::Opened, format!("after {} ms", after.as_millis())),
-            Opening::NotConfirmed { why } => (DrawerEvent::NotConfirmed, why.to_string()),
-            Opening::Expired => (DrawerEvent::Expired, "its printer did not answer in time".into()),
-            Opening::NotSent { why } => (DrawerEvent::NotSent, why.to_string()),
-        };
+        let (what, why) = drawer::told(&opening);
         if what == DrawerEvent::Opened {
             info!(drawer = %asked.drawer, ask = %asked.id.short(), "drawer opened");
         } else {
@@ -294,65 +263,28 @@ impl Drawers {
         if what == DrawerEvent::Opened
             && let Some(drawer) = lock(&self.shelf).named(&asked.drawer)
         {
-            drawer.sensor.opened(Instant::now());
+            drawer.watched.sensor.opened(Instant::now());
         }
         self.say(&asked, what, &why);
     }
 
-    fn hear(&mut self, news: &News) {
-        let now = Instant::now();
-        let (at, level) = match news {
-            News::Moved(at, edge) => {
-                let word = {
-                    let mut shelf = lock(&self.shelf);
-                    let sensor = &mut shelf.drawers[*at].sensor;
-                    sensor.moved(edge.level, edge.ours, edge.missed, now)
-                };
-                self.say_unasked(*at, word);
-                return;
+    fn hear(&mut self, at: usize, news: News) {
+        let told = match news {
+            News::Level(Some(_)) => {
+                let name = lock(&self.shelf).drawers[at].config.name.clone();
+                drawer::last_told(&self.node, &name)
             }
-            News::Level(at, level) => (*at, *level),
+            News::Level(None) | News::Moved(_) => None,
         };
-        let name = lock(&self.shelf).drawers[at].config.name.clone();
-        let told = self.told(&name);
-        let word = {
-            let mut shelf = lock(&self.shelf);
-            let drawer = &mut shelf.drawers[at];
-            match level {
-                Some(level) => {
-                    drawer.away_since = None;
-                    // Moves of one that is heard come as edges.
-                    if drawer.sensor.level().is_none() { drawer.sensor.heard(level, told, now) } else { None }
-                }
-                None => {
-                    drawer.away_since.get_or_insert(now);
-                    None
-                }
-            }
-        };
+        let word = lock(&self.shelf).drawers[at].watched.hear(news, told, Instant::now());
         self.say_unasked(at, word);
     }
 
-    /// Whether it was last said to be open.
-    fn told(&self, drawer: &str) -> Option<bool> {
-        let state = self.node.read(|kv| views::drawer_state(kv, drawer));
-        state.ok().flatten().and_then(|state| state.open)
-    }
-
-    /// What time brings: words that were held back, and a printer that stays away.
     fn tick(&mut self) {
         let now = Instant::now();
         let mut words = Vec::new();
         for (at, drawer) in lock(&self.shelf).drawers.iter_mut().enumerate() {
-            words.extend(
-                drawer.sensor.tick(now).into_iter().chain(drawer.unsaid.take()).map(|word| (at, word)),
-            );
-            let is_gone = drawer.away_since.is_some_and(|since| now >= since + SIGHT_WITHIN);
-            if is_gone && drawer.sensor.level().is_some() {
-                drawer.sensor.out_of_sight();
-                let detail = "its printer does not answer".to_owned();
-                words.push((at, Word { what: DrawerEvent::OutOfSight, detail }));
-            }
+            words.extend(drawer.watched.tick(now).into_iter().map(|word| (at, word)));
         }
         for (at, word) in words {
             self.say_unasked(at, Some(word));
@@ -360,79 +292,25 @@ impl Drawers {
     }
 
     fn say(&mut self, asked: &DrawerOpening, what: DrawerEvent, why: &str) {
-        let open = lock(&self.shelf).named(&asked.drawer).and_then(|drawer| match what {
-            // The edge that says so may be on its way here still.
-            DrawerEvent::Opened => drawer.sensor.is_taught().then_some(true),
-            _ => drawer.sensor.open(),
-        });
-        self.queue(opening::answer(asked, what, open, why));
+        let mut shelf = lock(&self.shelf);
+        let open = shelf.named(&asked.drawer).and_then(|drawer| drawer.watched.open_after(what));
+        drop(shelf);
+        self.untold.push(opening::answer(asked, what, open, why));
     }
 
     fn say_unasked(&mut self, at: usize, word: Option<Word>) {
-        let Some(Word { what, detail }) = word else { return };
-        if !self.node.is_hub() {
-            return;
-        }
+        let Some(word) = word.filter(|_| self.node.is_hub()) else { return };
         let shelf = lock(&self.shelf);
-        let drawer = &shelf.drawers[at];
-        let (name, open) = (drawer.config.name.clone(), drawer.sensor.open());
-        let terminal = drawer.config.terminals.first().copied().unwrap_or_default();
-        drop(shelf);
-        if what == DrawerEvent::Forced {
-            warn!(drawer = %name, %detail, "a drawer was opened by key or by force");
-        }
-        match self.node.read(|kv| day_of_business(kv, &self.node)) {
-            Ok(day) => self.queue(opening::seen(day, terminal, &name, what, open, &detail)),
-            Err(err) => warn!(%err, "what a drawer did is not written down"),
-        }
-    }
-
-    fn queue(&mut self, seen: DrawerSeenV1) {
-        self.untold.push_back(seen);
-        if self.untold.len() > UNTOLD_MAX {
-            warn!("the store takes nothing; what a drawer did is lost");
-            self.untold.pop_front();
-        }
-    }
-
-    /// Writes what there is to say. What the store does not take waits for the next look.
-    async fn tell_all(&mut self) {
-        while let Some(seen) = self.untold.front() {
-            let body = Body::Op(OpV1::new(What::DrawerSeen(seen.clone())).encode());
-            if let Err(err) = self.node.append(Lane::Books, body, None, Wait::Synced).await {
-                warn!(%err, "what a drawer did waits to be written down");
-                return;
-            }
-            self.untold.pop_front();
-        }
+        let Drawer { config, watched } = &shelf.drawers[at];
+        let terminal = config.terminals.first().copied().unwrap_or_default();
+        self.untold.unasked(&self.node, terminal, watched, &word);
     }
 
     /// One watcher for each drawer's printer.
-    fn watch(&self, tell: &mpsc::Sender<News>) -> JoinSet<()> {
+    fn watch(&self, tell: &mpsc::Sender<(usize, News)>) -> JoinSet<()> {
         let mut watchers = JoinSet::new();
         for (at, drawer) in lock(&self.shelf).drawers.iter().enumerate() {
-            let (mut edges, mut seen) = (drawer.printer.edges(), drawer.printer.seen());
-            let tell = tell.clone();
-            watchers.spawn(async move {
-                loop {
-                    let level = {
-                        let seen = seen.borrow_and_update();
-                        seen.drawer_level().filter(|_| seen.trouble.is_none())
-                    };
-                    if tell.send(News::Level(at, level)).await.is_err() {
-                        return;
-                    }
-                    tokio::select! {
-                        biased;
-                        edge = edges.recv() => match edge {
-                            Ok(edge) => if tell.send(News::Moved(at, edge)).await.is_err() { return },
-                            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-                        },
-                        changed = seen.changed() => if changed.is_err() { return },
-                    }
-                }
-            });
+            watchers.spawn(drawer::watch(drawer.watched.printer.clone(), tell.clone(), at));
         }
         watchers
     }
@@ -446,15 +324,4 @@ impl Shelf {
 
 fn lock(shelf: &SharedDrawers) -> std::sync::MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The day to write under: the one that is open, or today; never one that is settled.
-fn day_of_business(kv: &dyn KvRead, node: &Node) -> Result<Day, KvError> {
-    if let Some(day) = open_day_of(kv)? {
-        return Ok(day);
-    }
-    let today = Day::at_utc(node.machine().wall());
-    let first = views::first_open_day(kv)?;
-    let newest = views::days(kv)?.pop();
-    today.max(first).or(newest).ok_or_else(|| KvError::corrupt("no day of the calendar"))
 }

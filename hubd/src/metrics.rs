@@ -3,7 +3,7 @@
 //! Absent on purpose: a TCP port. `curl --unix-socket hubctl.sock http://hub/metrics` reads it, and an exporter that speaks to
 //! a socket; the hub opens no door that needs no key.
 
-use crate::desk::{Refusal, Shared, open_day_of};
+use crate::desk::{Refusal, Shared};
 use crate::drawers;
 use crate::printers::Station;
 use axum::extract::State;
@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use toko_devices::{Condition, Level};
+use toko_paper::drawer::newest_open_day;
 use toko_retail::views;
 
 /// All figures.
@@ -101,7 +102,7 @@ pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
         &known(&|drawer| Some(drawer.open_for.map_or(0, |open_for| open_for.as_secs()))),
     );
     let counts = desk.node.read(|kv| {
-        let day = open_day_of(kv)?;
+        let day = newest_open_day(kv)?;
         day.map(|day| views::drawer_counts(kv, day)).transpose()
     })?;
     let counts = counts.unwrap_or_default();

@@ -219,6 +219,7 @@ impl Paper {
         match next {
             Next::Send { attempt, banner } => self.send(&job, attempt, banner).await,
             Next::Expired => {
+                warn!(job = %hex(&job.job), why = "nobody wants it any more", "a receipt is given up");
                 job::end(&self.node, &job, 0, (PrintOutcome::GivenUp, 0, "nobody wants it any more")).await
             }
             Next::Wait { .. } | Next::Hold | Next::Done => Ok(()),

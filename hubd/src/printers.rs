@@ -16,7 +16,6 @@ use learnt::Learnt;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
@@ -24,10 +23,6 @@ use toko_crdt::member::Members;
 use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
 use toko_paper::job;
 use toko_retail::views::PrintJob;
-
-/// How often a printer is asked how its drawer is. Only over a link that is kept can a drawer tell that somebody opened it with
-/// its key, and one without paper tells nothing unasked.
-const DRAWER_LOOK: Duration = Duration::from_secs(1);
 
 /// How the work at a printer is.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +86,7 @@ impl Printers {
             let let_go = stop.child_token();
             let has_drawer = drawers.iter().any(|drawer| drawer.printer == config.name);
             let habits = match has_drawer {
-                true => Habits { let_go: None, keep_alive: DRAWER_LOOK, ..habits(config) },
+                true => habits(config).with_drawer(),
                 false => habits(config),
             };
             let (printer, owner) = Owner::new(driver(config, &learnt), habits, let_go.clone());

@@ -43,6 +43,7 @@ use toko_retail::currency::Currency;
 
 use crate::config::Receipt;
 use crate::ledger::Ledger;
+use crate::own_drawer::DrawerDesk;
 use crate::scale::Weigher;
 use crate::scans::Scans;
 use crate::shelf::Shelf;
@@ -84,10 +85,14 @@ pub struct ApiSetup {
     pub weigher: Weigher,
     /// What the books call its cash drawer; nothing where it has none.
     pub drawer: Option<String>,
+    /// The same, where it hangs on the printer of its own.
+    pub own_drawer: Option<DrawerDesk>,
     /// What the scanner reads.
     pub scans: Scans,
-    /// The printer of its own.
+    /// The printer that it prints on by itself.
     pub printer: Option<OwnedPrinter>,
+    /// Whether that is the shop's, which the hub holds as well.
+    pub shares_printer: bool,
 }
 
 /// What stands in the path for the names in braces.
@@ -196,6 +201,7 @@ impl Api {
             let query = read_query(parts.uri.query().unwrap_or_default())?;
             let asked = Asked { params, query, headers: &parts.headers, line, bytes };
             match read::is_command(operation) {
+                _ if operation == Operation::LearnDrawer => self.learn_drawer(&asked).await,
                 true => self.act(operation, asked).await,
                 false => self.look(operation, asked).await,
             }

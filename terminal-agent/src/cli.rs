@@ -11,6 +11,7 @@ Examples:
   terminal-agent enrol KXQ2-…            join the store, with the code that `hubctl enrol \"Till 3\"` printed
   terminal-agent run                     sell (systemd does this)
   terminal-agent status                  how this terminal is
+  terminal-agent drawer learn            teach what the sensor of the drawer on its own printer means
   terminal-agent config check            every setting, its value and where it came from
 
 The API listens on loopback: its address stands in DATA/api-addr, its token in DATA/api-token.
@@ -58,11 +59,37 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Teach the cash drawer that hangs on this terminal's own printer
+    Drawer {
+        /// What to do with it.
+        #[command(subcommand)]
+        what: DrawerCommand,
+    },
     /// Look at the configuration
     Config {
         /// What to do with it.
         #[command(subcommand)]
         what: ConfigCommand,
+    },
+}
+
+/// What to do with the drawer.
+#[derive(Debug, Subcommand)]
+pub enum DrawerCommand {
+    /// Teach what its sensor means: asks to shut the drawer, then to open it
+    #[command(
+        after_help = "Examples:\n  terminal-agent drawer learn\n  terminal-agent drawer learn --stands shut && terminal-agent drawer learn --stands open"
+    )]
+    Learn {
+        /// How the drawer stands now, for scripts: first `shut`, then `open`
+        #[arg(long, value_name = "shut|open", value_parser = ["shut", "open"])]
+        stands: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Where its store and settings are.
+        #[command(flatten)]
+        place: Place,
     },
 }
 

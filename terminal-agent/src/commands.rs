@@ -1,9 +1,9 @@
 //! What each command does, and with which exit code it ends.
 
 use clap::Parser;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,9 +18,10 @@ use toko_mesh::node::setup::{SetupError, enrol_terminal};
 use tracing::error;
 
 use crate::ask::Door;
-use crate::cli::{Cli, Command, ConfigCommand, Place};
+use crate::cli::{Cli, Command, ConfigCommand, DrawerCommand, Place};
 use crate::config::{self, Config};
 use crate::desk::Desk;
+use crate::draw::Draw;
 use crate::service::{Agent, StartError, meaning};
 
 /// Threads that work on requests; the store has its own.
@@ -55,6 +56,9 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Command::Enrol { code, hub, name, place } => enrol(&place, &code, hub.as_deref(), name),
         Command::Run { place } => sell(&place),
         Command::Status { json, place } => status(&place, json),
+        Command::Drawer { what: DrawerCommand::Learn { stands, json, place } } => {
+            learn_drawer(&place, stands.as_deref(), json)
+        }
         Command::Config { what: ConfigCommand::Check { place } } => check(&place),
     };
     match done {
@@ -176,15 +180,59 @@ fn check(place: &Place) -> Done {
 }
 
 fn status(place: &Place, json: bool) -> Done {
+    let answer = ask(place, hyper::Method::GET, "/v1/status", None)?;
+    say(&if json { format!("{answer:#}\n") } else { in_words(&answer) })
+}
+
+/// Asks the running terminal.
+fn ask(place: &Place, method: hyper::Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
     let door = door(&place.data())?;
+    let drawn = Draw::new().map_err(|problem| Failure::new(exit::FAILED, problem))?.id();
+    let key = body.map(|_| toko_crdt::hash::hex(&drawn));
     let (code, answer) = runtime(1)?
-        .block_on(door.call(hyper::Method::GET, "/v1/status", None, None))
+        .block_on(door.call(method, path, key.as_deref(), body))
         .map_err(|silent| Failure::new(exit::PEER, silent))?;
     if code != 200 {
         let log = answer["error"]["log"].as_str().unwrap_or("no reason given");
         return Err(Failure::new(exit::FAILED, format!("the terminal refused: {log}")));
     }
-    say(&if json { format!("{answer:#}\n") } else { in_words(&answer) })
+    Ok(answer)
+}
+
+fn learn_drawer(place: &Place, stands: Option<&str>, json: bool) -> Done {
+    let lesson = |stands: &str| {
+        let body = json!({ "stands": stands });
+        ask(place, hyper::Method::POST, "/v1/drawer/learn", Some(&body))
+    };
+    let answer = match stands {
+        Some(stands) => lesson(stands)?,
+        None => {
+            wait_for("Shut the drawer")?;
+            lesson("shut")?;
+            wait_for("Open the drawer, with its key if need be")?;
+            lesson("open")?
+        }
+    };
+    if json {
+        return say(&format!("{answer:#}\n"));
+    }
+    match answer["sensor"].as_str() {
+        Some(sensor) => say(&format!("Learnt: {sensor}.\n")),
+        None => say("Noted; now open it, and say so with --stands open.\n"),
+    }
+}
+
+/// Waits until a person has done it.
+fn wait_for(what: &str) -> Done {
+    if !io::stdin().is_terminal() {
+        let text =
+            "nobody is here to move the drawer; say how it stands with --stands shut, then --stands open";
+        return Err(Failure::new(exit::USAGE, text));
+    }
+    drop(write!(io::stderr(), "{what}, then press Enter. "));
+    let unread = |problem| Failure::new(exit::FAILED, format!("standard input: {problem}"));
+    io::stdin().lock().read_line(&mut String::new()).map_err(unread)?;
+    Ok(())
 }
 
 fn door(data: &Path) -> Result<Door, Failure> {

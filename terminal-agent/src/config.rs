@@ -19,7 +19,7 @@ use toko_retail::text::check_text;
 mod counter;
 mod drawer;
 mod printer;
-pub use counter::{Display, DisplayConfig, Scanner};
+pub use counter::{Display, DisplayConfig, DisplayPlace, Scanner};
 pub use drawer::{Drawer, DrawerConfig, DrawerPlace};
 pub use printer::{Printer, PrinterConfig, Prints};
 
@@ -279,7 +279,7 @@ impl File {
         let scale = self.scale.parse(&mut problems);
         let printer = self.printer.parse(&mut problems);
         let drawer = self.drawer.parse(printer.as_ref(), &mut problems);
-        let display = self.display.parse(&mut problems);
+        let display = self.display.parse(printer.as_ref(), &mut problems);
         let scanner = self.scanner.parse(&mut problems);
         let History { books_days, floor_days } = self.history;
         if floor_days == 0 || books_days < floor_days {

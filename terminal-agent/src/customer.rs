@@ -1,13 +1,15 @@
 //! What the customer sees: the line that was rung up last and what the cart comes to, and at the end the change.
 //!
+//! A display behind the terminal's own printer is shown over the printer's link, since the two share a cable.
+//!
 //! A display is never waited for and nothing is shown late: the latest text wins, and one that was away is drawn anew.
 
-use toko_devices::Roots;
 use toko_devices::display::{LineDisplay, Screen};
+use toko_devices::{OwnedPrinter, Roots};
 use toko_retail::money::Money;
 use toko_retail::ops::SaleKind;
 
-use crate::config::DisplayConfig;
+use crate::config::{DisplayConfig, DisplayPlace};
 use crate::till::{Answer, CartSeen, LineSeen, SaleSeen};
 
 /// Characters in a row.
@@ -24,13 +26,18 @@ struct Shown {
 }
 
 impl Customer {
-    /// A terminal with this display, or without one. Looks for it in the background.
+    /// A terminal with this display, or without one; `printer` is the printer of its own. Looks for it in the background.
     #[must_use]
-    pub fn new(config: Option<DisplayConfig>) -> Self {
-        Self(config.map(|DisplayConfig { address, glass, welcome }| {
-            let first = Screen { upper: welcome.clone(), lower: String::new() };
-            Shown { display: LineDisplay::spawn(address, Roots::default(), glass, first), welcome }
-        }))
+    pub fn new(config: Option<DisplayConfig>, printer: Option<OwnedPrinter>) -> Self {
+        let Some(DisplayConfig { place, glass, welcome }) = config else { return Self(None) };
+        let first = Screen { upper: welcome.clone(), lower: String::new() };
+        let display = match (place, printer) {
+            (DisplayPlace::Cable(address), _) => LineDisplay::spawn(address, Roots::default(), glass, first),
+            (DisplayPlace::OwnPrinter, Some(printer)) => LineDisplay::behind(printer, glass, &first),
+            // The settings refuse this one.
+            (DisplayPlace::OwnPrinter, None) => return Self(None),
+        };
+        Self(Some(Shown { display, welcome }))
     }
 
     /// Shows what was just done.

@@ -67,6 +67,15 @@ impl Asked {
     }
 }
 
+/// What else hangs on the terminal's own printer, and needs its link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Beside {
+    /// A cash drawer, whose sensor tells only over a link.
+    pub(crate) drawer: bool,
+    /// A customer's display, which would be drawn anew with each link.
+    pub(crate) display: bool,
+}
+
 /// The printer that this terminal prints on, and who works it off.
 pub(crate) struct Printing {
     node: Node,
@@ -83,13 +92,15 @@ pub(crate) struct Printing {
 }
 
 impl Printing {
-    /// The task, which has to be run; its printer ends with `stop`. Made before anybody asks for anything.
+    /// The task, which has to be run; its printer ends with `stop`. Made before anybody asks for anything. A printer with
+    /// something `beside` it is never let go of.
     ///
     /// Errors: the views could not be read.
     pub(crate) fn new(
         node: Node,
         config: PrinterConfig,
         receipt: Receipt,
+        beside: Beside,
         stop: &CancellationToken,
     ) -> Result<Self, KvError> {
         let earlier = node.read(views::jobs_open)?.into_iter().map(|job| job.job).collect();
@@ -103,6 +114,8 @@ impl Printing {
         driver.fonts = config.fonts.clone();
         driver.learnt = (!config.answers).then_some(Level::Drained);
         let habits = match config.prints {
+            Prints::Always if beside.drawer => Habits::default().with_drawer(),
+            Prints::Always if beside.display => Habits { let_go: None, ..Habits::default() },
             Prints::Always => {
                 let let_go = Some(config.let_go).filter(|millis| millis.0 > 0).map(Into::into);
                 Habits { let_go, ..Habits::default() }

@@ -23,14 +23,14 @@ use toko_retail::views::ShopFold;
 use tracing::{info, warn};
 
 use crate::api::{self, ApiSetup};
-use crate::config::{Config, DrawerConfig, DrawerPlace};
+use crate::config::{Config, DisplayConfig, DrawerConfig, DrawerPlace, Prints};
 use crate::customer::Customer;
 use crate::desk::Desk;
 use crate::follow;
 use crate::heard;
 use crate::ledger::Ledger;
 use crate::own_drawer::OwnDrawer;
-use crate::printing::Printing;
+use crate::printing::{Beside, Printing};
 use crate::scale::Weigher;
 use crate::scans::Scans;
 use crate::shelf::Shelf;
@@ -109,10 +109,17 @@ impl Agent {
         let [stop_api, stop_till, stop_rest] = [(); 3].map(|()| CancellationToken::new());
         let printing = config.printer.clone();
         let printing = printing
-            .map(|printer| Printing::new(node.clone(), printer, config.receipt.clone(), &stop_rest))
+            .map(|printer| {
+                let beside = Beside {
+                    drawer: config.drawer.as_ref().is_some_and(DrawerConfig::is_on_own_printer),
+                    display: config.display.as_ref().is_some_and(DisplayConfig::is_behind_own_printer),
+                };
+                Printing::new(node.clone(), printer, config.receipt.clone(), beside, &stop_rest)
+            })
             .transpose()
             .map_err(Refusal::from)?;
-        let (drawer, own_drawer) = drawer(&node, config.drawer.as_ref(), number, printing.as_ref());
+        let (drawer, own_drawer) =
+            drawer(&node, config.drawer.as_ref(), number, printing.as_ref()).map_err(desk_failed)?;
         let drawer_name = drawer.as_ref().map(|drawer| drawer.name.clone());
         let clerk = Clerk::start(ClerkSetup {
             ledger: ledger.clone(),
@@ -122,7 +129,7 @@ impl Agent {
             receipt: config.receipt.clone(),
             own_printer: printing.as_ref().map(Printing::role),
             drawer,
-            customer: Customer::new(config.display.clone()),
+            customer: Customer::new(config.display.clone(), printing.as_ref().map(Printing::printer)),
             terminal: number,
         })?;
         let (till, work) = Till::new(clerk);
@@ -143,8 +150,10 @@ impl Agent {
             receipt: config.receipt.clone(),
             weigher: Weigher::new(config.scale.clone()),
             drawer: drawer_name,
+            own_drawer: own_drawer.as_ref().map(OwnDrawer::desk),
             scans: scans.clone(),
             printer: printing.as_ref().map(Printing::printer),
+            shares_printer: printing.as_ref().is_some_and(|printing| printing.role().0 == Prints::HubDark),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(named("api", api::serve(listener, router, stop_api.clone())));
@@ -236,18 +245,17 @@ fn drawer(
     config: Option<&DrawerConfig>,
     number: u16,
     printing: Option<&Printing>,
-) -> (Option<CashDrawer>, Option<OwnDrawer>) {
-    let Some(DrawerConfig { place, opens_with_cash }) = config else { return (None, None) };
+) -> io::Result<(Option<CashDrawer>, Option<OwnDrawer>)> {
+    let Some(DrawerConfig { place, opens_with_cash }) = config else { return Ok((None, None)) };
     let of = |name, opener| CashDrawer { name, opens_with_cash: *opens_with_cash, opener };
-    match (place, printing) {
+    Ok(match (place, printing) {
         (DrawerPlace::Hub(name), _) => (Some(of(name.clone(), None)), None),
-        (DrawerPlace::OwnPrinter(pin), Some(printing)) => {
-            let name = own_drawer(number);
-            let (own, opener) = OwnDrawer::new(node.clone(), printing.printer(), *pin, &name);
-            (Some(of(name, Some(opener))), Some(own))
+        (DrawerPlace::OwnPrinter { pin, left_open }, Some(printing)) => {
+            let (own, opener) = OwnDrawer::new(node.clone(), printing.printer(), number, *pin, *left_open)?;
+            (Some(of(own_drawer(number), Some(opener))), Some(own))
         }
-        (DrawerPlace::OwnPrinter(_), None) => (None, None),
-    }
+        (DrawerPlace::OwnPrinter { .. }, None) => (None, None),
+    })
 }
 
 /// What this terminal's node makes of the shop's ops.

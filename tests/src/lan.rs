@@ -36,6 +36,11 @@ impl Lan {
         self.each_end(name, Relay::heal_all, Relay::heal_client)
     }
 
+    /// Where the others reach a box.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.0.get(name).map(|(_, relay)| relay.address())
+    }
+
     /// What went through the relay in front of a box.
     pub fn counts(&self, name: &str) -> Option<Counts> {
         self.0.get(name).map(|(_, relay)| relay.counts())

@@ -59,6 +59,48 @@ fn every_code_reads_back_as_it_was_given() {
     assert_eq!(printer.unknown, 0);
 }
 
+/// The UPC-E of these seven digits, with the check digit that is right for them.
+fn upc_e(seven: &str) -> Barcode {
+    (0..10).find_map(|check| Barcode::upc_e(&format!("{seven}{check}")).ok()).unwrap()
+}
+
+#[test]
+fn a_qr_code_an_itf_and_a_upc_e_read_back_in_either_language() {
+    let short = ["0123450", "0123451", "0123452", "0127563", "0123454", "0123455", "0123459"].map(upc_e);
+    // The printer would make another one of it, or has no bars for its number system.
+    let other = [upc_e("0120003"), upc_e("1123459")];
+    let mut codes: Vec<Barcode> =
+        vec![Barcode::itf("1540014128876").ok(), Barcode::itf("15400141288763").ok()]
+            .into_iter()
+            .flatten()
+            .collect();
+    assert_eq!(codes.len(), 1, "an odd number of digits is none");
+    codes.extend(short.clone());
+    codes.extend(other.clone());
+    let mut items: Vec<Item> =
+        codes.iter().map(|code| Item::Bars { x: 1, y: 1, height: 40, code: code.clone() }).collect();
+    for data in ["https://example.com/?a=1^FS~JA_5E", "say \"cheese\""] {
+        items.push(Item::Qr { x: 1, y: 1, size: 4, code: Qr::new(data).unwrap() });
+    }
+    let label = Label { stock: Stock::mm(62, 29, 8), items };
+    let of = |code: &Barcode| (code.name().to_owned(), code.data().to_owned());
+    let qr = |data: &str| ("QR".to_owned(), data.to_owned());
+
+    let mut printer = VirtualLabelPrinter::default();
+    printer.zpl(&zpl::encode(&label, 1));
+    let mut wanted: Vec<_> = codes[..8].iter().map(of).collect();
+    wanted.extend([qr("https://example.com/?a=1^FS~JA_5E"), qr("say \"cheese\"")]);
+    assert_eq!((&printer.printed[0].codes, printer.unknown), (&wanted, 0));
+    assert_eq!(printer.printed[0].texts, other.each_ref().map(|code| code.data().to_owned()));
+
+    let mut printer = VirtualLabelPrinter::default();
+    printer.tspl(&tspl::encode(&label, 1));
+    let mut wanted: Vec<_> = codes[..9].iter().map(of).collect();
+    wanted.push(qr("https://example.com/?a=1^FS~JA_5E"));
+    assert_eq!((&printer.printed[0].codes, printer.unknown), (&wanted, 0));
+    assert_eq!(printer.printed[0].texts, [other[1].data(), "say 'cheese'"]);
+}
+
 #[test]
 fn no_copies_are_no_bytes() {
     assert!(zpl::encode(&tomatoes(), 0).is_empty() && tspl::encode(&tomatoes(), 0).is_empty());

@@ -29,13 +29,17 @@ pub fn encode(label: &Label, copies: u16) -> Vec<u8> {
                 quoted(&mut tspl, &format!("TEXT {x},{y},\"{font}\",0,{times},{times},"), text);
             }
             Item::Bars { x, y, height, code } => {
-                let name = name(code.symbology()).filter(|_| says(code.data()));
-                let bars = name.map(|name| format!("BARCODE {x},{y},\"{name}\",{height},1,0,2,2,"));
+                let said = said(code.symbology(), code.data());
+                // Narrow and wide bars; the ratio is of two widths alone, as ITF has them.
+                let wide = if code.symbology() == Symbology::Itf { 6 } else { 2 };
+                let command = |name: &str| format!("BARCODE {x},{y},\"{name}\",{height},1,0,2,{wide},");
+                let bars = said.map(|(name, data)| (command(name), data));
                 code_or_text(&mut tspl, bars, (*x, *y), code.data());
             }
             Item::Qr { x, y, size, code } => {
                 let size = (*size).clamp(1, 10);
-                let qr = says(code.data()).then(|| format!("QRCODE {x},{y},M,{size},A,0,"));
+                let command = || (format!("QRCODE {x},{y},M,{size},A,0,"), code.data());
+                let qr = says(code.data()).then(command);
                 code_or_text(&mut tspl, qr, (*x, *y), code.data());
             }
         }
@@ -50,12 +54,12 @@ fn line(tspl: &mut Vec<u8>, text: &str) {
 }
 
 /// A code, or its text where it cannot be said without changing it: a code that reads as something else is worse than none.
-fn code_or_text(tspl: &mut Vec<u8>, command: Option<String>, (x, y): (u16, u16), data: &str) {
+fn code_or_text(tspl: &mut Vec<u8>, command: Option<(String, &str)>, (x, y): (u16, u16), data: &str) {
     match command {
-        Some(command) => {
+        Some((command, said)) => {
             tspl.extend(command.bytes());
             tspl.push(b'"');
-            tspl.extend(data.bytes());
+            tspl.extend(said.bytes());
             tspl.extend(*b"\"\r\n");
         }
         None => quoted(tspl, &format!("TEXT {x},{y},\"3\",0,1,1,"), data),
@@ -67,14 +71,22 @@ fn says(data: &str) -> bool {
     !data.contains(|c: char| c == '"' || c.is_control()) && !data.contains("\\[") && !data.contains("~!")
 }
 
-fn name(symbology: Symbology) -> Option<&'static str> {
+/// How the printer names a code, and what it is told of its data; nothing if it would make another code of it.
+fn said(symbology: Symbology, data: &str) -> Option<(&'static str, &str)> {
     let names = [
         (Symbology::Ean13, "EAN13"),
         (Symbology::Ean8, "EAN8"),
         (Symbology::UpcA, "UPCA"),
+        (Symbology::UpcE, "UPCE"),
+        (Symbology::Itf, "25"),
         (Symbology::Code128, "128"),
     ];
-    names.into_iter().find(|(known, _)| *known == symbology).map(|(_, name)| name)
+    let name = names.into_iter().find(|(known, _)| *known == symbology).map(|(_, name)| name)?;
+    if symbology == Symbology::UpcE {
+        // The six in the middle, of number system 0; the printer adds what stands around them.
+        return data.starts_with('0').then(|| (name, &data[1..7]));
+    }
+    says(data).then_some((name, data))
 }
 
 /// A command whose last argument is a caller's text.

@@ -47,7 +47,7 @@ impl VirtualLabelPrinter {
                 ("XZ", Some(_)) => self.printed.extend(label.take()),
                 ("CI" | "LH" | "PW" | "LL" | "FO" | "BY" | "A0", Some(_)) => {}
                 ("FH", Some(_)) => hex = argument == "_",
-                ("BE" | "B8" | "BU" | "BC" | "BQ", Some(_)) => kind = Some(name.clone()),
+                ("BE" | "B2" | "B8" | "B9" | "BU" | "BC" | "BQ", Some(_)) => kind = Some(name.clone()),
                 ("FD", Some(label)) => {
                     let data = if hex { unhex(argument) } else { argument.to_owned() };
                     match kind.take().as_deref() {
@@ -56,6 +56,11 @@ impl VirtualLabelPrinter {
                             .codes
                             .push(("QR".into(), data.strip_prefix("MA,").unwrap_or(&data).to_owned())),
                         Some("BC") => label.codes.push(("CODE128".into(), data.replace(">0", ">"))),
+                        Some("B2") => label.codes.push(("ITF".into(), data)),
+                        Some("B9") => match shortened(&data) {
+                            Some(upc_e) => label.codes.push(("UPCE".into(), upc_e)),
+                            None => self.unknown += 1,
+                        },
                         Some("BE") => label.codes.push(("EAN13".into(), with_check_digit(&data))),
                         Some("B8") => label.codes.push(("EAN8".into(), with_check_digit(&data))),
                         Some(_) => label.codes.push(("UPCA".into(), with_check_digit(&data))),
@@ -89,8 +94,16 @@ impl VirtualLabelPrinter {
                 "TEXT" | "BARCODE" | "QRCODE" => match arguments_of(arguments) {
                     Some(all) if name == "TEXT" && all.len() == 7 => label.texts.extend(all.last().cloned()),
                     Some(all) if name == "BARCODE" && all.len() == 9 => {
-                        let kind = if all[2] == "128" { "CODE128" } else { all[2].as_str() };
-                        label.codes.push((kind.to_owned(), all[8].clone()));
+                        let (kind, data) = match (all[2].as_str(), all[8].clone()) {
+                            ("128", data) => ("CODE128", data),
+                            ("25", data) => ("ITF", data),
+                            ("UPCE", six) => match lengthened(&six) {
+                                Some(full) => ("UPCE", format!("0{six}{}", &with_check_digit(&full)[11..])),
+                                None => ("UPCE", String::new()),
+                            },
+                            (other, data) => (other, data),
+                        };
+                        label.codes.push((kind.to_owned(), data));
                     }
                     Some(all) if name == "QRCODE" && all.len() == 7 => {
                         label.codes.push(("QR".into(), all[6].clone()));
@@ -147,6 +160,40 @@ fn unhex(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A UPC-E of ten digits, manufacturer and product, as a printer shortens them.
+fn shortened(ten: &str) -> Option<String> {
+    if ten.len() != 10 || !ten.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let (maker, product) = ten.split_at(5);
+    let six = match (&maker[2..], product) {
+        ("000" | "100" | "200", product) if product.starts_with("00") => {
+            format!("{}{}{}", &maker[..2], &product[2..], &maker[2..3])
+        }
+        (maker_end, product) if maker_end.ends_with("00") && product.starts_with("000") => {
+            format!("{}{}3", &maker[..3], &product[3..])
+        }
+        (maker_end, product) if maker_end.ends_with('0') && product.starts_with("0000") => {
+            format!("{}{}4", &maker[..4], &product[4..])
+        }
+        (_, "00005" | "00006" | "00007" | "00008" | "00009") => format!("{maker}{}", &product[4..]),
+        _ => return None,
+    };
+    Some(format!("0{six}{}", &with_check_digit(&format!("0{ten}"))[11..]))
+}
+
+/// The eleven digits that six of a UPC-E stand for, as a scanner lengthens them.
+fn lengthened(six: &str) -> Option<String> {
+    let digits: Vec<u32> = six.chars().map(|c| c.to_digit(10)).collect::<Option<_>>()?;
+    let [a, b, c, d, e, last] = digits[..] else { return None };
+    Some(match last {
+        0..=2 => format!("0{a}{b}{last}0000{c}{d}{e}"),
+        3 => format!("0{a}{b}{c}00000{d}{e}"),
+        4 => format!("0{a}{b}{c}{d}00000{e}"),
+        _ => format!("0{a}{b}{c}{d}{e}0000{last}"),
+    })
 }
 
 /// As the printer does it: from the right, three times each other digit.

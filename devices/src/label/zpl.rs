@@ -1,7 +1,7 @@
 //! A label as ZPL II, in UTF-8. Pure.
 
 use super::{Item, Label};
-use crate::codes::Symbology;
+use crate::codes::{Symbology, upc_e_in_full};
 
 /// A label as one print job, so many times.
 ///
@@ -36,7 +36,13 @@ pub fn encode(label: &Label, copies: u16) -> Vec<u8> {
 fn bars(zpl: &mut String, (x, y, height): (u16, u16, u16), symbology: Symbology, data: &str) {
     // The printer makes the check digit itself and would take ours for one digit too many.
     let body = &data[..data.len().saturating_sub(1)];
-    let (command, data) = if symbology == Symbology::Ean13 {
+    // It takes a UPC-E as the UPC-A that it stands for, of number system 0, and shortens that itself.
+    let in_full = upc_e_in_full(data).filter(|full| full.starts_with('0'));
+    let (command, data) = if let (Symbology::UpcE, Some(full)) = (symbology, &in_full) {
+        (format!("^B9N,{height},N,Y,N"), &full[1..11])
+    } else if symbology == Symbology::Itf {
+        (format!("^B2N,{height},Y,N,N"), data)
+    } else if symbology == Symbology::Ean13 {
         (format!("^BEN,{height},Y,N"), body)
     } else if symbology == Symbology::Ean8 {
         (format!("^B8N,{height},Y,N"), body)
@@ -45,7 +51,7 @@ fn bars(zpl: &mut String, (x, y, height): (u16, u16, u16), symbology: Symbology,
     } else if symbology == Symbology::Code128 {
         (format!("^BCN,{height},Y,N,N"), data)
     } else {
-        // Bars that this dialect is not taught yet: at least a person can type it.
+        // A UPC-E that the printer would make another one of: at least a person can type it.
         *zpl += &format!("^FO{x},{y}^A0N,{TEXT_DOTS},{TEXT_DOTS}^FH_^FD{}^FS\n", hex(data, |_| false));
         return;
     };

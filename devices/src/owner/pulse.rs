@@ -250,7 +250,9 @@ mod tests {
             pulses.tick(start);
             pulses.level(level, start);
             pulses.sent(start);
-            pulses.tick(start + EDGE_WITHIN);
+            pulses.tick(start + Duration::from_millis(999));
+            assert!(opening.try_recv().is_err(), "the sensor has a second to tell");
+            pulses.tick(start + Duration::from_secs(1));
             assert_eq!(opening.try_recv(), Ok(Opening::NotConfirmed { why }));
         }
     }

@@ -27,6 +27,8 @@ pub struct Machine {
     drawer: Drawer,
     waiting: Vec<u8>,
     skip: u64,
+    /// Whether it was told to pass over all but real-time commands, which a display on its cable hears instead.
+    deaf: bool,
     collecting: Option<Collecting>,
     recent: Vec<u8>,
     mode: Mode,
@@ -75,6 +77,7 @@ impl Machine {
             drawer: Drawer::default(),
             waiting: Vec::new(),
             skip: 0,
+            deaf: false,
             collecting: None,
             recent: Vec::new(),
             mode: Mode::AT_FIRST,
@@ -163,6 +166,7 @@ impl Machine {
     fn forget(&mut self) {
         self.waiting.clear();
         (self.skip, self.collecting, self.line) = (0, None, Line::default());
+        self.deaf = false;
     }
 
     fn work(&mut self) {
@@ -181,6 +185,20 @@ impl Machine {
                 let n = self.collect(collecting, rest);
                 at += n;
                 self.piece.spend(n as u64);
+                continue;
+            }
+            if self.deaf {
+                match heard_again(rest) {
+                    Some(n) => (self.deaf, at) = (false, at + n),
+                    // What may become the command stays.
+                    None => {
+                        at = waiting.len()
+                            - rest.iter().rev().take(2).position(|b| *b == 0x1b).map_or(0, |n| n + 1)
+                    }
+                }
+                if self.deaf {
+                    break;
+                }
                 continue;
             }
             let n = match step(&rest[..rest.len().min(TOKEN_BYTES_MAX)]) {
@@ -266,6 +284,7 @@ impl Machine {
             Token::ProcessId(_) | Token::SendStatus(_) | Token::SendId(_) | Token::AutomaticStatus(_) => {
                 self.answer(token);
             }
+            Token::Ear(hears) => self.deaf = !hears,
             Token::Nothing => {}
         }
     }
@@ -325,6 +344,12 @@ impl Machine {
             }
         }
     }
+}
+
+/// How many bytes until a printer that was told not to hear is told to.
+fn heard_again(bytes: &[u8]) -> Option<usize> {
+    let found = bytes.windows(3).position(|three| matches!(three, [0x1b, b'=', ears] if ears & 1 != 0));
+    found.map(|at| at + 3)
 }
 
 /// `DLE DC4 8`: forget everything that waits.

@@ -200,7 +200,7 @@ async fn serve(args: Args) -> Result<(), (u8, String)> {
         SensorArg::HighOpen => Sensor::HighOpen,
     };
     let columns = usize::from(args.columns);
-    let options = Options { door, out: args.out, pictures: args.png, columns, sensor, faults };
+    let options = Options { door, out: args.out, pictures: args.png, columns, sensor, display: None, faults };
     let mut printer = VirtualPrinter::spawn(options).await.map_err(|e| match e.kind() {
         io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
             (CONFIG, format!("could not listen on {place}: {e}"))

@@ -13,6 +13,7 @@ use super::door::{Listening, Wire};
 use super::machine::{Effect, Machine};
 use super::paper::Tray;
 use super::{Counts, Faults};
+use crate::display::VirtualDisplay;
 
 /// The running printer: its machine, its tray, and what its owner sees and sets.
 pub(super) struct Running {
@@ -22,6 +23,8 @@ pub(super) struct Running {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) accident: SharedAccident,
     pub(super) counts: watch::Sender<Counts>,
+    pub(super) display: Option<VirtualDisplay>,
+    pub(super) shown: watch::Sender<[String; 2]>,
 }
 
 /// Something that a hand does to the printer.
@@ -136,6 +139,10 @@ impl Running {
                     idle_until = Instant::now() + IDLE;
                     self.counts.send_modify(|counts| counts.bytes += n as u64);
                     let mishap = self.mishap_within(n);
+                    if let Some(display) = &mut self.display {
+                        display.receive(&bytes[..n]);
+                        self.shown.send_replace(display.rows());
+                    }
                     self.machine.receive(&bytes[..n]);
                     let answers = self.settle()?;
                     match mishap {

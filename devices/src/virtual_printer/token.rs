@@ -63,6 +63,8 @@ pub(super) enum Token<'a> {
     QrPrint,
     /// Which connector, 0 or 1.
     Pulse(u8),
+    /// `ESC =`: whether the printer hears what comes; a display on its cable may be meant.
+    Ear(bool),
     ProcessId([u8; 4]),
     /// `GS r`: 1 asks for the paper, 2 for the drawer.
     SendStatus(u8),
@@ -117,6 +119,7 @@ fn escape(rest: &[u8]) -> Step<'_> {
         b'd' => fixed(rest, 1, |a| Token::Feed(a[0])),
         b'J' => fixed(rest, 1, |a| Token::FeedDots(a[0])),
         b'i' | b'm' => fixed(rest, 0, |_| Token::Cut),
+        b'=' => fixed(rest, 1, |a| Token::Ear(a[0] & 1 != 0)),
         b'p' => fixed(rest, 3, |a| Token::Pulse(a[0] & 1)),
         b'*' => match rest {
             [_, m, low, high, ..] => {
@@ -133,7 +136,7 @@ fn escape(rest: &[u8]) -> Step<'_> {
         b'L' | b'S' | b'v' | 0x0c => ignored(rest, 0),
         b'$' | b'\\' | b'c' => ignored(rest, 2),
         b'W' => ignored(rest, 8),
-        b' ' | b'%' | b'=' | b'?' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V' | b'e' | b'r' | b'u' | b'{' => {
+        b' ' | b'%' | b'?' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V' | b'e' | b'r' | b'u' | b'{' => {
             ignored(rest, 1)
         }
         _ => ignored(rest, 0),
@@ -271,6 +274,8 @@ mod tests {
     fn commands_are_taken_with_all_their_arguments() {
         assert_eq!(step(b"\x1bp\x00\x19\xfaTin"), Step::Take(5, Token::Pulse(0)));
         assert_eq!(step(b"\x1dVB\x00"), Step::Take(4, Token::Cut));
+        assert_eq!(step(b"\x1b=\x02x"), Step::Take(3, Token::Ear(false)));
+        assert_eq!(step(b"\x1b=\x03x"), Step::Take(3, Token::Ear(true)));
         assert_eq!(step(b"\x1dV\x00x"), Step::Take(3, Token::Cut));
         assert_eq!(step(b"\x1dk\x04123\x00x"), Step::Take(7, Token::Barcode { m: 69, data: b"123" }));
         assert_eq!(step(b"\x1dkI\x03{B1"), Step::Take(7, Token::Barcode { m: 73, data: b"{B1" }));

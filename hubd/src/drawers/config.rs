@@ -14,7 +14,8 @@ use toko_retail::text::check_name;
 pub struct Drawer {
     /// What its terminal calls it, under `drawer.name` there.
     pub name: String,
-    /// The printer that it hangs on, by its name.
+    /// The printer that it hangs on, by its name. The hub never lets go of it, or openings by key would go unseen; so no terminal
+    /// prints on it while the hub runs.
     pub printer: String,
     /// Which of the printer's drawers: 1 or 2. Nearly every printer has one socket, and its cable wires the first.
     #[serde(default = "first")]

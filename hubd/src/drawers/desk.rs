@@ -2,7 +2,7 @@
 
 use super::{SharedDrawers, Shelf, lock};
 use crate::answers::name_of;
-use crate::desk::{Answer, Desk, Refusal, Shared, open_day_of};
+use crate::desk::{Answer, Desk, Refusal, Shared};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use toko_devices::profile::Polarity;
+use toko_paper::drawer::{LearnError, meaning, newest_open_day};
 use toko_retail::day::Day;
 use toko_retail::views::{self, DrawerOpening};
 
@@ -38,8 +38,8 @@ pub(crate) fn standing(drawers: &SharedDrawers) -> Vec<Standing> {
     let now = Instant::now();
     let of = |drawer: &super::Drawer| Standing {
         name: drawer.config.name.clone(),
-        open: drawer.sensor.open().filter(|_| drawer.away_since.is_none()),
-        open_for: drawer.sensor.open_for(now),
+        open: drawer.watched.open(),
+        open_for: drawer.watched.sensor.open_for(now),
     };
     lock(drawers).drawers.iter().map(of).collect()
 }
@@ -48,22 +48,17 @@ pub(crate) fn standing(drawers: &SharedDrawers) -> Vec<Standing> {
 pub(crate) fn alerts(drawers: &SharedDrawers) -> Vec<Value> {
     let now = Instant::now();
     let shelf = lock(drawers);
-    let left_open = shelf.drawers.iter().filter_map(|drawer| {
-        let open_for = drawer.sensor.open_for(now)?;
-        (open_for >= drawer.config.left_open?).then_some((drawer, open_for))
-    });
-    let card = |(drawer, open_for): (&super::Drawer, Duration)| {
+    let card = |drawer: &super::Drawer| {
+        let log = drawer.watched.left_open(now)?;
         let name = &drawer.config.name;
-        let seen =
-            if drawer.sensor.open() == Some(true) { "is open" } else { "was opened and not seen to be shut" };
-        json!({
+        Some(json!({
             "id": format!("drawer {name}"), "about": name, "settled": false, "code": "drawer-left-open",
             "node": null,
             "screen": "shut the drawer; this goes by itself then. If it is shut, its sensor or cable is broken, or it was taught the wrong way round: hubctl drawers learn",
-            "log": format!("the drawer \"{name}\" {seen}, for {} s now", open_for.as_secs()),
-        })
+            "log": log,
+        }))
     };
-    left_open.map(card).collect()
+    shelf.drawers.iter().filter_map(card).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,7 +74,7 @@ async fn show(State(desk): Shared, query: Result<Query<WhichDay>, QueryRejection
     let (day, openings, counts) = desk.node.read(|kv| {
         let day = match day {
             Some(day) => Some(day),
-            None => open_day_of(kv)?.or(views::days(kv)?.pop()),
+            None => newest_open_day(kv)?.or(views::days(kv)?.pop()),
         };
         let Some(day) = day else { return Ok((None, Vec::new(), views::DrawerCounts::default())) };
         Ok((Some(day), views::drawer_openings(kv, day)?, views::drawer_counts(kv, day)?))
@@ -124,26 +119,23 @@ impl Shelf {
     fn cards(&self) -> Vec<Value> {
         let now = Instant::now();
         let card = |drawer: &super::Drawer| {
-            let seen = drawer.printer.seen().borrow().clone();
+            let watched = &drawer.watched;
+            let seen = watched.printer.seen().borrow().clone();
             let trouble = seen.trouble.map(|why| why.to_string());
-            let state = match drawer.sensor.open().filter(|_| trouble.is_none()) {
+            let state = match watched.sensor.open().filter(|_| trouble.is_none()) {
                 Some(true) => "open",
                 Some(false) => "closed",
                 None => "unknown",
             };
-            let sensor = match drawer.sensor.polarity() {
-                Polarity::Unknown => "not taught",
-                Polarity::HighIsOpen => "high is open",
-                Polarity::LowIsOpen => "low is open",
-            };
+            let sensor = meaning(watched.sensor.polarity()).unwrap_or("not taught");
             json!({
                 "drawer": drawer.config.name,
                 "printer": drawer.config.printer,
                 "terminals": drawer.config.terminals,
                 "state": state,
-                "open_for_s": drawer.sensor.open_for(now).map(|open_for| open_for.as_secs()),
+                "open_for_s": watched.sensor.open_for(now).map(|open_for| open_for.as_secs()),
                 "sensor": sensor,
-                "printer_heard": drawer.sensor.level().is_some() && trouble.is_none(),
+                "printer_heard": watched.sensor.level().is_some() && trouble.is_none(),
                 "trouble": trouble,
             })
         };
@@ -168,7 +160,7 @@ enum Stands {
 
 async fn learn(State(desk): Shared, body: Result<Json<Lesson>, JsonRejection>) -> Answer {
     let Json(Lesson { drawer: name, stands }) = body?;
-    let printer = lock(&desk.drawers).named(&name).map(|drawer| drawer.printer.clone());
+    let printer = lock(&desk.drawers).named(&name).map(|drawer| drawer.watched.printer.clone());
     let Some(printer) = printer else {
         return Err(Refusal::bad(
             "no-such-drawer",
@@ -189,21 +181,14 @@ async fn learn(State(desk): Shared, body: Result<Json<Lesson>, JsonRejection>) -
         return Err(Refusal::bad("no-such-drawer", "it is gone"));
     };
     if stands == Stands::Shut {
-        drawer.shut_level = Some(status.drawer_level);
+        drawer.watched.stands_shut(status.drawer_level);
         return Ok(Json(json!({ "drawer": name, "next": "open" })));
     }
-    let Some(shut) = drawer.shut_level.take() else {
-        return Err(Refusal::bad("shut-first", format!("shut \"{name}\" first, and say so")));
-    };
-    if shut == status.drawer_level {
-        let words = format!(
-            "the sensor of \"{name}\" says the same open and shut: it has none, or its cable does not carry it; its state stays unknown"
-        );
-        return Err(Refusal::bad("no-sensor", words));
-    }
-    let polarity = if status.drawer_level { Polarity::HighIsOpen } else { Polarity::LowIsOpen };
-    taught.teach(&*disk, &name, polarity).map_err(|problem| Refusal::store(&problem))?;
-    drawer.unsaid = drawer.sensor.teach(polarity, Instant::now());
-    let sensor = if status.drawer_level { "high is open" } else { "low is open" };
-    Ok(Json(json!({ "drawer": name, "next": null, "sensor": sensor })))
+    let learnt = drawer.watched.stands_open(status.drawer_level, taught, &*disk, Instant::now());
+    let polarity = learnt.map_err(|problem| match problem {
+        LearnError::NotKept { .. } => Refusal::store(&problem),
+        LearnError::ShutFirst(_) => Refusal::bad("shut-first", problem.to_string()),
+        _ => Refusal::bad("no-sensor", problem.to_string()),
+    })?;
+    Ok(Json(json!({ "drawer": name, "next": null, "sensor": meaning(polarity) })))
 }

@@ -81,3 +81,21 @@ pub fn seen(
 fn kept(detail: &str) -> String {
     detail.chars().filter(|c| !c.is_control()).take(limits::TEXT_CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{OpV1, What};
+
+    #[test]
+    fn an_ask_lives_for_five_seconds_and_one_that_would_live_longer_is_refused() {
+        let day = Day::parse("2010-12-01").unwrap();
+        let (drawer, reason) = ("left", DrawerReason::NoSale);
+        let asked =
+            ask(&Ask { day, terminal: 1, drawer, reason, sale: None, by: Some("ann"), note: "" }).unwrap();
+        assert_eq!(asked.ttl_ms, 5_000);
+        let shape =
+            |ttl_ms| OpV1::new(What::DrawerAsked(DrawerAskedV1 { ttl_ms, ..asked.clone() })).check_shape();
+        assert!(shape(5_000).is_ok() && shape(5_001).is_err());
+    }
+}

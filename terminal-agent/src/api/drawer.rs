@@ -2,11 +2,15 @@
 //!
 //! Invariants: it is never called closed unless its owner, who is linked now, has said so last; what nobody knows is `unknown`.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
+use toko_paper::drawer::LearnError;
 use toko_retail::views::{self, DrawerCounts, DrawerOpening, DrawerState};
 
-use super::Api;
+use super::body::{Object, PROGRAM};
 use super::error::ApiError;
+use super::{Api, Asked, no_query, read_key};
+use crate::own_drawer::{NotLearnt, Stands};
 use crate::till::Refusal;
 use crate::wall::utc;
 
@@ -27,9 +31,56 @@ impl Api {
             "drawer": drawer,
             "state": state_word(told.as_ref()),
             "at": told.map(|told| utc(told.at)),
+            "sensor": self.setup.own_drawer.as_ref().and_then(|own| own.sensor()),
             "last": last.map(opening_shown),
         }))
     }
+}
+
+impl Api {
+    /// A step of teaching what the sensor means of the drawer on the terminal's own printer. It changes no books, so its key is
+    /// looked at and not kept: whoever repeats a step says how the drawer stands now.
+    pub(super) async fn learn_drawer(&self, asked: &Asked<'_>) -> Result<(StatusCode, Value), ApiError> {
+        read_key(asked.headers)?;
+        no_query(&asked.query, &[])?;
+        let mut body = Object::body(&asked.bytes)?;
+        let word = body.plain_needed("stands")?;
+        body.done()?;
+        let stands = match word.as_str() {
+            "shut" => Stands::Shut,
+            "open" => Stands::Open,
+            other => {
+                let log = format!("{other:?} is neither shut nor open");
+                return Err(ApiError::field("bad-state", PROGRAM, "stands", log));
+            }
+        };
+        let Some(own) = &self.setup.own_drawer else {
+            self.setup.drawer.as_ref().ok_or(Refusal::NoDrawer)?;
+            let log = "the drawer hangs on a printer of the hub; hubctl drawers learn teaches it";
+            return Err(ApiError::new(StatusCode::NOT_FOUND, "not-own-drawer", "Teach it at the hub.", log));
+        };
+        let sensor = own.learn(stands).await.map_err(not_learnt)?;
+        let next = if stands == Stands::Shut { Some("open") } else { None };
+        Ok((StatusCode::OK, json!({ "sensor": sensor, "next": next })))
+    }
+}
+
+fn not_learnt(problem: NotLearnt) -> ApiError {
+    let (status, code, screen) = match &problem {
+        NotLearnt::NoAnswer(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "See that the printer is on, then try again.")
+        }
+        NotLearnt::Drawer(LearnError::ShutFirst(_)) => {
+            (StatusCode::CONFLICT, "shut-first", "Shut the drawer first.")
+        }
+        NotLearnt::Drawer(LearnError::NoSensor(_)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "no-sensor", "Look at the drawer's cable.")
+        }
+        NotLearnt::Drawer(_) | NotLearnt::NoDisk(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not-saved", "Try again, then call for help.")
+        }
+    };
+    ApiError::new(status, code, screen, toko_daemon::log::with_causes(&problem))
 }
 
 fn state_word(told: Option<&DrawerState>) -> &'static str {

@@ -12,6 +12,7 @@ pub enum Operation {
     Weigh,
     Drawer,
     OpenDrawer,
+    LearnDrawer,
     Scans,
     Day,
     OpenDay,
@@ -56,7 +57,7 @@ const fn route(method: Method, path: &'static str, operation: Operation) -> Rout
 }
 
 /// The table.
-pub const ROUTES: [Route; 32] = {
+pub const ROUTES: [Route; 33] = {
     use Operation as Op;
     [
         route(Method::GET, "/v1/status", Op::Status),
@@ -65,6 +66,7 @@ pub const ROUTES: [Route; 32] = {
         route(Method::GET, "/v1/scale", Op::Weigh),
         route(Method::GET, "/v1/drawer", Op::Drawer),
         route(Method::POST, "/v1/drawer/open", Op::OpenDrawer),
+        route(Method::POST, "/v1/drawer/learn", Op::LearnDrawer),
         route(Method::GET, "/v1/scans", Op::Scans),
         route(Method::GET, "/v1/day", Op::Day),
         route(Method::POST, "/v1/day", Op::OpenDay),

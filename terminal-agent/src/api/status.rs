@@ -44,7 +44,9 @@ impl Api {
             "business_day": show::day(&day)["date"],
             "currency": setup.shelf.currency().code(),
             "catalogue": catalogue,
-            "printer": self.setup.printer.as_ref().map(|printer| printer_shown(&printer.seen().borrow())),
+            "printer": self.setup.printer.as_ref().map(|printer| {
+                printer_shown(&printer.seen().borrow(), setup.shares_printer)
+            }),
             "hub": { "node": node.hub.map(|hub| hub.to_string()), "linked": node.hub_linked },
             "hq": { "known": node.hq_known, "behind": node.hq_behind },
             "links": node.links.iter().map(|link| json!({
@@ -86,9 +88,15 @@ impl Api {
             ));
         }
         if let Some(seen) = self.setup.printer.as_ref().map(|printer| printer.seen().borrow().clone())
-            && let Some(what) = trouble(&seen)
+            && let Some(what) = trouble(&seen, self.setup.shares_printer)
         {
             alerts.push(alert("printer-not-ready", &what));
+        }
+        if let Some(what) = self.setup.own_drawer.as_ref().and_then(|own| own.left_open()) {
+            let text = format!(
+                "{what}; shut it. If it is shut, its sensor or cable is broken, or it was taught the wrong way round: terminal-agent drawer learn"
+            );
+            alerts.push(alert("drawer-left-open", &text));
         }
         if !now.verified {
             alerts.push(alert("clock-not-verified", "this machine's clock is wrong; receipts say so"));
@@ -114,16 +122,19 @@ impl Api {
     }
 }
 
-fn printer_shown(seen: &Seen) -> Value {
+fn printer_shown(seen: &Seen, shared: bool) -> Value {
     json!({
         "ready": seen.can_print(), "printing": seen.printing, "waits_for_a_hand": seen.waits_for_a_hand,
-        "trouble": trouble(seen),
+        "trouble": trouble(seen, shared),
     })
 }
 
 /// Why nothing comes out of it now, and what to do; nothing while it prints or was not looked at yet.
-fn trouble(seen: &Seen) -> Option<String> {
+fn trouble(seen: &Seen, shared: bool) -> Option<String> {
     match (&seen.trouble, &seen.status) {
+        (Some(why), _) if shared => Some(format!(
+            "{why}; switch the printer on and look at its cable. If it is on, the hub may hold it: one with a cash drawer of the hub's is the hub's alone while the hub runs"
+        )),
         (Some(why), _) => Some(format!("{why}; switch the printer on and look at its cable")),
         (None, Some(status)) if !status.can_print() => {
             Some(status.what_to_do().map_or_else(|| status.to_string(), |what| format!("{status}: {what}")))

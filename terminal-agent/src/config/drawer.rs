@@ -1,6 +1,8 @@
 //! The cash drawer of this terminal.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use toko_daemon::settings::Millis;
 use toko_devices::DrawerPin;
 use toko_retail::drawer::at_its_till;
 use toko_retail::ops::limits::WORD_CHARS_MAX;
@@ -22,6 +24,8 @@ pub struct Drawer {
     pub connector: u8,
     /// Whether it opens by itself for cash of a sale, return or void. Costs two entries of about 200 bytes each time.
     pub opens_with_cash: bool,
+    /// After how long open an alert is raised, for one on its own printer; `0ms` means never.
+    pub left_open: Millis,
 }
 
 /// A drawer that is there.
@@ -39,12 +43,30 @@ pub enum DrawerPlace {
     /// On a printer of the hub, which calls it so.
     Hub(String),
     /// On the terminal's own printer.
-    OwnPrinter(DrawerPin),
+    OwnPrinter {
+        /// Which of the printer's drawers.
+        pin: DrawerPin,
+        /// After how long open an alert is raised, if at all.
+        left_open: Option<Duration>,
+    },
+}
+
+impl DrawerConfig {
+    /// Whether it hangs on the terminal's own printer.
+    pub(crate) fn is_on_own_printer(&self) -> bool {
+        matches!(self.place, DrawerPlace::OwnPrinter { .. })
+    }
 }
 
 impl Default for Drawer {
     fn default() -> Self {
-        Self { name: String::new(), hangs_on: "hub".into(), connector: 1, opens_with_cash: true }
+        Self {
+            name: String::new(),
+            hangs_on: "hub".into(),
+            connector: 1,
+            opens_with_cash: true,
+            left_open: Millis(120_000),
+        }
     }
 }
 
@@ -73,7 +95,10 @@ impl Drawer {
         let place = match (self.hangs_on.as_str(), self.name) {
             ("hub", name) if name.is_empty() => None,
             ("hub", name) => Some(DrawerPlace::Hub(name)),
-            ("printer", _) if always => Some(DrawerPlace::OwnPrinter(pin)),
+            ("printer", _) if always => {
+                let left_open = (self.left_open.0 > 0).then(|| self.left_open.into());
+                Some(DrawerPlace::OwnPrinter { pin, left_open })
+            }
             ("printer", _) => {
                 note(
                     "hangs_on",

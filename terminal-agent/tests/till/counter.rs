@@ -3,11 +3,14 @@
 use crate::common::{Shop, config};
 use serde_json::json;
 use std::time::Duration;
-use terminal_agent::config::DisplayConfig;
+use terminal_agent::config::Config;
+use terminal_agent::config::{DisplayConfig, DisplayPlace, File};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use toko_daemon::settings::Problems;
 use toko_devices::cable::Pty;
 use toko_devices::display::{Dialect, Glass, VirtualDisplay};
+use toko_devices::virtual_printer::{Options, VirtualPrinter, copies_by_job};
 
 /// How long a display or a scan may take. Nothing waits that long when all is well.
 const SOON: Duration = Duration::from_secs(30);
@@ -29,7 +32,7 @@ async fn the_customer_sees_line_subtotal_total_and_change() {
     let made = Glass::rows_of_20(Dialect::Cd5220);
     let mut config = config();
     config.display = Some(DisplayConfig {
-        address: format!("serial:{}", glass.path().display()).parse().unwrap(),
+        place: DisplayPlace::Cable(format!("serial:{}", glass.path().display()).parse().unwrap()),
         glass: made,
         welcome: "WELCOME".into(),
     });
@@ -46,6 +49,68 @@ async fn the_customer_sees_line_subtotal_total_and_change() {
     shop.cart("next").await;
     shows(&mut glass, &mut display, ["WELCOME", ""]).await;
     shop.close().await;
+}
+
+/// The settings of a terminal with a printer of its own and a display behind a printer at `display`.
+fn behind(printer: &str, prints: &str, model: &str, display: &str) -> Result<Config, Problems> {
+    let mut file = File::default();
+    (file.printer.address, file.printer.prints) = (printer.to_owned(), prints.to_owned());
+    file.printer.model = model.to_owned();
+    (file.display.address, file.display.dialect) = (display.to_owned(), "behind-printer".to_owned());
+    file.display.welcome = "WELCOME".to_owned();
+    file.parse()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_display_behind_the_tills_own_printer_shows_what_is_rung_up_and_the_receipt_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("paper");
+    let display = Some(Glass::rows_of_20(Dialect::BehindPrinter));
+    let printer = VirtualPrinter::spawn(Options { display, ..Options::new(&out) }).await.unwrap();
+    let address = printer.address().to_string();
+    let own = behind(&address, "always", "", &address).unwrap();
+    let config = Config { printer: own.printer, display: own.display, ..config() };
+    let shop = Shop::open_with(dir.path(), 1, &config).await;
+    let mut shown = printer.shown();
+    let mut until = async |upper: &str, lower: &str| {
+        let rows = shown.wait_for(|rows| rows.each_ref().map(|row| row.trim_end()) == [upper, lower]);
+        timeout(SOON, rows).await.unwrap_or_else(|_| panic!("{upper:?} never comes")).unwrap();
+    };
+    until("WELCOME", "").await;
+    let mut jobs = Vec::new();
+    for nth in 0..3 {
+        let cart = shop.cart(&format!("c{nth}")).await;
+        let line = json!({ "code": "71053", "qty": "2" });
+        shop.post(&format!("/v1/carts/{cart}/lines"), &format!("l{nth}"), line).await;
+        until("WHITE METAL LANTERN", "2 x 3.39        6.78").await;
+        let paid = json!({ "tenders": [{ "kind": "cash", "amount": "10.00" }], "receipt": true });
+        let sold = shop.post(&format!("/v1/carts/{cart}/sale"), &format!("s{nth}"), paid).await;
+        until("Total           6.78", "Change          3.22").await;
+        jobs.push(sold["job"].as_str().unwrap().to_owned());
+    }
+    let mut counts = printer.counts();
+    timeout(SOON, counts.wait_for(|counts| counts.pieces == 3)).await.unwrap().unwrap();
+    let copies = copies_by_job(&out).unwrap();
+    assert!(jobs.iter().all(|job| copies[job].plain == 1), "{copies:?}");
+    for piece in std::fs::read_dir(out.join("paper")).unwrap() {
+        let text = std::fs::read_to_string(piece.unwrap().path()).unwrap();
+        assert!(text.contains("CORNER SHOP") && !text.contains("WELCOME"), "{text}");
+    }
+    assert_eq!(counts.borrow().sessions, 1, "one link for both");
+    shop.close().await;
+}
+
+#[test]
+fn a_display_behind_a_printer_that_is_not_the_tills_own_is_refused_with_what_to_do() {
+    for (printer, prints, model, display, says) in [
+        ("", "always", "", "10.0.0.1:9100", "set printer.address"),
+        ("10.0.0.1:9100", "hub-dark", "", "10.0.0.1:9100", "printer.prints = \"always\""),
+        ("10.0.0.2:9100", "always", "", "10.0.0.1:9100", "which is 10.0.0.2:9100"),
+        ("10.0.0.1:9100", "always", "star/tsp100iv", "10.0.0.1:9100", "does not speak ESC/POS"),
+    ] {
+        let problems = behind(printer, prints, model, display).unwrap_err().to_string();
+        assert!(problems.contains("display.address") && problems.contains(says), "{problems}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

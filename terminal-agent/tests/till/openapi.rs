@@ -5,8 +5,9 @@ use crate::scale::{config_with_scale, melon_on_a_scale};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use terminal_agent::api::{OPENAPI, ROUTES};
-use terminal_agent::config::{DrawerConfig, DrawerPlace};
+use terminal_agent::config::File;
 use toko_devices::cable::Pty;
+use toko_devices::virtual_printer::{Options, Sensor, VirtualPrinter};
 
 fn openapi() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
@@ -69,7 +70,13 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let dir = tempfile::tempdir().unwrap();
     let scale = melon_on_a_scale();
     let mut config = config_with_scale(&scale);
-    config.drawer = Some(DrawerConfig { place: DrawerPlace::Hub("left".into()), opens_with_cash: true });
+    let options = Options { sensor: Sensor::HighOpen, ..Options::new(dir.path().join("paper")) };
+    let printer = VirtualPrinter::spawn(options).await.unwrap();
+    let mut file = File::default();
+    file.printer.address = printer.address().to_string();
+    file.drawer.hangs_on = "printer".into();
+    let own = file.parse().unwrap();
+    (config.printer, config.drawer) = (own.printer, own.drawer);
     let scanner = Pty::open().unwrap();
     config.scanner = Some(format!("serial:{}", scanner.path().display()).parse().unwrap());
     let shop = Shop::open_with(dir.path(), 1, &config).await;
@@ -146,6 +153,17 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let ask = json!({ "reason": "no_sale", "cashier": "c7" });
     let (status, asked) = shop.call("POST", "/v1/drawer/open", &next(), ask).await;
     said("openDrawer", status, &asked);
+    for (stands, open) in [("shut", false), ("open", true)] {
+        if open {
+            printer.open_drawer().await
+        } else {
+            printer.close_drawer().await
+        }
+        let (status, learnt) =
+            shop.call("POST", "/v1/drawer/learn", &next(), json!({ "stands": stands })).await;
+        said("learnDrawer", status, &learnt);
+        assert_eq!(learnt["sensor"].as_str(), open.then_some("high is open"));
+    }
     said("drawer", 200, &shop.get("/v1/drawer").await);
     said("scans", 200, &shop.get("/v1/scans").await);
     said("weigh", 200, &shop.get("/v1/scale").await);

@@ -85,6 +85,16 @@ impl Two {
     }
 }
 
+impl Two {
+    /// Waits until a scraper reads this line.
+    fn measures(&self, line: &str) {
+        until(line, || {
+            let metrics = scraped(&self.shop.hub.data.join("hubctl.sock"));
+            if metrics.lines().any(|at| at == line) { Ok(()) } else { Err(metrics) }
+        });
+    }
+}
+
 /// The pieces of paper in a tray.
 fn pieces(out: &Path) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(out.join("paper")) else { return Vec::new() };
@@ -123,6 +133,7 @@ mod run_alone {
             (&json!("idle"), &json!("S_IDLE"), &json!("none"), &Value::Null)
         );
         assert_eq!(front["level"], "L3 (printed)");
+        two.measures("toko_printer_level{printer=\"back\"} 3");
 
         let probed = two.shop.hub.ctl(&["printers", "probe", "front"]);
         assert_eq!(
@@ -154,7 +165,11 @@ mod run_alone {
         let metrics = scraped(&two.shop.hub.data.join("hubctl.sock"));
         for line in [
             "toko_printer_condition{printer=\"front\",condition=\"RecEmpty\"} 1",
+            "toko_printer_up{printer=\"front\"} 0",
             "toko_printer_up{printer=\"back\"} 1",
+            "toko_printer_reachable{printer=\"front\"} 1",
+            "toko_printer_queue{printer=\"front\"} 0",
+            "toko_printer_held{printer=\"front\"} 0",
             "toko_prints_total{printer=\"back\",outcome=\"in_doubt\"} 0",
         ] {
             assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
@@ -220,6 +235,7 @@ mod run_alone {
         let job = two.waits("front");
         let (_, said) = two.shop.hub.refuses(&["jobs", "printed", &job, "--why", "looked"]);
         assert!(said.contains("nothing of it was sent"), "{said}");
+        two.measures("toko_printer_queue{printer=\"front\"} 1");
         let said = two.shop.hub.ctl(&["jobs", "release", &job]);
         assert_eq!(said["said"], "it is tried now");
         two.front.0.set_faults(|faults| faults.cover_open = false);
@@ -238,6 +254,34 @@ mod run_alone {
             found.map(|alert| alert["screen"].as_str().unwrap().to_owned()).ok_or(alerts.to_string())
         });
         assert!(alert.starts_with("Switch the printer on and look at its cable"), "{alert}");
+        let metrics = scraped(&shop.hub.data.join("hubctl.sock"));
+        let gone = "toko_printer_reachable{printer=\"front\"} 0";
+        assert!(metrics.lines().any(|at| at == gone), "{metrics}");
+    }
+
+    #[test]
+    fn a_receipt_that_nobody_wants_any_more_is_given_up_and_never_comes_out() {
+        let mut two = Two::open(Faults { cover_open: true, ..Faults::default() }, "");
+        two.shop.tills[0].stop();
+        two.shop.tills[0].start_with(&[("TOKO_TERMINAL_RECEIPT_WANTED_FOR", "1s")]);
+        two.sell(0, "one");
+        let sales = two.shop.tills[0].get("/v1/sales");
+        let path = format!("/v1/sales/{}", sales["sales"][0]["sale"].as_str().unwrap());
+        let given_up = |sale: &Value| sale["print"][0]["state"] == "given-up";
+        let sale = two.shop.tills[0].until_at(&path, "that it is given up", given_up);
+        two.none_waits();
+        let log = std::fs::read_to_string(two.shop.dir.path().join("hub.log")).unwrap();
+        let job = sale["print"][0]["job"].as_str().unwrap();
+        let line = log.lines().find(|line| line.contains("a receipt is given up") && line.contains(job));
+        assert!(line.is_some_and(|line| line.contains("nobody wants it any more")), "{log}");
+        // With the cover shut the next one comes out, and not the old one.
+        two.shop.tills[0].stop();
+        two.shop.tills[0].start();
+        two.front.0.set_faults(|faults| faults.cover_open = false);
+        two.sell(0, "two");
+        until("the next one", || if pieces(&two.front.1).len() == 1 { Ok(()) } else { Err("none".into()) });
+        two.none_waits();
+        assert_eq!(copies_by_job(&two.front.1).unwrap().get(job), None);
     }
 
     #[test]
@@ -291,6 +335,7 @@ mod run_alone {
         );
         two.sell(0, "one");
         two.alert("receipts-in-doubt");
+        two.measures("toko_printer_held{printer=\"front\"} 1");
         let job = two.waits("front");
         // It cannot print any more, and still the other one does not take over.
         two.front.0.set_faults(|faults| (faults.swallow, faults.paper_out) = (false, true));

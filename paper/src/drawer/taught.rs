@@ -14,13 +14,15 @@ const FILE_BYTES_MAX: u64 = 16 * 1024;
 
 /// What is known of each drawer by its name.
 #[derive(Debug, Default)]
-pub(super) struct Taught(BTreeMap<String, Polarity>);
+pub struct Taught(BTreeMap<String, Polarity>);
 
 /// Name, and whether a high level means open.
 type TaughtV1 = Vec<(String, bool)>;
 
 impl Taught {
-    pub(super) fn load(disk: &dyn Disk) -> Self {
+    /// What was taught, as the file has it.
+    #[must_use]
+    pub fn load(disk: &dyn Disk) -> Self {
         let max = usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX);
         let read = read_whole(disk, FILE, FILE_BYTES_MAX).map(|bytes| {
             bytes.map(|bytes| codec::decode::<TaughtV1>("what drawers were taught", 1, &bytes, max))
@@ -42,14 +44,16 @@ impl Taught {
         }
     }
 
-    pub(super) fn of(&self, drawer: &str) -> Polarity {
+    /// What a drawer's levels mean, as far as anybody taught it.
+    #[must_use]
+    pub fn of(&self, drawer: &str) -> Polarity {
         self.0.get(drawer).copied().unwrap_or_default()
     }
 
     /// Keeps what a level means.
     ///
     /// Errors: nothing was changed.
-    pub(super) fn teach(&mut self, disk: &dyn Disk, drawer: &str, polarity: Polarity) -> io::Result<()> {
+    pub fn teach(&mut self, disk: &dyn Disk, drawer: &str, polarity: Polarity) -> io::Result<()> {
         let mut next = self.0.clone();
         next.insert(drawer.to_owned(), polarity);
         let known: TaughtV1 = next

@@ -15,7 +15,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// One drawer's sensor.
 #[derive(Debug)]
-pub(super) struct Sensor {
+pub struct Sensor {
     polarity: Polarity,
     level: Option<bool>,
     open_since: Option<Instant>,
@@ -27,43 +27,53 @@ pub(super) struct Sensor {
 
 /// Something to say of a drawer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) what: DrawerEvent,
-    pub(super) detail: String,
+pub struct Word {
+    /// What happened.
+    pub what: DrawerEvent,
+    /// What else there is to know of it.
+    pub detail: String,
 }
 
 impl Sensor {
-    pub(super) fn new(polarity: Polarity) -> Self {
+    /// One that was not heard yet.
+    #[must_use]
+    pub fn new(polarity: Polarity) -> Self {
         let (level, open_since) = (None, None);
         Self { polarity, level, open_since, shuts_next: false, said: VecDeque::new(), unsaid: 0 }
     }
 
-    pub(super) fn polarity(&self) -> Polarity {
+    /// What its levels mean.
+    #[must_use]
+    pub fn polarity(&self) -> Polarity {
         self.polarity
     }
 
     /// Whether anybody has taught what its levels mean.
-    pub(super) fn is_taught(&self) -> bool {
+    #[must_use]
+    pub fn is_taught(&self) -> bool {
         self.polarity != Polarity::Unknown
     }
 
     /// The level that it had last, if it can be heard.
-    pub(super) fn level(&self) -> Option<bool> {
+    #[must_use]
+    pub fn level(&self) -> Option<bool> {
         self.level
     }
 
     /// Whether the drawer is open, if anybody knows.
-    pub(super) fn open(&self) -> Option<bool> {
+    #[must_use]
+    pub fn open(&self) -> Option<bool> {
         self.level.and_then(|level| self.polarity.open(level))
     }
 
     /// For how long it has been open, or not been seen to be shut.
-    pub(super) fn open_for(&self, now: Instant) -> Option<Duration> {
+    #[must_use]
+    pub fn open_for(&self, now: Instant) -> Option<Duration> {
         self.open_since.map(|since| now - since)
     }
 
     /// Somebody taught what its levels mean, and so moved it.
-    pub(super) fn teach(&mut self, polarity: Polarity, now: Instant) -> Option<Word> {
+    pub fn teach(&mut self, polarity: Polarity, now: Instant) -> Option<Word> {
         self.polarity = polarity;
         self.shuts_next = false;
         let open = self.open()?;
@@ -72,13 +82,13 @@ impl Sensor {
     }
 
     /// It is heard for the first time, or again. `told` is what was last said of it.
-    pub(super) fn heard(&mut self, level: bool, told: Option<bool>, now: Instant) -> Option<Word> {
+    pub fn heard(&mut self, level: bool, told: Option<bool>, now: Instant) -> Option<Word> {
         self.level = Some(level);
         self.found(told, now)
     }
 
     /// It cannot be heard any more.
-    pub(super) fn out_of_sight(&mut self) {
+    pub fn out_of_sight(&mut self) {
         (self.level, self.open_since, self.shuts_next) = (None, None, false);
     }
 
@@ -93,13 +103,13 @@ impl Sensor {
     }
 
     /// Our own pulse opened it, as the sensor says.
-    pub(super) fn opened(&mut self, now: Instant) {
+    pub fn opened(&mut self, now: Instant) {
         self.open_since = Some(now);
         self.shuts_next = true;
     }
 
     /// It moved. `ours` says that a pulse of ours moved it; whoever sent that tells of it.
-    pub(super) fn moved(&mut self, level: bool, ours: bool, missed: bool, now: Instant) -> Option<Word> {
+    pub fn moved(&mut self, level: bool, ours: bool, missed: bool, now: Instant) -> Option<Word> {
         self.level = Some(level);
         if ours {
             self.opened(now);
@@ -125,7 +135,7 @@ impl Sensor {
     }
 
     /// Time went by: what was held back, now that there is room for it.
-    pub(super) fn tick(&mut self, now: Instant) -> Option<Word> {
+    pub fn tick(&mut self, now: Instant) -> Option<Word> {
         if self.unsaid == 0 || !self.has_room(now) {
             return None;
         }
