@@ -61,6 +61,12 @@ pub(super) enum Token<'a> {
     QrLevel(u8),
     QrStore(&'a [u8]),
     QrPrint,
+    /// Dots across a module of PDF417.
+    PdfModule(u8),
+    /// How many times as high as wide its rows are.
+    PdfRow(u8),
+    PdfStore(&'a [u8]),
+    PdfPrint,
     /// Which connector, 0 or 1.
     Pulse(u8),
     ProcessId([u8; 4]),
@@ -249,6 +255,10 @@ fn counted(rest: &[u8]) -> Step<'_> {
             Some(pair) => Token::PulseGuard(pair[1] % 48 == 0),
             None => Token::Nothing,
         },
+        (b'k', [0x30, 0x43, n]) => Token::PdfModule(*n),
+        (b'k', [0x30, 0x44, n]) => Token::PdfRow(*n),
+        (b'k', [0x30, 0x50, 0x30, text @ ..]) => Token::PdfStore(text),
+        (b'k', [0x30, 0x51, ..]) => Token::PdfPrint,
         (b'k', [0x31, 0x43, n]) => Token::QrModule(*n),
         (b'k', [0x31, 0x45, n]) => Token::QrLevel(*n),
         (b'k', [0x31, 0x50, 0x30, text @ ..]) => Token::QrStore(text),
@@ -280,6 +290,8 @@ mod tests {
         assert_eq!(step(b"\x1b*\x21\x03\x00"), Step::Dots(5, 9, Dots::Columns { m: 33 }));
         assert_eq!(step(b"\x1d(D\x03\x00\x14\x01\x00"), Step::Take(8, Token::PulseGuard(true)));
         assert_eq!(step(b"\x10\x14\x01\x00\x01"), Step::Take(5, Token::Nothing));
+        assert_eq!(step(b"\x1d(k\x06\x000P0abcTin"), Step::Take(11, Token::PdfStore(b"abc")));
+        assert_eq!(step(b"\x1d(k\x03\x000Q0"), Step::Take(8, Token::PdfPrint));
     }
 
     proptest! {
