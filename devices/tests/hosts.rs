@@ -130,7 +130,7 @@ async fn what_hosts_say(hosts: PathBuf, faults: Faults, words: [&'static str; 4]
         bench.python(&hosts, &["online"]).await,
         bench.python(&hosts, &["paper"]).await,
     ];
-    println!("{told:?} of {faults:?}");
+    eprintln!("{told:?} of {faults:?}");
     assert_eq!(told, [status, print, online, paper], "{faults:?}");
     let printed = bench.paper().contains("Job a1\n");
     assert_eq!(printed, print == "success", "{faults:?}: {}", bench.paper());

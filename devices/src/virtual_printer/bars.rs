@@ -299,7 +299,7 @@ mod tests {
                 [drawn.clone(), drawn.clone(), drawn.clone()]
             );
             if short.starts_with('0') {
-                assert_eq!(shown(66, short[1..7].as_bytes()), drawn);
+                assert_eq!(shown(66, &short.as_bytes()[1..7]), drawn);
             }
         }
         assert_eq!(shown(66, b"01234566"), None, "a wrong check digit");
