@@ -1,7 +1,8 @@
 //! printers, drawers, displays, scales, scanners: bytes, cables, spool, what really happened.
 //!
 //! A print has three ends: printed, not printed, and *in doubt*. A write that succeeded proves nothing, since a dead
-//! printer swallows megabytes; so a printer is asked before a job, and asked again whether it is on paper.
+//! printer swallows megabytes; so a printer is asked before a job, and asked again whether it is on paper. What goes to one that
+//! answers nothing is *sent*, and never called printed.
 //!
 //! In reading order: a [`page::Page`] is what stands on a receipt, [`codes`] are its barcodes, [`picture`] its pictures; a
 //! [`model::Model`] is what a printer is like, [`profile`] knows many by name, [`codepage`] the characters that they have,

@@ -1,6 +1,7 @@
 //! What became of a print or a pulse: the three ends, how sure each is, and why.
 //!
-//! Invariant: `NotSent` is held only if no byte of the job left, so repeating is safe; `Doubt` never means "failed".
+//! Invariants: `NotSent` is held only if no byte of the job left, so repeating is safe; `Doubt` never means "failed"; nothing is
+//! called printed of which the printer said nothing.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,9 +27,14 @@ pub enum Level {
 /// What became of a print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It came out, as far as `level` says.
+    /// It came out: the printer said so.
     Printed {
-        /// What the printer confirmed.
+        /// What it confirmed, [`Level::Processed`] or [`Level::Printed`].
+        level: Level,
+    },
+    /// All of it was sent, and this printer confirms no more: whether it came out nobody knows. Its owner chose to believe it.
+    Sent {
+        /// How far it was followed, [`Level::Sent`] or [`Level::Drained`].
         level: Level,
     },
     /// It did not come out and will not: no byte of it was sent.
@@ -158,6 +164,14 @@ impl fmt::Display for Level {
             Level::Processed => "L2 (processed)",
             Level::Printed => "L3 (printed)",
         })
+    }
+}
+
+impl Outcome {
+    /// The end of a job that reached a level, where no more was to be expected.
+    #[must_use]
+    pub fn at(level: Level) -> Outcome {
+        if level >= Level::Processed { Outcome::Printed { level } } else { Outcome::Sent { level } }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Drives one receipt printer over any cable: asks, sends, and finds out what happened.
 //!
 //! Invariants: `NotPrinted` means that no byte of the job was handed to the network, so sending it again is safe;
-//! from the first byte on the end is `Printed`, at the level that the printer confirmed, or `InDoubt`. Each wait has a
-//! deadline and obeys the caller's stop. A job that was interrupted, also by an earlier process, is cut off the paper
+//! from the first byte on the end is `Printed`, at the level that the printer confirmed, `InDoubt`, or, of a printer that is
+//! known to confirm nothing, `Sent`. Each wait has a deadline and obeys the caller's stop. A job that was interrupted, also by an earlier process, is cut off the paper
 //! before the next one starts. Before a doubt is told, the printer is asked again: one that has the job and says that it waits for
 //! paper is waited for, and one whose link broke is linked again, to hear whether it still tells the end of the job.
 //! Absent on purpose: repeating anything ([`crate::spool`] decides that), and the queue: a printer serves one session, so its
@@ -131,6 +131,7 @@ impl Printer {
         let (bytes, elapsed_ms) = (job.bytes.len(), started.elapsed().as_millis());
         match &outcome {
             Outcome::Printed { level } => debug!(%level, bytes, elapsed_ms, "page printed"),
+            Outcome::Sent { level } => debug!(%level, bytes, elapsed_ms, "page sent"),
             Outcome::NotPrinted { why } => warn!(err = %why, bytes, elapsed_ms, "page not printed"),
             Outcome::InDoubt { why } => warn!(err = %why, bytes, elapsed_ms, "page in doubt"),
         }
@@ -242,7 +243,7 @@ impl Printer {
         match ended {
             Ok(level) => {
                 self.suspect = false;
-                Outcome::Printed { level }
+                Outcome::at(level)
             }
             Err(why) => Outcome::InDoubt { why },
         }
@@ -371,7 +372,10 @@ impl Printer {
             Cut::Late => NotSent::Unreachable { address, error: late.to_owned() },
             Cut::Lost(error) => NotSent::Unreachable { address, error: error.to_string() },
         };
-        self.link.news().not_reached(&why);
+        match why {
+            NotSent::Silent { .. } if self.config.believe <= Level::Drained => self.link.news().silent(),
+            _ => self.link.news().not_reached(&why),
+        }
         why
     }
 }

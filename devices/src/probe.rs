@@ -30,7 +30,7 @@ impl Probed {
     #[must_use]
     pub fn level(&self) -> Option<Level> {
         match self.outcome {
-            Outcome::Printed { level } => Some(level),
+            Outcome::Printed { level } | Outcome::Sent { level } => Some(level),
             Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => None,
         }
     }

@@ -1,9 +1,10 @@
 //! The life of a print job, decided from what is known of it. Pure: the caller keeps the facts and tells the time.
 //!
-//! A job is `asked → sending → printed | not sent | in doubt`, and from doubt `found printed | reprinted, marked |
-//! abandoned`. Here lives "none lost, none doubled". Invariants: at most one unmarked copy is ever sent towards paper;
-//! a start without an end is doubt, because a hub that dies between the two cannot know; a printed job is never sent
-//! again. Absent on purpose: where facts are kept (entries, of hub or terminal) and receipt numbers, which printing never makes.
+//! A job is `asked → sending → printed | sent, to a printer that confirms nothing | not sent | in doubt`, and from doubt `found
+//! printed | reprinted, marked | abandoned`. Here lives "none lost, none doubled". Invariants: at most one unmarked copy is ever sent towards paper;
+//! a start without an end is doubt, because a hub that dies between the two cannot know; a job that is printed, or was sent
+//! whole to a printer that confirms nothing, is never sent again. Absent on purpose: where facts are kept (entries, of hub or
+//! terminal) and receipt numbers, which printing never makes.
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Attempt {
 pub enum End {
     /// It is on paper.
     Printed,
+    /// All of it was sent to a printer that confirms nothing.
+    Sent,
     /// No byte of it was sent.
     NotSent,
     /// Nobody knows.
@@ -107,6 +110,8 @@ pub enum State {
     InDoubt,
     /// It is on paper.
     Printed,
+    /// All of it was sent to a printer that confirms nothing: nobody hears of it any more.
+    Sent,
     /// It is on paper, and an earlier copy may be too; this one says so.
     Reprinted,
 }
@@ -117,9 +122,11 @@ impl State {
     pub fn of(attempts: &[Attempt], sending: bool) -> State {
         let doubt = attempts.iter().any(|attempt| matches!(attempt.end, None | Some(End::InDoubt)));
         let printed = attempts.iter().any(|attempt| attempt.end == Some(End::Printed));
+        let sent = attempts.iter().any(|attempt| attempt.end == Some(End::Sent));
         match (printed, sending, doubt) {
             (true, _, true) => State::Reprinted,
             (true, _, false) => State::Printed,
+            _ if sent => State::Sent,
             (_, true, _) => State::Sending,
             (_, _, true) => State::InDoubt,
             _ if attempts.is_empty() => State::Accepted,
@@ -136,6 +143,7 @@ impl State {
             State::FailedUnsent => "failed_unsent",
             State::InDoubt => "in_doubt",
             State::Printed => "printed",
+            State::Sent => "sent",
             State::Reprinted => "reprinted",
         }
     }
@@ -150,6 +158,7 @@ impl From<&Outcome> for End {
     fn from(outcome: &Outcome) -> End {
         match outcome {
             Outcome::Printed { .. } => End::Printed,
+            Outcome::Sent { .. } => End::Sent,
             Outcome::NotPrinted { .. } => End::NotSent,
             Outcome::InDoubt { .. } => End::InDoubt,
         }
@@ -181,9 +190,9 @@ impl Attempt {
 #[must_use]
 pub fn next(facts: &Facts<'_>, policy: Policy, now: UnixMicros) -> Next {
     let attempts = facts.attempts;
-    let printed = attempts.iter().any(|a| a.end == Some(End::Printed));
-    let printed = printed && !crate::mutant!("print-what-is-printed");
-    if printed || matches!(facts.word, Some(Word::Printed | Word::Abandon)) {
+    let out = attempts.iter().any(|a| matches!(a.end, Some(End::Printed | End::Sent)));
+    let out = out && !crate::mutant!("print-what-is-printed");
+    if out || matches!(facts.word, Some(Word::Printed | Word::Abandon)) {
         return Next::Done;
     }
     let doubts = attempts.iter().filter(|a| a.in_doubt()).count();

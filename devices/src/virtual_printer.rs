@@ -78,6 +78,9 @@ pub struct Faults {
     pub reply_twice: bool,
     /// A pulse does not open the drawer.
     pub drawer_stuck: bool,
+    /// Rows of dots by which it moves the paper in a second; while it does, it reads and says nothing. `None` takes no time. One of
+    /// 250 mm a second with 8 rows a millimetre has 2 000.
+    pub rows_a_second: Option<u32>,
 }
 
 /// What the printer has done so far.
@@ -95,6 +98,8 @@ pub struct Counts {
     pub bytes: u64,
     /// How often it was switched off and on.
     pub power_cycles: u64,
+    /// Rows of dots by which the paper moved.
+    pub rows: u64,
 }
 
 /// How to set the printer up.
@@ -168,6 +173,7 @@ impl VirtualPrinter {
             counts: count,
             display: options.display.map(VirtualDisplay::new),
             shown: show,
+            moves_until: None,
         };
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();

@@ -42,5 +42,37 @@ fn every_job_of_others_is_read_to_its_end() {
             read += 1;
         }
     }
-    assert_eq!(read, 9, "jobs in the corpus");
+    assert_eq!(read, 11, "jobs in the corpus");
 }
+
+/// What a printer has on paper of a command and of two lines behind it. Of a command that was measured too short its rest stands
+/// there as well, one measured too long takes the first of the lines.
+fn behind(command: &[u8]) -> Vec<String> {
+    let job = [command, b"#\n\x1b@\x1c.\x1ba\x00THE END\n\x1dVB\x00"].concat();
+    let text: String = Machine::new(48).print(&job).iter().map(Piece::text).collect();
+    text.lines().map(str::trim).filter(|row| !row.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_that_others_know_is_read_with_all_its_bytes_and_no_more() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let listed = fs::read_to_string(corpus.join("escposutils-commands.txt")).expect("the commands");
+    let (mut read, mut wrong) = (0, Vec::new());
+    for line in listed.lines().filter(|line| !line.starts_with("# ")) {
+        let (hex, name) = line.split_once(' ').expect("bytes and a name");
+        let digits = hex.as_bytes().chunks_exact(2).map(|two| std::str::from_utf8(two).expect("hex"));
+        let command: Vec<u8> = digits.map(|two| u8::from_str_radix(two, 16).expect("hex")).collect();
+        let (rows, own) = (behind(&command), PRINTS.iter().find(|(printer, _)| *printer == name));
+        let wanted: Vec<&str> = own.map(|(_, row)| *row).into_iter().chain(["#", "THE END"]).collect();
+        if rows != wanted {
+            wrong.push(format!("{name} {hex}: {rows:?}"));
+        }
+        read += 1;
+    }
+    assert!(wrong.is_empty(), "{} of {read}:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(read, 583, "commands in the list");
+}
+
+/// Commands of the list that print something by themselves.
+const PRINTS: [(&str, &str); 2] =
+    [("GsPDF417PrintSymbolData", "[PDF417 ]"), ("GsPrintBarcodeAsciiz", "[EAN8 490123456789]")];

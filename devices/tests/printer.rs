@@ -192,7 +192,7 @@ async fn a_model_that_only_listens_is_sent_to_only_if_its_owner_believes_it() {
     config.believe = Level::Sent;
     config.deadlines.status = SOON;
     let outcome = Printer::new(config).print(&receipt("x"), &bench.stop).await;
-    assert_eq!(outcome, Outcome::Printed { level: Level::Drained });
+    assert_eq!(outcome, Outcome::Sent { level: Level::Drained });
     assert_eq!(copies(bench.out.path(), "x"), Some(Copies { plain: 1, marked: 0 }));
 }
 

@@ -72,16 +72,17 @@ pub(crate) async fn all(State(desk): Shared) -> Result<Response, Refusal> {
     gauge(
         &mut out,
         "toko_printer_level",
-        "What the printer confirmed last, 0 to 3.",
+        "What the printer confirmed last, 0 to 3; below 2 nobody knows what comes out.",
         &each(&|s| s.state().level.map_or(0, |level: Level| toko_paper::job::level_number(level).into())),
     );
     let mut prints = Vec::new();
     for station in stations {
-        for (outcome, count) in ["printed", "not_printed", "in_doubt"].iter().zip(station.state().counts) {
+        for (outcome, count) in station.state().counts.named() {
             prints.push((labels(&[("printer", &station.config.name), ("outcome", outcome)]), count));
         }
     }
-    series(&mut out, "toko_prints_total", "counter", "What came of prints since the hub started.", &prints);
+    let help = "What came of prints since the hub started; sent is what a printer got that confirms nothing.";
+    series(&mut out, "toko_prints_total", "counter", help, &prints);
     let standing = drawers::standing(&desk.drawers);
     let known = |figure: &dyn Fn(&drawers::Standing) -> Option<u64>| -> Vec<(String, u64)> {
         standing

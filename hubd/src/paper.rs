@@ -250,26 +250,16 @@ impl Paper {
             self.printers.wishes().again.remove(&job.job);
         }
         let (what, level, detail) = job::told(&outcome);
-        self.station.say(|state| {
-            state.printing = None;
-            state.words = detail.clone();
-            let nth = match &outcome {
-                Outcome::Printed { level } => {
-                    state.words = format!("prints, {level}");
-                    state.level = Some(*level);
-                    0
-                }
-                Outcome::NotPrinted { .. } => 1,
-                Outcome::InDoubt { .. } => 2,
-            };
-            state.counts[nth] += 1;
-        });
+        self.station.is_through(&outcome);
         let printer = &self.station.config.name;
-        match what {
-            PrintOutcome::Printed => {
+        match outcome {
+            Outcome::Printed { .. } => {
                 info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level, "printed")
             }
-            _ => {
+            Outcome::Sent { .. } => {
+                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level, "sent to a printer that confirms nothing")
+            }
+            Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => {
                 warn!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, outcome = ?what, why = %detail, "not known to be printed")
             }
         }

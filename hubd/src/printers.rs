@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
 use toko_crdt::member::Members;
-use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
+use toko_devices::{Deadlines, Habits, Level, Outcome, OwnedPrinter, Owner};
 use toko_paper::job;
 use toko_retail::views::PrintJob;
 
@@ -37,8 +37,40 @@ pub(crate) struct State {
     pub(crate) printing: Option<[u8; 16]>,
     /// What it confirmed last.
     pub(crate) level: Option<Level>,
-    /// What was printed, not printed and left in doubt since the hub started.
-    pub(crate) counts: [u64; 3],
+    /// What came of prints since the hub started.
+    pub(crate) counts: Counts,
+}
+
+/// What came of prints, told apart by what is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// On paper, as the printer said.
+    pub(crate) printed: u64,
+    /// Given to a printer that confirms nothing.
+    pub(crate) sent: u64,
+    pub(crate) not_printed: u64,
+    pub(crate) in_doubt: u64,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Printed { .. } => &mut self.printed,
+            Outcome::Sent { .. } => &mut self.sent,
+            Outcome::NotPrinted { .. } => &mut self.not_printed,
+            Outcome::InDoubt { .. } => &mut self.in_doubt,
+        } += 1;
+    }
+
+    /// By name.
+    pub(crate) fn named(self) -> [(&'static str, u64); 4] {
+        [
+            ("printed", self.printed),
+            ("sent", self.sent),
+            ("not_printed", self.not_printed),
+            ("in_doubt", self.in_doubt),
+        ]
+    }
 }
 
 /// One printer, with a handle to its owner.
@@ -157,6 +189,23 @@ impl Station {
 
     pub(crate) fn say(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The printer is through with a job.
+    pub(crate) fn is_through(&self, outcome: &Outcome) {
+        self.say(|state| {
+            state.printing = None;
+            state.counts.add(outcome);
+            state.words = match outcome {
+                Outcome::Printed { level } => format!("prints, {level}"),
+                Outcome::Sent { level } => format!("is sent to and confirms nothing, {level}"),
+                Outcome::NotPrinted { why } => why.to_string(),
+                Outcome::InDoubt { why } => why.to_string(),
+            };
+            if let Outcome::Printed { level } | Outcome::Sent { level } = outcome {
+                state.level = Some(*level);
+            }
+        });
     }
 
     /// Why nothing comes out of it now, in words; nothing while it prints.

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn print(station: &Station, page: Page) -> String {
     match timeout(PATIENCE, station.printer.print(page)).await {
         Ok(Outcome::Printed { level }) => format!("printed, {level}"),
+        Ok(Outcome::Sent { level }) => format!("sent to a printer that confirms nothing, {level}"),
         Ok(Outcome::NotPrinted { why }) => format!("not printed: {why}"),
         Ok(Outcome::InDoubt { why }) => format!("perhaps printed: {why}"),
         Err(_) => {

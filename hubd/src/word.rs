@@ -17,6 +17,7 @@ use toko_devices::spool;
 use toko_mesh::store::Wait;
 use toko_paper::job::{self, hand_over};
 use toko_retail::ops::{OpV1, PrintOutcome, What};
+use toko_retail::paper::FOUND_ON_PAPER;
 use toko_retail::views::{self, PrintJob};
 
 /// What a person says.
@@ -59,7 +60,7 @@ pub(crate) async fn say(State(desk): Shared, body: Result<Json<Spoken>, JsonReje
     }
     let in_doubt = allowed(&desk, &job, word)?;
     let said = match word {
-        Word::Printed => end(&desk, &job, PrintOutcome::Printed, "a person found it on paper", &why).await?,
+        Word::Printed => end(&desk, &job, PrintOutcome::Printed, FOUND_ON_PAPER, &why).await?,
         Word::Cancel if why.trim().is_empty() => {
             return Err(Refusal::bad("why", "nobody will have this receipt: say why, with --why"));
         }

@@ -30,8 +30,9 @@ pub fn attempts(job: &PrintJob, started: UnixMicros) -> Vec<Attempt> {
     made.map(|attempt| Attempt {
         number: attempt.attempt,
         started: micros(started),
-        end: attempt.outcome.as_ref().map(|(outcome, _, _)| match outcome {
-            PrintOutcome::Printed => End::Printed,
+        end: attempt.outcome.as_ref().map(|(outcome, level, detail)| match outcome {
+            PrintOutcome::Printed if paper::is_on_paper(*level, detail) => End::Printed,
+            PrintOutcome::Printed => End::Sent,
             PrintOutcome::NotPrinted => End::NotSent,
             PrintOutcome::InDoubt | PrintOutcome::GivenUp => End::InDoubt,
         }),
@@ -97,11 +98,13 @@ pub async fn hand_over(node: &Node, job: &PrintJob, to: &str, why: &str) -> Resu
     append(node, What::PrintStarted(start)).await
 }
 
-/// What a printer did, as the books keep it.
+/// What a printer did, as the books keep it: what was only sent is known there by its level.
 #[must_use]
 pub fn told(outcome: &Outcome) -> (PrintOutcome, u8, String) {
     match outcome {
-        Outcome::Printed { level } => (PrintOutcome::Printed, level_number(*level), String::new()),
+        Outcome::Printed { level } | Outcome::Sent { level } => {
+            (PrintOutcome::Printed, level_number(*level), String::new())
+        }
         Outcome::NotPrinted { why } => (PrintOutcome::NotPrinted, 0, why.to_string()),
         Outcome::InDoubt { why } => (PrintOutcome::InDoubt, 0, why.to_string()),
     }

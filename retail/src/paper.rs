@@ -31,6 +31,26 @@ pub const COPIES_MAX: u8 = 9;
 /// who cannot see each other never print the same receipt.
 pub const OWN_PRINTER: &str = "@till";
 
+/// What a person says of a receipt that was in doubt. It stands first in the outcome's detail, where a printer that prints says
+/// nothing.
+pub const FOUND_ON_PAPER: &str = "a person found it on paper";
+
+/// From this level on it is the printer that speaks of the paper.
+pub(crate) const PROCESSED: u8 = 2;
+
+/// Whether an outcome that reads printed says that there is paper. Without the printer's word or a person's all of it was sent,
+/// and no more is known.
+#[must_use]
+pub fn is_on_paper(level: u8, detail: &str) -> bool {
+    level >= PROCESSED || was_found(level, detail) || toko_crdt::mutant!("call-what-was-sent-printed")
+}
+
+/// Whether it is a person who says so.
+#[must_use]
+pub fn was_found(level: u8, detail: &str) -> bool {
+    level < PROCESSED && detail.starts_with(FOUND_ON_PAPER)
+}
+
 /// A receipt to print with its sale. `job` is drawn at random, once.
 pub fn ask(job: [u8; 16], printer: &str, ttl_s: u32, copies: u8) -> Result<PrintAskV1, PaperError> {
     check_given("the printer", printer, limits::WORD_CHARS_MAX)?;

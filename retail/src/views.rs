@@ -67,6 +67,7 @@ pub mod carts;
 pub mod closings;
 pub mod days;
 pub mod drawers;
+mod fate;
 pub mod flags;
 pub mod idem;
 mod kept;
@@ -85,6 +86,7 @@ pub use drawers::{
     DrawerAsk, DrawerCounts, DrawerOpening, DrawerState, drawer_counts, drawer_openings, drawer_state,
     drawers_asked,
 };
+pub use fate::PrintFate;
 pub use flags::{Flag, flags};
 pub use idem::{IdemUse, idem_uses};
 pub use kept::AllTime;

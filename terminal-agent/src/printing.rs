@@ -20,7 +20,7 @@ use toko_crdt::KvError;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::spool::{Next, Policy};
-use toko_devices::{Deadlines, Habits, Level, OwnedPrinter, Owner};
+use toko_devices::{Deadlines, Habits, Level, Outcome, OwnedPrinter, Owner};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
 use toko_retail::ops::PrintOutcome;
@@ -234,10 +234,15 @@ impl Printing {
         job::start(&self.node, job, OWN_PRINTER).await?;
         let outcome = self.printer.print(page).await;
         let (what, level, detail) = job::told(&outcome);
-        if what == PrintOutcome::Printed {
-            info!(job = %hex(&job.job), attempt, level, "printed");
-        } else {
-            warn!(job = %hex(&job.job), attempt, outcome = ?what, why = %detail, "not known to be printed");
+        let id = hex(&job.job);
+        match outcome {
+            Outcome::Printed { .. } => info!(job = %id, attempt, level, "printed"),
+            Outcome::Sent { .. } => {
+                info!(job = %id, attempt, level, "sent to a printer that confirms nothing")
+            }
+            Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => {
+                warn!(job = %id, attempt, outcome = ?what, why = %detail, "not known to be printed")
+            }
         }
         job::end(&self.node, job, attempt, (what, level, &detail)).await
     }

@@ -8,7 +8,7 @@ use crate::status::{PowerState, PrinterStatus};
 /// How a printer is, as far as its owner knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// What it said last; nothing until it said anything.
+    /// What it said last; nothing until it said anything, so always of a printer that is known to answer nothing.
     pub status: Option<PrinterStatus>,
     /// Why it cannot be asked; nothing while it can.
     pub trouble: Option<NotSent>,
@@ -111,6 +111,11 @@ impl News {
 
     pub(crate) fn not_reached(&mut self, why: &NotSent) {
         self.change(|seen| seen.trouble = Some(why.clone()));
+    }
+
+    /// It took the call and said nothing, as it always does: that is no trouble, and nothing is known of it.
+    pub(crate) fn silent(&mut self) {
+        self.change(|seen| (seen.status, seen.trouble) = (None, None));
     }
 
     pub(crate) fn level(&mut self, level: bool, ours: bool) {

@@ -42,6 +42,7 @@ fn pauses_double_up_to_half_a_minute() {
 fn a_printed_job_is_done_whatever_else_is_known() {
     assert_eq!(decide(&[None, Some(End::Printed)], Policy::REPRINT_ONCE, T), Next::Done);
     assert_eq!(decide(&[Some(End::Printed), Some(End::InDoubt)], Policy::REPRINT_ONCE, T), Next::Done);
+    assert_eq!(decide(&[None, Some(End::Sent)], Policy::REPRINT_ONCE, T), Next::Done);
 }
 
 #[test]
@@ -90,6 +91,8 @@ fn a_job_has_a_name_for_what_it_is() {
     assert_eq!(word(&[Some(End::InDoubt), Some(End::NotSent)], false), "in_doubt");
     assert_eq!(word(&[Some(End::NotSent), Some(End::Printed)], false), "printed");
     assert_eq!(word(&[Some(End::InDoubt), Some(End::Printed)], false), "reprinted");
+    assert_eq!(word(&[Some(End::NotSent), Some(End::Sent)], false), "sent", "nobody saw it on paper");
+    assert_eq!(word(&[Some(End::InDoubt), Some(End::Sent)], false), "sent");
 }
 
 /// What a printer, cable or hub does to one attempt: what reaches paper, and what is told of it.

@@ -1,6 +1,10 @@
-//! Barcodes and QR codes as a printer draws them from their data, apart from the encoder that sends them.
+//! Barcodes, QR codes and PDF417 as a printer draws them from their data, apart from the encoder that sends them. PDF417 alone is
+//! drawn by our own encoder, which others read elsewhere, in its five columns whatever was asked for.
 //!
 //! Source: ISO/IEC 15420 (EAN, UPC), 15417 (Code 128), 16390 (ITF), 16388 (Code 39). What is not among them stands as text.
+
+use crate::bitmap::Bitmap;
+use crate::codes::Pdf417;
 
 /// The bars of a symbol, left to right, black is true; nothing if it cannot be drawn.
 ///
@@ -8,6 +12,7 @@
 pub(super) fn bars(m: u8, data: &[u8]) -> Option<Vec<bool>> {
     match m {
         65 => digits(data, 11).and_then(|digits| ean13(&[&[0][..], &digits].concat())),
+        66 => upc_e(data),
         67 => digits(data, 12).and_then(|digits| ean13(&digits)),
         68 => digits(data, 7).map(|digits| ean8(&digits)),
         69 => code39(data),
@@ -28,6 +33,11 @@ pub(super) fn qr(data: &[u8], level: u8) -> Option<(usize, Vec<bool>)> {
     let code = qrcode::QrCode::with_error_correction_level(data, level).ok()?;
     let dark = code.to_colors().into_iter().map(|color| color == qrcode::Color::Dark).collect();
     Some((code.width(), dark))
+}
+
+/// The modules of a PDF417 code; nothing if it does not fit.
+pub(super) fn pdf417(data: &[u8]) -> Option<Bitmap> {
+    Some(Pdf417::new(std::str::from_utf8(data).ok()?).ok()?.matrix())
 }
 
 /// The digits without a check digit, with it appended; a check digit that was sent has to be right.
@@ -98,6 +108,58 @@ fn ean8(digits: &[u8]) -> Vec<bool> {
     digits[4..].iter().for_each(|digit| push(&mut bars, right(*digit), 7));
     push(&mut bars, 0b101, 3);
     bars
+}
+
+/// Which of the six digits are of even parity, by the check digit, where the first one is 0; where it is 1, the others are.
+const UPC_E_EVEN: [u8; 10] =
+    [0b111000, 0b110100, 0b110010, 0b110001, 0b101100, 0b100110, 0b100011, 0b101010, 0b101001, 0b100101];
+
+/// Six digits, with the first of eight before them and a check digit behind or without, or the UPC-A that they stand for.
+fn upc_e(data: &[u8]) -> Option<Vec<bool>> {
+    let given: Option<Vec<u8>> = data.iter().map(|b| b.is_ascii_digit().then(|| b - b'0')).collect();
+    let (system, six, check) = match given?.as_slice() {
+        six @ [_, _, _, _, _, _] => (0, <[u8; 6]>::try_from(six).ok()?, None),
+        [system, six @ .., check] if six.len() == 6 => {
+            (*system, <[u8; 6]>::try_from(six).ok()?, Some(*check))
+        }
+        [system, six @ ..] if six.len() == 6 => (*system, <[u8; 6]>::try_from(six).ok()?, None),
+        [system, ten @ .., check] if ten.len() == 10 => (*system, six_of(ten)?, Some(*check)),
+        [system, ten @ ..] if ten.len() == 10 => (*system, six_of(ten)?, None),
+        _ => return None,
+    };
+    let text = |digits: &[u8]| digits.iter().map(|digit| b'0' + digit).collect::<Vec<u8>>();
+    let whole = [&[system][..], &ten_of(six), check.as_slice()].concat();
+    let check = *digits(&text(&whole), 11)?.last()?;
+    let even_ones = match system {
+        0 => UPC_E_EVEN[usize::from(check)],
+        1 => !UPC_E_EVEN[usize::from(check)],
+        _ => return None,
+    };
+    let mut bars = Vec::new();
+    push(&mut bars, 0b101, 3);
+    for (nth, digit) in six.iter().enumerate() {
+        let is_even = even_ones & 0b10_0000 >> nth != 0;
+        push(&mut bars, if is_even { even(*digit) } else { left(*digit) }, 7);
+    }
+    push(&mut bars, 0b010101, 6);
+    Some(bars)
+}
+
+/// The ten digits, without the first and the check digit, for which six stand.
+fn ten_of([a, b, c, d, e, f]: [u8; 6]) -> [u8; 10] {
+    match f {
+        0..=2 => [a, b, f, 0, 0, 0, 0, c, d, e],
+        3 => [a, b, c, 0, 0, 0, 0, 0, d, e],
+        4 => [a, b, c, d, 0, 0, 0, 0, 0, e],
+        _ => [a, b, c, d, e, 0, 0, 0, 0, f],
+    }
+}
+
+/// The six digits that stand for ten; nothing if none do.
+fn six_of(ten: &[u8]) -> Option<[u8; 6]> {
+    let [a, b, c, d, e, _, _, h, i, j] = *ten else { return None };
+    let short = [[a, b, h, i, j, c], [a, b, c, i, j, 3], [a, b, c, d, j, 4], [a, b, c, d, e, j]];
+    short.into_iter().find(|six| ten_of(*six) == *ten)
 }
 
 /// Widths of three bars and three spaces of the values 0 to 105, and of the stop without its last bar.
@@ -217,6 +279,40 @@ mod tests {
         assert_eq!(shown(67, b"4006381333932"), None, "a wrong check digit prints nothing");
         assert_eq!(shown(65, b"036000291452"), shown(67, b"0036000291452"));
         assert_eq!(shown(68, b"96385074").map(|bars| bars.len()), Some(67));
+    }
+
+    #[test]
+    fn a_upc_e_is_drawn_from_each_of_its_forms_as_our_own_pictures_have_it() {
+        for (short, long) in [
+            ("01234565", "012345000065"),
+            ("04252614", "042100005264"),
+            ("01234531", "012300000451"),
+            ("01234543", "012340000053"),
+            ("11234562", "112345000062"),
+        ] {
+            let ours = crate::codes::Barcode::upc_e(short).unwrap();
+            assert_eq!(bars(66, short.as_bytes()), Some(ours.bars()), "{short}");
+            let drawn = shown(66, short.as_bytes());
+            let forms = [&short[..7], long, &long[..11]];
+            assert_eq!(
+                forms.map(|form| shown(66, form.as_bytes())),
+                [drawn.clone(), drawn.clone(), drawn.clone()]
+            );
+            if short.starts_with('0') {
+                assert_eq!(shown(66, &short.as_bytes()[1..7]), drawn);
+            }
+        }
+        assert_eq!(shown(66, b"01234566"), None, "a wrong check digit");
+        assert_eq!(shown(66, b"21234565"), None, "no such first digit");
+        assert_eq!(shown(66, b"036000291452"), None, "no six digits stand for it");
+    }
+
+    #[test]
+    fn a_pdf417_has_its_start_and_its_stop_or_stands_as_text() {
+        let dark = pdf417(b"R-7").expect("a symbol");
+        assert!(dark.get(0, 0) && dark.get(dark.width() - 1, 0) && !dark.get(8, 0));
+        assert_eq!(pdf417(b"\xff"), None);
+        assert_eq!(pdf417(b""), None);
     }
 
     #[test]

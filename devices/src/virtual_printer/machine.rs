@@ -35,11 +35,14 @@ pub struct Machine {
     line: Line,
     piece: Piece,
     qr: Vec<u8>,
+    pdf: Vec<u8>,
     graphics: Option<super::picture::Band>,
     /// Which changes are told unasked (`GS a`), and the state that was told last.
     automatic: u8,
     told: [u8; 4],
     effects: Vec<Effect>,
+    /// Rows of dots on all pieces that were torn off.
+    rows_before: u64,
 }
 
 /// Errors that stay until they are dealt with, whatever the faults say meanwhile.
@@ -84,10 +87,12 @@ impl Machine {
             line: Line::default(),
             piece: Piece::new(columns * super::font::CELL_WIDTH),
             qr: Vec::new(),
+            pdf: Vec::new(),
             graphics: None,
             automatic: 0,
             told: [0; 4],
             effects: Vec::new(),
+            rows_before: 0,
         }
     }
 
@@ -107,6 +112,11 @@ impl Machine {
     /// How many bytes it can take now.
     pub(super) fn room(&self) -> usize {
         WAITING_BYTES_MAX.saturating_sub(self.waiting.len())
+    }
+
+    /// Rows of dots by which it has moved the paper, ever.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows_before + self.piece.height() as u64
     }
 
     pub(super) fn fit_drawer(&mut self, sensor: Sensor) {
@@ -148,6 +158,7 @@ impl Machine {
         self.recent.clear();
         (self.automatic, self.graphics) = (0, None);
         self.qr.clear();
+        self.pdf.clear();
         self.trouble = Trouble { broken: self.faults.broken, cutter: false };
         self.mode = Mode::AT_FIRST;
     }
@@ -279,6 +290,10 @@ impl Machine {
             Token::QrLevel(n) => self.mode.qr_level = *n,
             Token::QrStore(data) => self.qr = data.to_vec(),
             Token::QrPrint => self.qr_code(),
+            Token::PdfModule(n) => self.mode.pdf_module = usize::from(*n).clamp(2, 8),
+            Token::PdfRow(n) => self.mode.pdf_row = usize::from(*n).clamp(2, 8),
+            Token::PdfStore(data) => self.pdf = data.to_vec(),
+            Token::PdfPrint => self.pdf417(),
             Token::Pulse(_) => self.pulse(),
             Token::PulseGuard(on) => self.mode.guard = *on,
             Token::ProcessId(_) | Token::SendStatus(_) | Token::SendId(_) | Token::AutomaticStatus(_) => {
@@ -298,6 +313,7 @@ impl Machine {
     fn tear_off(&mut self) {
         let blank = Piece::new(self.columns * super::font::CELL_WIDTH);
         let piece = std::mem::replace(&mut self.piece, blank);
+        self.rows_before += piece.height() as u64;
         if !piece.is_blank() {
             self.effects.push(Effect::Piece(piece));
         }

@@ -16,8 +16,36 @@ pub(super) enum Band {
     Bars { m: u8, data: Vec<u8>, module: usize, height: usize, text: u8, align: u8 },
     /// A QR code, its modules `module` dots wide.
     Qr { data: Vec<u8>, level: u8, module: usize, align: u8 },
+    /// A PDF417 code, its modules `module` dots wide and its rows `row` modules high.
+    Pdf417 { data: Vec<u8>, module: usize, row: usize, align: u8 },
     /// White paper.
     Feed(usize),
+}
+
+impl Band {
+    /// Rows of dots by which it moves the paper.
+    pub(super) fn height(&self) -> usize {
+        match self {
+            Band::Text { cells, spacing, .. } => tallest(cells).max(*spacing),
+            Band::Dots { stride, bits, scale: (_, down), .. } => bits.len() / (*stride).max(1) * down,
+            Band::Bars { m, data, height, text, .. } => match bars::bars(*m, data) {
+                Some(_) => height + [1, 2].iter().filter(|side| text & *side != 0).count() * WORDS,
+                None => WORDS,
+            },
+            Band::Qr { data, level, module, .. } => {
+                bars::qr(data, *level).map_or(WORDS, |(side, _)| side * module)
+            }
+            Band::Pdf417 { data, module, row, .. } => {
+                bars::pdf417(data).map_or(WORDS, |dark| dark.height() * module * row)
+            }
+            Band::Feed(dots) => *dots,
+        }
+    }
+}
+
+/// Characters stand on a common foot, as tall as the tallest.
+fn tallest(cells: &[Cell]) -> usize {
+    cells.iter().map(|cell| usize::from(cell.look.high)).max().unwrap_or(1) * CELL_HEIGHT
 }
 
 /// One character and how it looks.
@@ -114,13 +142,21 @@ impl Picture {
                 }
                 self.advance(side * module);
             }
+            Band::Pdf417 { data, module, row, align } => {
+                let Some(dark) = bars::pdf417(data) else { return self.words(data, *align) };
+                let left = self.left(dark.width() * module, *align);
+                let places = (0..dark.height()).flat_map(|y| (0..dark.width()).map(move |x| (x, y)));
+                for (x, y) in places.filter(|(x, y)| dark.get(*x, *y)) {
+                    self.fill(left + x * module, self.y + y * module * row, *module, module * row);
+                }
+                self.advance(dark.height() * module * row);
+            }
             Band::Feed(dots) => self.advance(*dots),
         }
     }
 
-    /// Characters stand on a common foot, as tall as the tallest.
     fn text(&mut self, cells: &[Cell], align: u8, spacing: usize) {
-        let tallest = cells.iter().map(|cell| usize::from(cell.look.high)).max().unwrap_or(1) * CELL_HEIGHT;
+        let tallest = tallest(cells);
         let width: usize = cells.iter().map(|cell| usize::from(cell.look.wide) * CELL_WIDTH).sum();
         let mut x = self.left(width, align);
         for Cell { c, look } in cells {
@@ -141,7 +177,7 @@ impl Picture {
 
     fn words(&mut self, data: &[u8], align: u8) {
         let cells: Vec<Cell> = data.iter().map(|b| Cell { c: char::from(*b), look: Look::PLAIN }).collect();
-        self.text(&cells, align, CELL_HEIGHT + 6);
+        self.text(&cells, align, WORDS);
     }
 
     fn left(&self, width: usize, align: u8) -> usize {
@@ -175,5 +211,7 @@ impl Picture {
     }
 }
 
+/// Rows of dots that a line of plain words takes.
+const WORDS: usize = CELL_HEIGHT + 6;
 /// White around what is printed, 3 mm of it.
 const MARGIN: usize = 24;

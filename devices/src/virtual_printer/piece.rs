@@ -12,6 +12,7 @@ pub struct Piece {
     text_bytes: usize,
     dots_bytes: usize,
     bytes: u64,
+    height: usize,
 }
 
 /// Bytes of text on one piece of paper; then it is torn off without a cut.
@@ -66,10 +67,16 @@ impl Piece {
         self.dots_bytes += match &band {
             Band::Text { cells, .. } => cells.len(),
             Band::Dots { bits, .. } => bits.len(),
-            Band::Bars { data, .. } | Band::Qr { data, .. } => data.len(),
+            Band::Bars { data, .. } | Band::Qr { data, .. } | Band::Pdf417 { data, .. } => data.len(),
             Band::Feed(_) => 1,
         };
+        self.height += band.height();
         self.bands.push(band);
+    }
+
+    /// How long it is, in rows of dots.
+    pub(super) fn height(&self) -> usize {
+        self.height
     }
 
     pub(super) fn spend(&mut self, bytes: u64) {

@@ -38,6 +38,9 @@ struct Args {
     /// Milliseconds that its answers come late.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     reply_delay: u64,
+    /// Rows of dots by which it moves the paper in a second; 2000 is 250 mm. At first it takes no time.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    rows_a_second: Option<u32>,
     /// Take orders as lines of standard input: a fault's name and on or off, power-cycle, cover-open-close, drawer-open, drawer-close,
     /// link-drop-after N, link-reset-after N, power-cycle-after N (bytes). Each is answered by a line.
     #[arg(long)]
@@ -183,7 +186,11 @@ where
 }
 
 async fn serve(args: Args) -> Result<(), (u8, String)> {
-    let mut faults = Faults { reply_delay: Duration::from_millis(args.reply_delay), ..Faults::default() };
+    let mut faults = Faults {
+        reply_delay: Duration::from_millis(args.reply_delay),
+        rows_a_second: args.rows_a_second,
+        ..Faults::default()
+    };
     args.fault.iter().for_each(|fault| fault.set(&mut faults, true));
     let signals = |kind| signal(kind).map_err(|e| (DISK, format!("could not wait for signals: {e}")));
     let (mut terminate, mut interrupt) =

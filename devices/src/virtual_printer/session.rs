@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub(super) counts: watch::Sender<Counts>,
     pub(super) display: Option<VirtualDisplay>,
     pub(super) shown: watch::Sender<[String; 2]>,
+    /// Until when the paper moves; what it did so far comes out then.
+    pub(super) moves_until: Option<Instant>,
 }
 
 /// Something that a hand does to the printer.
@@ -86,6 +88,10 @@ impl Running {
                     self.obey_faults()?;
                 }
                 Some(order) = self.orders.recv() => drop(self.obey(order)?),
+                () = moved(self.moves_until), if self.moves_until.is_some() => {
+                    self.moves_until = None;
+                    self.settle()?;
+                }
                 accepted = door.accept(), if open => {
                     let Ok(wire) = accepted else { continue };
                     self.counts.send_modify(|counts| counts.sessions += 1);
@@ -104,7 +110,8 @@ impl Running {
         let mut saying = Saying::default();
         loop {
             let faults = *self.faults.borrow();
-            let room = self.machine.room().min(READ_BYTES).min(self.bytes_before_accident());
+            let window = if faults.rows_a_second.is_some() { READ_BYTES_AT_A_PACE } else { READ_BYTES };
+            let room = self.machine.room().min(window).min(self.bytes_before_accident());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(End::Stopped),
@@ -123,6 +130,11 @@ impl Running {
                     }
                     saying.take(answers, faults);
                 }
+                () = moved(self.moves_until), if self.moves_until.is_some() => {
+                    self.moves_until = None;
+                    let answers = self.settle()?;
+                    saying.take(answers, faults);
+                }
                 () = saying.due() => {
                     let answers = saying.now(faults);
                     if !matches!(timeout(SAY, wire.write_all(&answers)).await, Ok(Ok(()))) {
@@ -131,7 +143,7 @@ impl Running {
                     }
                 }
                 () = tokio::time::sleep_until(idle_until) => return Ok(End::Closed),
-                read = wire.read(&mut bytes[..room]), if room > 0 && !faults.hang => {
+                read = wire.read(&mut bytes[..room]), if room > 0 && !faults.hang && self.moves_until.is_none() => {
                     let n = match read {
                         Ok(0) | Err(_) => return Ok(End::Closed),
                         Ok(n) => n,
@@ -144,6 +156,10 @@ impl Running {
                         self.shown.send_replace(display.rows());
                     }
                     self.machine.receive(&bytes[..n]);
+                    self.moves_until = self.moves(faults.rows_a_second);
+                    if mishap.is_none() && self.moves_until.is_some() {
+                        continue;
+                    }
                     let answers = self.settle()?;
                     match mishap {
                         None => saying.take(answers, faults),
@@ -161,6 +177,16 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Until when the paper moves for what was just received; nothing if that takes no time.
+    fn moves(&mut self, rows_a_second: Option<u32>) -> Option<Instant> {
+        let rows = self.machine.rows();
+        let before = self.counts.borrow().rows;
+        self.counts.send_if_modified(|counts| std::mem::replace(&mut counts.rows, rows) != rows);
+        let moved = rows.saturating_sub(before);
+        let pace = u64::from(rows_a_second?.max(1));
+        (moved > 0).then(|| Instant::now() + Duration::from_micros(moved.saturating_mul(1_000_000) / pace))
     }
 
     fn bytes_before_accident(&self) -> usize {
@@ -182,6 +208,12 @@ impl Running {
     fn obey_faults(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let faults = *self.faults.borrow_and_update();
         self.machine.set_faults(faults);
+        if faults.rows_a_second.is_none() {
+            self.moves_until = None;
+        } else if self.moves_until.is_some() {
+            // What the paper moves for comes out when it has.
+            return Ok(Vec::new());
+        }
         self.settle()
     }
 
@@ -221,6 +253,12 @@ impl Running {
     }
 }
 
+async fn moved(until: Option<Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
+    }
+}
+
 impl Saying {
     fn take(&mut self, answers: Vec<Vec<u8>>, faults: Faults) {
         let due = Instant::now() + faults.reply_delay;
@@ -248,6 +286,87 @@ impl Saying {
 }
 
 const READ_BYTES: usize = 16 * 1024;
+/// A line or two of text, so that what is asked in between is not answered much later.
+const READ_BYTES_AT_A_PACE: usize = 64;
 /// As network cards of printers do.
 const IDLE: Duration = Duration::from_secs(300);
 const SAY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::super::{Options, VirtualPrinter};
+    use super::*;
+
+    #[tokio::test]
+    async fn while_the_paper_moves_nothing_comes_out_and_nothing_is_read() {
+        let out = tempfile::tempdir().unwrap();
+        let mut options = Options::new(out.path());
+        // Five minutes for what is asked of it.
+        options.faults.rows_a_second = Some(1);
+        let printer = VirtualPrinter::spawn(options).await.unwrap();
+        let mut host = TcpStream::connect(printer.address()).await.unwrap();
+        let job = [b"a row\n".repeat(10).as_slice(), b"\x1bi\x1d(H\x06\x0000wxyz"].concat();
+        host.write_all(&job).await.unwrap();
+        let mut counts = printer.counts();
+        let seen = *counts.wait_for(|counts| counts.rows > 0).await.unwrap();
+        assert_eq!((seen.pieces, seen.bytes), (0, 64));
+        // Mended it prints the rest at once, and then says so.
+        printer.set_faults(|faults| faults.rows_a_second = None);
+        let mut echo = [0; 7];
+        host.read_exact(&mut echo).await.unwrap();
+        assert_eq!(&echo, b"\x37\x22wxyz\x00");
+        assert_eq!((counts.borrow().pieces, counts.borrow().rows), (1, 300));
+    }
+
+    const LATE: Duration = Duration::from_secs(3);
+
+    fn faults(change: impl FnOnce(&mut Faults)) -> Faults {
+        let mut faults = Faults::default();
+        change(&mut faults);
+        faults
+    }
+
+    /// What is said, breath by breath, and when, of three answers that come together.
+    async fn breaths(faults: Faults) -> Vec<(Duration, Vec<u8>)> {
+        let (mut saying, mut breaths, began) = (Saying::default(), Vec::new(), Instant::now());
+        saying.take(vec![b"a".to_vec(), b"bc".to_vec()], faults);
+        saying.take(vec![b"d".to_vec()], faults);
+        while timeout(2 * LATE, saying.due()).await.is_ok() {
+            breaths.push((began.elapsed(), saying.now(faults)));
+        }
+        breaths
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_are_said_at_once_and_those_that_wait_together() {
+        assert_eq!(breaths(Faults::default()).await, [(Duration::ZERO, b"abcd".to_vec())]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_answers_come_late_and_each_by_itself() {
+        let late = faults(|faults| faults.reply_delay = LATE);
+        let said = breaths(late).await;
+        assert!(said.iter().all(|(at, _)| *at >= LATE), "{said:?}");
+        assert_eq!(said.into_iter().map(|(_, said)| said).collect::<Vec<_>>(), [&b"a"[..], b"bc", b"d"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_answers_that_are_merged_come_late_and_in_one_breath() {
+        let merged = faults(|faults| (faults.reply_delay, faults.reply_merged) = (LATE, true));
+        let said = breaths(merged).await;
+        assert!(said[0].0 >= LATE, "{said:?}");
+        assert_eq!(said.into_iter().map(|(_, said)| said).collect::<Vec<_>>(), [b"abcd"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_come_twice_do_so_one_behind_the_other() {
+        let twice = faults(|faults| faults.reply_twice = true);
+        assert_eq!(breaths(twice).await, [(Duration::ZERO, b"aabcbcdd".to_vec())]);
+        let late = Faults { reply_delay: LATE, ..twice };
+        let said: Vec<Vec<u8>> = breaths(late).await.into_iter().map(|(_, said)| said).collect();
+        assert_eq!(said, [&b"a"[..], b"a", b"bc", b"bc", b"d", b"d"]);
+    }
+}

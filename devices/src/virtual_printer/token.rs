@@ -61,6 +61,12 @@ pub(super) enum Token<'a> {
     QrLevel(u8),
     QrStore(&'a [u8]),
     QrPrint,
+    /// Dots across a module of PDF417.
+    PdfModule(u8),
+    /// How many times as high as wide its rows are.
+    PdfRow(u8),
+    PdfStore(&'a [u8]),
+    PdfPrint,
     /// Which connector, 0 or 1.
     Pulse(u8),
     /// `ESC =`: whether the printer hears what comes; a display on its cable may be meant.
@@ -77,6 +83,9 @@ pub(super) enum Token<'a> {
 
 /// The longest command that is acted on: a QR code's data.
 pub(super) const TOKEN_BYTES_MAX: usize = 7_200;
+
+/// Five numbers below 65 536, each with its semicolon.
+const COUNTER_BYTES_MAX: usize = 30;
 
 /// Reads one step.
 pub(super) fn step(bytes: &[u8]) -> Step<'_> {
@@ -133,12 +142,12 @@ fn escape(rest: &[u8]) -> Step<'_> {
             None if rest.len() >= 34 => Step::Take(2, Token::Nothing),
             None => Step::More,
         },
+        b'(' => skipped(rest),
         b'L' | b'S' | b'v' | 0x0c => ignored(rest, 0),
-        b'$' | b'\\' | b'c' => ignored(rest, 2),
+        b'$' | b'\\' | b'c' | b'f' => ignored(rest, 2),
         b'W' => ignored(rest, 8),
-        b' ' | b'%' | b'?' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V' | b'e' | b'r' | b'u' | b'{' => {
-            ignored(rest, 1)
-        }
+        b' ' | b'%' | b'?' | b'C' | b'F' | b'K' | b'M' | b'R' | b'T' | b'U' | b'V' | b'e' | b'r' | b'u'
+        | b'{' => ignored(rest, 1),
         _ => ignored(rest, 0),
     }
 }
@@ -178,6 +187,19 @@ fn group(rest: &[u8]) -> Step<'_> {
             [_, _, a, b, c, d, ..] => Step::Skip(7, u64::from(u32::from_le_bytes([*a, *b, *c, *d]))),
             _ => Step::More,
         },
+        b'C' => counter(rest),
+        // A BMP file, which says its length in its head.
+        b'D' => match rest {
+            [_, _, _, _, _, _, _, _, b'B', b'M', a, b, c, d, ..] => {
+                Step::Skip(9, u32::from_le_bytes([*a, *b, *c, *d]).into())
+            }
+            [_, _, _, _, _, _, _, _, _, _, _, _, _, _, ..] => Step::Take(9, Token::Nothing),
+            _ => Step::More,
+        },
+        b'Q' => match rest {
+            [_, _, _, xl, xh, yl, yh, ..] => Step::Skip(8, pair(*xl, *xh) * pair(*yl, *yh)),
+            _ => Step::More,
+        },
         b'c' | b':' => ignored(rest, 0),
         b'$' | b'L' | b'P' | b'W' | b'\\' => ignored(rest, 2),
         b'^' | b'z' => ignored(rest, 3),
@@ -192,8 +214,19 @@ fn file(rest: &[u8]) -> Step<'_> {
     match command {
         b'&' => fixed(rest, 0, |_| Token::Kanji(true)),
         b'.' => fixed(rest, 0, |_| Token::Kanji(false)),
-        b'(' => match rest {
-            [_, _, low, high, ..] => Step::Skip(5, pair(*low, *high)),
+        b'(' => skipped(rest),
+        // Checks, the printer's own memory and the logos in it. Of several logos the first one tells its length here.
+        b'a' => match rest {
+            [_, b'0', ..] => ignored(rest, 2),
+            _ => ignored(rest, 1),
+        },
+        b'g' => match rest {
+            [_, b'1', _, _, _, _, _, low, high, ..] => Step::Skip(10, pair(*low, *high)),
+            [_, b'1', ..] | [_] => Step::More,
+            _ => ignored(rest, 8),
+        },
+        b'q' => match rest {
+            [_, _, xl, xh, yl, yh, ..] => Step::Skip(7, pair(*xl, *xh) * pair(*yl, *yh) * 8),
             _ => Step::More,
         },
         b'S' | b'p' | b'?' => ignored(rest, 2),
@@ -211,6 +244,33 @@ fn real_time(rest: &[u8]) -> Step<'_> {
         [0x14, 1 | 2, ..] => ignored(rest, 3),
         [0x14, 8, ..] => ignored(rest, 8),
         _ => Step::Take(1, Token::Nothing),
+    }
+}
+
+/// `( x pL pH` and so many bytes that do nothing here.
+fn skipped(rest: &[u8]) -> Step<'_> {
+    match rest {
+        [_, _, low, high, ..] => Step::Skip(5, pair(*low, *high)),
+        _ => Step::More,
+    }
+}
+
+/// The counter that old printers have: its arguments are bytes, or five numbers as text, each with a semicolon behind it.
+fn counter(rest: &[u8]) -> Step<'_> {
+    match rest {
+        [_] => Step::More,
+        [_, b'0' | b'2', ..] => ignored(rest, 3),
+        [_, b'1', ..] => ignored(rest, 7),
+        [_, b';', numbers @ ..] => {
+            let numbers = &numbers[..numbers.len().min(COUNTER_BYTES_MAX)];
+            let ends = numbers.iter().enumerate().filter(|(_, b)| **b == b';').nth(4);
+            match ends {
+                Some((last, _)) => Step::Take(3 + last + 1, Token::Nothing),
+                None if numbers.len() < COUNTER_BYTES_MAX => Step::More,
+                None => Step::Take(3, Token::Nothing),
+            }
+        }
+        _ => ignored(rest, 0),
     }
 }
 
@@ -252,6 +312,10 @@ fn counted(rest: &[u8]) -> Step<'_> {
             Some(pair) => Token::PulseGuard(pair[1] % 48 == 0),
             None => Token::Nothing,
         },
+        (b'k', [0x30, 0x43, n]) => Token::PdfModule(*n),
+        (b'k', [0x30, 0x44, n]) => Token::PdfRow(*n),
+        (b'k', [0x30, 0x50, 0x30, text @ ..]) => Token::PdfStore(text),
+        (b'k', [0x30, 0x51, ..]) => Token::PdfPrint,
         (b'k', [0x31, 0x43, n]) => Token::QrModule(*n),
         (b'k', [0x31, 0x45, n]) => Token::QrLevel(*n),
         (b'k', [0x31, 0x50, 0x30, text @ ..]) => Token::QrStore(text),
@@ -285,6 +349,8 @@ mod tests {
         assert_eq!(step(b"\x1b*\x21\x03\x00"), Step::Dots(5, 9, Dots::Columns { m: 33 }));
         assert_eq!(step(b"\x1d(D\x03\x00\x14\x01\x00"), Step::Take(8, Token::PulseGuard(true)));
         assert_eq!(step(b"\x10\x14\x01\x00\x01"), Step::Take(5, Token::Nothing));
+        assert_eq!(step(b"\x1d(k\x06\x000P0abcTin"), Step::Take(11, Token::PdfStore(b"abc")));
+        assert_eq!(step(b"\x1d(k\x03\x000Q0"), Step::Take(8, Token::PdfPrint));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-"""Asks a printer with python-escpos: ask.py HOST PORT online|paper|print, one line of answer."""
+"""Asks a printer with python-escpos: ask.py HOST PORT online|paper|print, one line of answer; "silent" if it gets none."""
 
 import sys
 
@@ -6,10 +6,17 @@ from escpos.printer import Network
 
 host, port, question = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 printer = Network(host, port=port, timeout=5)
+def answer(ask):
+    try:
+        return ask()
+    except TimeoutError:
+        return "silent"
+
+
 if question == "online":
-    print("online" if printer.is_online() else "offline")
+    print(answer(lambda: "online" if printer.is_online() else "offline"))
 elif question == "paper":
-    print({2: "enough", 1: "near-end", 0: "out"}[printer.paper_status()])
+    print(answer(lambda: {2: "enough", 1: "near-end", 0: "out"}[printer.paper_status()]))
 else:
     printer.text("CORNER SHOP\n")
     printer.barcode("4006381333931", "EAN13", function_type="B", check=True)

@@ -9,7 +9,7 @@ use toko_daemon::table::cell;
 /// What to do about receipts.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "States: accepted, sending, failed_unsent (tried again by itself), in_doubt (nobody knows whether it is on paper).\n\nExamples:\n  hubctl jobs\n  hubctl jobs printed 3f9c --why \"lay on the counter\"\n  hubctl jobs reprint 3f9c\n  hubctl jobs release 3f9c\n  hubctl jobs move 3f9c --to back\n  hubctl jobs cancel 3f9c --why \"customer left\""
+    after_help = "States: accepted, sending, failed_unsent (tried again by itself), in_doubt (nobody knows whether it is on paper). One that leaves the list was printed, or only sent where the printer confirms nothing: hubctl printers tells which.\n\nExamples:\n  hubctl jobs\n  hubctl jobs printed 3f9c --why \"lay on the counter\"\n  hubctl jobs reprint 3f9c\n  hubctl jobs release 3f9c\n  hubctl jobs move 3f9c --to back\n  hubctl jobs cancel 3f9c --why \"customer left\""
 )]
 pub(super) struct Jobs {
     #[command(subcommand)]

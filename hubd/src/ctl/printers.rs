@@ -10,7 +10,7 @@ use toko_daemon::table::{cell, list, table};
 /// What to do about printers.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "States: idle, processing, stopped, as IPP has them; conditions as UnifiedPOS names them. A level says what the printer confirms: L3 (printed), L2 (processed), L1 (drained), L0 (sent); it is learnt by a probe.\n\nExamples:\n  hubctl printers\n  hubctl printers probe receipts\n  hubctl printers learn receipts --wrong-pages 16,18 --last-row 3\n  hubctl printers --json"
+    after_help = "States: idle, processing, stopped, as IPP has them; conditions as UnifiedPOS names them. A level says what the printer confirms: L3 (printed), L2 (processed), L1 (drained), L0 (sent); it is learnt by a probe. Receipts are counted since the hub started: at L3 and L2 as printed, at L1 and L0 only as sent, since nobody knows whether they are on paper.\n\nExamples:\n  hubctl printers\n  hubctl printers probe receipts\n  hubctl printers learn receipts --wrong-pages 16,18 --last-row 3\n  hubctl printers --json"
 )]
 pub(super) struct Printers {
     #[command(subcommand)]
@@ -59,6 +59,8 @@ fn show(answer: &Value) -> String {
         ("REASONS", "/reasons"),
         ("CONFIRMS", "/learnt/level"),
         ("LAST", "/level"),
+        ("PRINTED", "/prints/printed"),
+        ("SENT", "/prints/sent"),
         ("QUEUE", "/queued"),
         ("HELD", "/held"),
         ("TAKES OVER", "/fall_back"),

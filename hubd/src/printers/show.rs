@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use toko_crdt::hash::hex;
-use toko_devices::Outcome;
 use toko_devices::probe::ROWS_TO_THE_CUT;
+use toko_devices::{Level, Outcome};
 use tracing::info;
 
 /// All printers.
@@ -50,7 +50,7 @@ pub(crate) async fn probe(State(desk): Shared, body: Result<Json<Which>, JsonRej
     let now = u64::try_from(desk.node.machine().wall().0 / 1_000_000).unwrap_or(0);
     let before = desk.printers.learnt.of(name);
     match (&probed.outcome, LearntV1::new(&probed, before, now)) {
-        (Outcome::Printed { .. }, Some(learnt)) => {
+        (Outcome::Printed { .. } | Outcome::Sent { .. }, Some(learnt)) => {
             desk.printers.learnt.keep(name, learnt).map_err(|problem| Refusal::store(&problem))?;
             info!(printer = %name, level = ?probed.level(), "printer probed");
             station.wake.notify_one();
@@ -64,7 +64,9 @@ pub(crate) async fn probe(State(desk): Shared, body: Result<Json<Which>, JsonRej
             let words = "the strip may have come out; look at the printer, and probe again once it prints";
             Err(Refusal::bad("in-doubt", words).because(why))
         }
-        (Outcome::Printed { .. }, None) => Err(Refusal::bad("in-doubt", "nothing was learnt; probe again")),
+        (Outcome::Printed { .. } | Outcome::Sent { .. }, None) => {
+            Err(Refusal::bad("in-doubt", "nothing was learnt; probe again"))
+        }
     }
 }
 
@@ -123,13 +125,15 @@ fn card(printers: &Printers, station: &Arc<Station>) -> Value {
     let (state, seen) = (station.state(), station.printer.seen().borrow().clone());
     let conditions: Vec<&str> =
         seen.status.iter().flat_map(|status| status.conditions()).map(|condition| condition.name()).collect();
-    let (word, upos) = match (station.let_go.is_cancelled(), seen.can_print(), seen.printing) {
+    let learnt = printers.learnt.of(&config.name);
+    // What answers nothing is only known to take a call.
+    let mute = seen.trouble.is_none() && learnt.as_ref().is_some_and(|l| l.level() <= Level::Drained);
+    let (word, upos) = match (station.let_go.is_cancelled(), seen.can_print() || mute, seen.printing) {
         (true, ..) => ("stopped", "S_CLOSED"),
         (_, _, true) => ("processing", "S_BUSY"),
         (_, true, _) => ("idle", "S_IDLE"),
         _ => ("stopped", "S_ERROR"),
     };
-    let learnt = printers.learnt.of(&config.name);
     json!({
         "name": config.name,
         "address": config.address.to_string(),
@@ -144,6 +148,7 @@ fn card(printers: &Printers, station: &Arc<Station>) -> Value {
         "what_to_do": station.what_to_do(),
         "linked": seen.linked,
         "level": state.level.map(|level| level.to_string()),
+        "prints": state.counts.named().into_iter().collect::<BTreeMap<_, _>>(),
         "learnt": learnt.as_ref().map(|learnt| json!({
             "level": learnt.level().to_string(),
             "means": means(learnt),
@@ -164,17 +169,13 @@ fn card(printers: &Printers, station: &Arc<Station>) -> Value {
 /// A level in a sentence.
 fn means(learnt: &LearntV1) -> &'static str {
     match learnt.level() {
-        toko_devices::Level::Printed => {
-            "it says when a receipt is on paper: nothing is taken for printed that is not"
+        Level::Printed => "it says when a receipt is on paper: nothing is taken for printed that is not",
+        Level::Processed => "it says when it has worked a receipt off, a moment before it is on paper",
+        Level::Drained => {
+            "it takes a receipt and says nothing: receipts are sent, and one that is lost in it is not noticed"
         }
-        toko_devices::Level::Processed => {
-            "it says when it has worked a receipt off, a moment before it is on paper"
-        }
-        toko_devices::Level::Drained => {
-            "it takes a receipt and says nothing: one that is lost in it is not noticed"
-        }
-        toko_devices::Level::Sent => {
-            "nobody knows whether it takes a receipt: one that is lost is not noticed"
+        Level::Sent => {
+            "nobody knows whether it takes a receipt: receipts are sent, and one that is lost is not noticed"
         }
     }
 }

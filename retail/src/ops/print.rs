@@ -53,7 +53,8 @@ pub struct PrintOutcomeV1 {
 /// What is on the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PrintOutcome {
-    /// The whole receipt, as far as its level can tell.
+    /// The whole receipt, if its level is 2 or more or a person says so; below that it was sent, and nobody will try again. See
+    /// [`crate::paper::is_on_paper`].
     Printed,
     /// Nothing; trying again is safe.
     NotPrinted,

@@ -7,8 +7,7 @@ use toko_crdt::EffectId;
 use toko_crdt::hash::hex;
 use toko_retail::day::Day;
 use toko_retail::item::ItemRef;
-use toko_retail::ops::PrintOutcome;
-use toko_retail::views::{self, CartState, DayTotals, PrintJob};
+use toko_retail::views::{self, CartState, DayTotals, PrintFate, PrintJob};
 
 use super::body::{PROGRAM, check_code, parse_day, parse_hash};
 use super::error::ApiError;
@@ -222,16 +221,12 @@ fn item_shown(item: &ItemRef<'_>, bundle: &str) -> Value {
 }
 
 fn print_shown(job: &PrintJob) -> Value {
-    let last = job.attempts.last();
-    let state = match last.map(|attempt| attempt.outcome.as_ref().map(|(outcome, _, _)| *outcome)) {
-        None => "asked",
-        Some(None) => "started",
-        Some(Some(PrintOutcome::Printed)) => "printed",
-        Some(Some(PrintOutcome::NotPrinted)) => "not-printed",
-        Some(Some(PrintOutcome::InDoubt)) => "in-doubt",
-        Some(Some(PrintOutcome::GivenUp)) => "given-up",
+    let fate = job.fate();
+    let by = match fate {
+        PrintFate::Found => Some("person"),
+        _ => fate.level().map(|_| "printer"),
     };
-    json!({ "job": hex(&job.job), "state": state })
+    json!({ "job": hex(&job.job), "state": fate.word(), "level": fate.level(), "by": by })
 }
 
 fn totals_shown(day: Day, closed: bool, totals: &DayTotals) -> Value {

@@ -1,4 +1,4 @@
-//! Toko's side: a real hub with the printer, and a real till that sells with a receipt.
+//! Toko's side: a real hub with the printer, and a real till that sells with a receipt. A power cut takes both.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -96,11 +96,15 @@ impl Spooler for Hub {
     }
 
     fn cut_power(&mut self) -> Result<(), Trouble> {
-        self.shop.hub.kill()
+        // One machine after the other, as fast as that goes: they hang on the same socket.
+        self.shop.hub.kill()?;
+        self.shop.tills.iter_mut().try_for_each(|(till, _)| till.kill())
     }
 
     fn start(&mut self) -> Result<(), Trouble> {
         self.shop.hub.start()?;
-        self.shop.until_hub()
+        self.shop.tills.iter_mut().try_for_each(|(till, _)| till.start())?;
+        self.shop.until_hub()?;
+        self.shop.until("the hub", |status| status["links"][0]["settled"] == true)
     }
 }

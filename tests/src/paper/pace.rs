@@ -1,4 +1,5 @@
-//! How fast all is well: from the promise to the first byte and to the word "printed", and receipts a second.
+//! How fast all is well: from the promise to the first byte and to the word "printed", and receipts a second, on a printer that
+//! takes no time and on one that moves its paper as real ones do.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -19,6 +20,10 @@ use crate::process::wait_until;
 const ONE_BY_ONE: usize = 50;
 /// Receipts that are asked for at once.
 const AT_ONCE: u64 = 60;
+/// Rows of dots by which a real printer moves its paper in a second: 250 mm, 8 rows a millimetre.
+const REAL_ROWS_A_SECOND: u32 = 2_000;
+/// Receipts that are asked for at once where the paper takes its time.
+const AT_ONCE_FOR_REAL: u64 = 20;
 /// How long a receipt may take when nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,6 +38,24 @@ pub struct Paces {
     pub confirmed: Spread,
     /// Receipts a thousand seconds, when many wait.
     pub per_1000_s: u64,
+    /// The same on a printer that moves its paper as a real one does.
+    pub for_real: ForReal,
+}
+
+/// Receipts on a printer whose paper takes its time.
+#[derive(Clone, Copy, Debug)]
+pub struct ForReal {
+    /// Receipts a thousand seconds, when many wait.
+    pub per_1000_s: u64,
+    /// As many as come out if the paper never stands still.
+    pub most_per_1000_s: u64,
+}
+
+impl ForReal {
+    /// What came out of a hundred that could.
+    pub fn per_cent(self) -> u64 {
+        (self.per_1000_s * 100 + self.most_per_1000_s / 2) / self.most_per_1000_s.max(1)
+    }
 }
 
 /// The first receipt, for its text.
@@ -55,15 +78,8 @@ pub fn of(side: &mut Side) -> Result<Paces, Trouble> {
         on_paper.push(cut.came()?.saturating_duration_since(job.promised));
         confirmed.push(said.saturating_duration_since(job.promised));
     }
-    let (first, last) = (side.counter.pieces(1), side.counter.pieces(AT_ONCE));
-    let mut jobs = Vec::new();
-    for _ in 0..AT_ONCE {
-        jobs.push(side.spooler.ask()?);
-    }
-    let took = last.came()?.saturating_duration_since(first.came()?);
-    for job in &jobs {
-        until_printed(side.spooler.as_ref(), job)?;
-    }
+    let took = many(side, AT_ONCE)?;
+    let for_real = for_real(side)?;
     let spread = |times: Vec<Duration>| {
         Spread::of(times).ok_or_else(|| Trouble::product("timing receipts")("there were none"))
     };
@@ -72,6 +88,35 @@ pub fn of(side: &mut Side) -> Result<Paces, Trouble> {
         on_paper: spread(on_paper)?,
         confirmed: spread(confirmed)?,
         per_1000_s: per_1000_s(AT_ONCE - 1, took),
+        for_real,
+    })
+}
+
+/// How long it takes from the first piece of paper to the last one, of so many receipts that wait.
+fn many(side: &mut Side, receipts: u64) -> Result<Duration, Trouble> {
+    let (first, last) = (side.counter.pieces(1), side.counter.pieces(receipts));
+    let mut jobs = Vec::new();
+    for _ in 0..receipts {
+        jobs.push(side.spooler.ask()?);
+    }
+    let took = last.came()?.saturating_duration_since(first.came()?);
+    for job in &jobs {
+        until_printed(side.spooler.as_ref(), job)?;
+    }
+    Ok(took)
+}
+
+/// How much of what a real printer's pace allows comes out.
+fn for_real(side: &mut Side) -> Result<ForReal, Trouble> {
+    side.counter.printer.set_faults(|faults| faults.rows_a_second = Some(REAL_ROWS_A_SECOND));
+    let before = side.counter.counts().rows;
+    let took = many(side, AT_ONCE_FOR_REAL)?;
+    // Of all of them: each is as long as the others.
+    let rows = (side.counter.counts().rows - before).max(1);
+    side.counter.mend();
+    Ok(ForReal {
+        per_1000_s: per_1000_s(AT_ONCE_FOR_REAL - 1, took),
+        most_per_1000_s: AT_ONCE_FOR_REAL * u64::from(REAL_ROWS_A_SECOND) * 1_000 / rows,
     })
 }
 

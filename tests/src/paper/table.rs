@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Side;
-use super::pace::Paces;
+use super::pace::{ForReal, Paces};
 use super::trials::Tally;
 use crate::bench::place::Place;
 use crate::machine::Spread;
@@ -21,10 +21,13 @@ pub fn text(sides: &[Side], bare: u64) -> String {
     of("  pieces of paper with two receipts", |side| side.tally.leftovers.to_string());
     of("called printed though nothing came out", |side| believed(&side.tally));
     of("says that the paper is out, after the promise", noticed);
-    of("promise → first byte at the printer, p50 / p99", |side| paced(side, |paces| paces.first_byte));
+    of("promise → first byte at the printer, p50 / p99 (to reach: 20 ms)", |side| {
+        paced(side, |paces| paces.first_byte)
+    });
     of("promise → on paper, p50 / p99", |side| paced(side, |paces| paces.on_paper));
     of("promise → called printed, p50 / p99", |side| paced(side, |paces| paces.confirmed));
     of("receipts a second, many waiting", |side| side.paces.map_or_else(none, |p| per_second(p.per_1000_s)));
+    of("  the same, paper at 250 mm a second", |side| side.paces.map_or_else(none, |p| for_real(p.for_real)));
     let widths: Vec<usize> = (0..=sides.len())
         .map(|at| {
             rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -69,6 +72,12 @@ fn paced(side: &Side, of: fn(&Paces) -> Spread) -> String {
         .map_or_else(none, |spread| format!("{} / {}", millis(spread.p50), millis(spread.p99)))
 }
 
+fn for_real(paces: ForReal) -> String {
+    let ForReal { per_1000_s, most_per_1000_s } = paces;
+    let (came, most) = (hundredths(per_1000_s), hundredths(most_per_1000_s));
+    format!("{came} of {most}, {} %", paces.per_cent())
+}
+
 fn none() -> String {
     "–".to_owned()
 }
@@ -79,6 +88,10 @@ fn millis(time: Duration) -> String {
 
 fn per_second(per_1000_s: u64) -> String {
     format!("{}.{}", per_1000_s / 1_000, per_1000_s / 100 % 10)
+}
+
+fn hundredths(per_1000_s: u64) -> String {
+    format!("{}.{:02}", per_1000_s / 1_000, per_1000_s / 10 % 100)
 }
 
 /// For programs.
@@ -93,6 +106,9 @@ pub fn json(place: &Place, sides: &[Side], bare: u64) -> Value {
             "paces": side.paces.map(|paces| json!({
                 "first_byte": spread(paces.first_byte), "on_paper": spread(paces.on_paper),
                 "confirmed": spread(paces.confirmed), "receipts_per_1000_s": paces.per_1000_s,
+                "at_250_mm_per_s": {
+                    "receipts_per_1000_s": paces.for_real.per_1000_s, "at_most": paces.for_real.most_per_1000_s,
+                },
             })),
         })
     };

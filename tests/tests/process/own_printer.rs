@@ -135,6 +135,29 @@ mod run_alone {
         assert_eq!((other.jobs(), own.copies(&fourth)), (0, Copies::default()));
     }
 
+    #[test]
+    fn what_a_till_gives_to_a_printer_of_its_own_that_confirms_nothing_is_sent_and_never_printed() {
+        let mut shop = Shop::open(1);
+        let own = Counter::open(&shop, "own", Faults { no_answers: true, ..Faults::default() });
+        shop.tills[0].stop();
+        shop.tills[0].start_with(&[
+            ("TOKO_TERMINAL_PRINTER_ADDRESS", &own.address()),
+            ("TOKO_TERMINAL_PRINTER_ANSWERS", "false"),
+        ]);
+        let (sale, job) = sell(&shop, "one");
+        let seen = until_state(&shop, &sale, "sent");
+        assert_eq!(seen["print"], json!([{ "job": job, "state": "sent", "level": 1, "by": "printer" }]));
+        let status = shop.tills[0].status();
+        assert_eq!(status["printer"]["trouble"], Value::Null);
+        assert!(!has_alert(&status, "printer-not-ready"), "{status}");
+        none_waits(&shop);
+        // The same kind of printer that loses what it is given looks no different, and is called nothing better.
+        own.printer.set_faults(|faults| faults.swallow = true);
+        let (sale, lost) = sell(&shop, "two");
+        until_state(&shop, &sale, "sent");
+        assert_eq!((own.copies(&job), own.copies(&lost)), (ONCE, Copies::default()));
+    }
+
     /// F39, F40.
     #[test]
     fn a_receipt_that_was_on_its_way_when_the_till_died_comes_again_once_under_a_banner() {

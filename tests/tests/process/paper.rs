@@ -77,7 +77,8 @@ mod run_alone {
             let cart = till.cart(&format!("cart {key}"));
             till.scan(&cart, &format!("line {key}"));
             let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
-            till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+            let sold = till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+            sold["sale"].as_str().unwrap().to_owned()
         };
         let in_doubt = || {
             until("a receipt in doubt", || {
@@ -105,14 +106,20 @@ mod run_alone {
         assert_eq!(copies_by_job(&out).unwrap()[&job], Copies { plain: 0, marked: 1 });
 
         // Here a person has seen it, or does not want it: nothing more is printed.
-        for word in ["printed", "cancel"] {
+        let becomes =
+            [("printed", json!(["printed", null, "person"])), ("cancel", json!(["given-up", null, null]))];
+        for (word, known) in becomes {
             printer.set_faults(|faults| faults.swallow = true);
-            sell(word);
+            let sale = sell(word);
             let job = in_doubt();
             printer.set_faults(|faults| faults.swallow = false);
             shop.hub.ctl(&["jobs", word, &job[..8], "--why", "looked at the counter"]);
             none_waits();
             assert_eq!(copies_by_job(&out).unwrap().get(&job), None);
+            shop.tills[0].until_at(&format!("/v1/sales/{sale}"), word, |sale| {
+                let print = &sale["print"][0];
+                json!([print["state"], print["level"], print["by"]]) == known
+            });
         }
     }
 }

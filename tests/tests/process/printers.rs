@@ -42,12 +42,14 @@ impl Two {
         Two { shop, front, back, _runtime: runtime }
     }
 
-    fn sell(&self, till: usize, key: &str) {
+    /// Sells with a receipt; its sale.
+    fn sell(&self, till: usize, key: &str) -> String {
         let till = &self.shop.tills[till];
         let cart = till.cart(&format!("cart {key}"));
         till.scan(&cart, &format!("line {key}"));
         let paid = json!({ "tenders": [{ "kind": "cash", "amount": "3.39" }], "receipt": true });
-        till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+        let sold = till.post(&format!("/v1/carts/{cart}/sale"), &format!("sale {key}"), &paid).unwrap();
+        sold["sale"].as_str().unwrap().to_owned()
     }
 
     fn printer(&self, name: &str) -> Value {
@@ -174,6 +176,41 @@ mod run_alone {
         ] {
             assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
         }
+    }
+
+    #[test]
+    fn what_goes_to_a_printer_that_confirms_nothing_is_sent_and_never_printed() {
+        let two = Two::open(Faults { no_answers: true, ..Faults::default() }, "");
+        let probed = two.shop.hub.ctl(&["printers", "probe", "front"]);
+        assert_eq!(probed["learnt"]["level"], "L1 (drained)");
+        let (sale, other) = (two.sell(0, "one"), two.sell(1, "two"));
+        let known = |till: usize, sale: &str, wanted: Value| {
+            two.shop.tills[till].until_at(&format!("/v1/sales/{sale}"), "its receipt", |sale| {
+                let print = &sale["print"][0];
+                json!([print["state"], print["level"], print["by"]]) == wanted
+            });
+        };
+        known(0, &sale, json!(["sent", 1, "printer"]));
+        known(1, &other, json!(["printed", 3, "printer"]));
+        two.none_waits();
+        let came = |printed: u64, sent: u64| json!({ "printed": printed, "sent": sent, "not_printed": 0, "in_doubt": 0 });
+        assert_eq!(two.printer("front")["prints"], came(0, 1));
+        assert_eq!(two.printer("back")["prints"], came(1, 0));
+        let status = two.shop.hub.ctl(&["status"])["printer"]["state"].as_str().unwrap().to_owned();
+        assert!(status.contains("sent") && !status.contains("print"), "{status}");
+        assert_eq!(two.printer("front")["state"], "idle");
+        assert_eq!(two.shop.hub.ctl(&["alerts"])["alerts"], json!([]), "to be silent is no trouble with it");
+        let metrics = scraped(&two.shop.hub.data.join("hubctl.sock"));
+        for line in [
+            "toko_prints_total{printer=\"front\",outcome=\"printed\"} 0",
+            "toko_prints_total{printer=\"front\",outcome=\"sent\"} 1",
+            "toko_prints_total{printer=\"back\",outcome=\"printed\"} 1",
+            "toko_printer_level{printer=\"front\"} 1",
+        ] {
+            assert!(metrics.lines().any(|at| at == line), "{line} in {metrics}");
+        }
+        let slip = two.shop.hub.ctl(&["enrol", "Till 9"])["slip"].as_str().unwrap().to_owned();
+        assert!(slip.starts_with("sent to a printer that confirms nothing"), "{slip}");
     }
 
     #[test]

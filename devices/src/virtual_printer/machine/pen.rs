@@ -18,6 +18,8 @@ pub(super) struct Mode {
     pub(super) bar_text: u8,
     pub(super) qr_module: usize,
     pub(super) qr_level: u8,
+    pub(super) pdf_module: usize,
+    pub(super) pdf_row: usize,
     /// `DLE DC4` 1 is passed over.
     pub(super) guard: bool,
 }
@@ -34,6 +36,8 @@ impl Mode {
         bar_text: 0,
         qr_module: 3,
         qr_level: 48,
+        pdf_module: 3,
+        pdf_row: 3,
         guard: false,
     };
 }
@@ -157,6 +161,13 @@ impl Machine {
         let Mode { qr_module, qr_level, align, .. } = self.mode;
         let band = Band::Qr { data: self.qr.clone(), level: qr_level, module: qr_module, align };
         let marker = format!("[QR {}]", printable(&self.qr));
+        self.marker(&marker, band);
+    }
+
+    pub(super) fn pdf417(&mut self) {
+        let Mode { pdf_module, pdf_row, align, .. } = self.mode;
+        let band = Band::Pdf417 { data: self.pdf.clone(), module: pdf_module, row: pdf_row, align };
+        let marker = format!("[PDF417 {}]", printable(&self.pdf));
         self.marker(&marker, band);
     }
 

@@ -58,6 +58,26 @@ fn a_code_page_that_it_does_not_have_prints_boxes() {
 fn codes_are_named_on_paper() {
     let bytes = b"\x1dkC\x0d4006381333931\x1d(k\x06\x001P0R-7\x1d(k\x03\x001Q0\x1dk\x04A1\x00end\n\x1bi";
     assert_eq!(text(42, bytes), ["[EAN13 4006381333931]\n[QR R-7]\n[CODE39 A1]\nend\n"]);
+    let bytes = b"\x1d(k\x06\x000P0R-7\x1d(k\x03\x000Q0\x1dkB\x0801234565end\n\x1bi";
+    assert_eq!(text(42, bytes), ["[PDF417 R-7]\n[UPCE 01234565]\nend\n"]);
+}
+
+#[test]
+fn a_piece_is_as_long_as_what_the_paper_moved() {
+    let rows = |job: &[u8]| {
+        let mut machine = Machine::new(42);
+        machine.receive(job);
+        let on_it = machine.rows();
+        machine.receive(b"\x1bi");
+        assert_eq!(machine.rows(), on_it, "a cut moves nothing");
+        on_it
+    };
+    assert_eq!(rows(b"one\ntwo\n"), 60);
+    assert_eq!(rows(b"\x1d!\x11BIG\n\x1bJ\x64"), 48 + 100);
+    assert_eq!(rows(b"\x1dv0\x00\x01\x00\x03\x00abc"), 3);
+    assert_eq!(rows(b"\x1dh\x50\x1dkB\x0801234565"), 80);
+    let pdf = rows(b"\x1d(k\x03\x000C\x02\x1d(k\x06\x000P0R-7\x1d(k\x03\x000Q0");
+    assert!(pdf > 0 && pdf.is_multiple_of(2 * 3), "{pdf}");
 }
 
 #[test]

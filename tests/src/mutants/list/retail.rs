@@ -157,6 +157,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["retail/day", "retail/laws"],
     ),
     mutant(
+        "call-what-was-sent-printed",
+        "retail/src/paper.rs",
+        "a receipt is called printed of which no printer ever said anything",
+        &["retail/lib views::fate", "tests/process printers::"],
+    ),
+    mutant(
         "drop-dedupe",
         "retail/src/views/idem.rs",
         "a request that is repeated sells again",
