@@ -19,6 +19,7 @@ mod serve;
 mod show;
 mod status;
 
+pub use drawer::read_stands;
 pub use error::ApiError;
 pub use routes::{Operation, ROUTES, Route};
 pub use serve::{bind, serve};
@@ -200,10 +201,10 @@ impl Api {
             let line = format!("{} {}", parts.method, parts.uri.path());
             let query = read_query(parts.uri.query().unwrap_or_default())?;
             let asked = Asked { params, query, headers: &parts.headers, line, bytes };
-            match read::is_command(operation) {
-                _ if operation == Operation::LearnDrawer => self.learn_drawer(&asked).await,
-                true => self.act(operation, asked).await,
-                false => self.look(operation, asked).await,
+            match operation {
+                Operation::LearnDrawer => self.learn_drawer(&asked).await,
+                _ if read::is_command(operation) => self.act(operation, asked).await,
+                _ => self.look(operation, asked).await,
             }
         };
         match answered.await {

@@ -43,17 +43,7 @@ impl Api {
     pub(super) async fn learn_drawer(&self, asked: &Asked<'_>) -> Result<(StatusCode, Value), ApiError> {
         read_key(asked.headers)?;
         no_query(&asked.query, &[])?;
-        let mut body = Object::body(&asked.bytes)?;
-        let word = body.plain_needed("stands")?;
-        body.done()?;
-        let stands = match word.as_str() {
-            "shut" => Stands::Shut,
-            "open" => Stands::Open,
-            other => {
-                let log = format!("{other:?} is neither shut nor open");
-                return Err(ApiError::field("bad-state", PROGRAM, "stands", log));
-            }
-        };
+        let stands = read_stands(&asked.bytes)?;
         let Some(own) = &self.setup.own_drawer else {
             self.setup.drawer.as_ref().ok_or(Refusal::NoDrawer)?;
             let log = "the drawer hangs on a printer of the hub; hubctl drawers learn teaches it";
@@ -62,6 +52,21 @@ impl Api {
         let sensor = own.learn(stands).await.map_err(not_learnt)?;
         let next = if stands == Stands::Shut { Some("open") } else { None };
         Ok((StatusCode::OK, json!({ "sensor": sensor, "next": next })))
+    }
+}
+
+/// How a drawer stands, as a body says.
+pub fn read_stands(body: &[u8]) -> Result<Stands, ApiError> {
+    let mut body = Object::body(body)?;
+    let word = body.plain_needed("stands")?;
+    body.done()?;
+    match word.as_str() {
+        "shut" => Ok(Stands::Shut),
+        "open" => Ok(Stands::Open),
+        other => {
+            let log = format!("{other:?} is neither shut nor open");
+            Err(ApiError::field("bad-state", PROGRAM, "stands", log))
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::routes::Operation;
 use crate::till::{About, BackLine, Command, NewLine, Refusal};
 
-/// Whether it changes something, and so needs a key.
+/// Whether the till does it, once for its key.
 pub(super) fn is_command(operation: Operation) -> bool {
     use Operation as Op;
     !matches!(
@@ -25,6 +25,7 @@ pub(super) fn is_command(operation: Operation) -> bool {
             | Op::Item
             | Op::Weigh
             | Op::Drawer
+            | Op::LearnDrawer
             | Op::Scans
             | Op::Day
             | Op::Carts
