@@ -94,6 +94,18 @@ async fn what_a_till_answers_is_what_the_description_says() {
         key += 1;
         format!("k{key}")
     };
+    // Before anything opens the drawer by itself.
+    for (stands, open) in [("shut", false), ("open", true)] {
+        if open {
+            printer.open_drawer().await
+        } else {
+            printer.close_drawer().await
+        }
+        let (status, learnt) =
+            shop.call("POST", "/v1/drawer/learn", &next(), json!({ "stands": stands })).await;
+        said("learnDrawer", status, &learnt);
+        assert_eq!(learnt["sensor"].as_str(), open.then_some("high is open"));
+    }
     let (status, day) = shop.call("POST", "/v1/day", &next(), json!({ "date": "2010-12-01" })).await;
     said("openDay", status, &day);
     let (status, cart) = shop.call("POST", "/v1/carts", &next(), json!({ "name": "x" })).await;
@@ -153,17 +165,6 @@ async fn what_a_till_answers_is_what_the_description_says() {
     let ask = json!({ "reason": "no_sale", "cashier": "c7" });
     let (status, asked) = shop.call("POST", "/v1/drawer/open", &next(), ask).await;
     said("openDrawer", status, &asked);
-    for (stands, open) in [("shut", false), ("open", true)] {
-        if open {
-            printer.open_drawer().await
-        } else {
-            printer.close_drawer().await
-        }
-        let (status, learnt) =
-            shop.call("POST", "/v1/drawer/learn", &next(), json!({ "stands": stands })).await;
-        said("learnDrawer", status, &learnt);
-        assert_eq!(learnt["sensor"].as_str(), open.then_some("high is open"));
-    }
     said("drawer", 200, &shop.get("/v1/drawer").await);
     said("scans", 200, &shop.get("/v1/scans").await);
     said("weigh", 200, &shop.get("/v1/scale").await);
