@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod bars;
@@ -166,6 +167,7 @@ impl VirtualPrinter {
             accident: Arc::clone(&accident),
             counts: count,
             moves_until: None,
+            stood: Instant::now(),
         };
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
