@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod bars;
@@ -174,6 +175,7 @@ impl VirtualPrinter {
             display: options.display.map(VirtualDisplay::new),
             shown: show,
             moves_until: None,
+            stood: Instant::now(),
         };
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();

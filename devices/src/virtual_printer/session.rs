@@ -27,6 +27,8 @@ pub(super) struct Running {
     pub(super) shown: watch::Sender<[String; 2]>,
     /// Until when the paper moves; what it did so far comes out then.
     pub(super) moves_until: Option<Instant>,
+    /// When it last stood still. What is read right then moves it from there on, as if it had been read ahead.
+    pub(super) stood: Instant,
 }
 
 /// Something that a hand does to the printer.
@@ -131,7 +133,7 @@ impl Running {
                     saying.take(answers, faults);
                 }
                 () = moved(self.moves_until), if self.moves_until.is_some() => {
-                    self.moves_until = None;
+                    self.stood = self.moves_until.take().unwrap_or(self.stood);
                     let answers = self.settle()?;
                     saying.take(answers, faults);
                 }
@@ -186,7 +188,9 @@ impl Running {
         self.counts.send_if_modified(|counts| std::mem::replace(&mut counts.rows, rows) != rows);
         let moved = rows.saturating_sub(before);
         let pace = u64::from(rows_a_second?.max(1));
-        (moved > 0).then(|| Instant::now() + Duration::from_micros(moved.saturating_mul(1_000_000) / pace))
+        let now = Instant::now();
+        let from = if now.saturating_duration_since(self.stood) < READ_AHEAD { self.stood } else { now };
+        (moved > 0).then(|| from + Duration::from_micros(moved.saturating_mul(1_000_000) / pace))
     }
 
     fn bytes_before_accident(&self) -> usize {
@@ -288,6 +292,8 @@ impl Saying {
 const READ_BYTES: usize = 16 * 1024;
 /// A line or two of text, so that what is asked in between is not answered much later.
 const READ_BYTES_AT_A_PACE: usize = 64;
+/// Later than a timer is, earlier than a host answers.
+const READ_AHEAD: Duration = Duration::from_millis(2);
 /// As network cards of printers do.
 const IDLE: Duration = Duration::from_secs(300);
 const SAY: Duration = Duration::from_secs(5);
