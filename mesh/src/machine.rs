@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
 use toko_crdt::clock::UnixMicros;
 use toko_crdt::sign::SecretKey;
 
@@ -27,6 +28,8 @@ use toko_crdt::sign::SecretKey;
 #[derive(Clone)]
 pub struct Machine {
     world: Arc<dyn World>,
+    /// Work that is done aside.
+    aside: TaskTracker,
 }
 
 /// The parts of a machine: the real one, or one that is simulated.
@@ -74,7 +77,13 @@ impl Machine {
 
     /// A machine made of these parts.
     pub fn of(world: impl World + 'static) -> Self {
-        Self { world: Arc::new(world) }
+        Self { world: Arc::new(world), aside: TaskTracker::new() }
+    }
+
+    /// The same machine for somebody who knows of his own work aside when it is done.
+    #[must_use]
+    pub(crate) fn for_one(&self) -> Self {
+        Self { world: Arc::clone(&self.world), aside: TaskTracker::new() }
     }
 
     /// The wall clock, as good as it is.
@@ -104,9 +113,15 @@ impl Machine {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JoinError> {
         match self.patience() {
-            Patience::Threads => tokio::task::spawn_blocking(work).await,
+            Patience::Threads => self.aside.spawn_blocking(work).await,
             Patience::Task { .. } => Ok(work()),
         }
+    }
+
+    /// Returns when all work that was begun aside is done, also what nobody waits for any more.
+    pub(crate) async fn is_done_aside(&self) {
+        self.aside.close();
+        self.aside.wait().await;
     }
 
     /// Opens the directory of a node that exists.

@@ -283,7 +283,7 @@ impl Node {
 
     /// Stops in stages: mDNS withdrawn and links ended with a goodbye, then the store, then the socket. Asking twice is fine.
     ///
-    /// Shape: reading still works afterwards; the directory stays locked until the last clone of the node is gone.
+    /// Shape: reading still works afterwards; the directory stays locked until the last clone of the node is gone, and then is free.
     /// Errors: what the store's last checkpoint answered; the log is whole in any case.
     pub async fn shutdown(&self) -> Result<(), SaveError> {
         let Some(mut running) = self.running.lock().await.take() else { return Ok(()) };
@@ -295,6 +295,11 @@ impl Node {
         }
         running.tasks.shutdown().await;
         let saved = running.store.stop().await;
+        // A seal that is gone over, or a part of the log that is looked at, holds the directory until it is done.
+        let aside = self.shared.config.machine.is_done_aside();
+        if timeout(Duration::from_millis(SESSIONS_MS_MAX), aside).await.is_err() {
+            warn!("work beside the store goes on for a while");
+        }
         if let Some(endpoint) = running.endpoint {
             endpoint.close(CloseCode::Stopping).await;
         }

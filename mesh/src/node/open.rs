@@ -102,6 +102,7 @@ impl Node {
         meaning: Meaning,
     ) -> Result<Self, OpenError> {
         let Socket { endpoint, ours } = socket;
+        let config = NodeConfig { machine: config.machine.for_one(), ..config };
         let machine = config.machine.clone();
         let blobs = Blobs::open(dir.blobs_disk()?, config.blob_bytes_max)?;
         let (dir, store) = {
