@@ -216,3 +216,32 @@ pub struct Disks {
     /// Blobs.
     pub blobs: Arc<dyn Disk>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio::select;
+
+    #[tokio::test]
+    async fn work_aside_is_waited_for_although_whoever_began_it_is_gone() {
+        let machine = Machine::real().for_one();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        {
+            let mut begun = pin!(machine.aside(move || ends.recv()));
+            select! {
+                biased;
+                _ = &mut begun => panic!("it ended by itself"),
+                () = async {} => {}
+            }
+        }
+        let mut done = pin!(machine.is_done_aside());
+        select! {
+            biased;
+            () = &mut done => panic!("it still works"),
+            () = async {} => {}
+        }
+        end.send(()).unwrap();
+        done.await;
+    }
+}
