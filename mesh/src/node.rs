@@ -75,6 +75,7 @@ mod switch;
 mod switch_links;
 mod wanted;
 mod watermark;
+mod word;
 
 pub use admin::AdminError;
 pub use alerts::{Alert, AlertCode, SettleError};

@@ -48,11 +48,13 @@ pub enum Protocol {
     Newcomer,
     /// Whoever shows the store's root key asks who belongs to the store, to make a blank machine its hub.
     Recovery,
+    /// A member that met somebody whom it does not know asks for the root key's word for that one.
+    Word,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Member, Self::Newcomer, Self::Recovery];
+    pub const ALL: [Self; 4] = [Self::Member, Self::Newcomer, Self::Recovery, Self::Word];
 
     /// The name in the handshake.
     #[must_use]
@@ -61,6 +63,7 @@ impl Protocol {
             Self::Member => b"toko/1",
             Self::Newcomer => b"toko-enrol/1",
             Self::Recovery => b"toko-recover/1",
+            Self::Word => b"toko-word/1",
         }
     }
 
@@ -78,7 +81,7 @@ pub enum Expect {
     Node(NodeId),
     /// Any member of the store that is not revoked.
     AnyMember(Arc<LiveMembers>),
-    /// Nobody yet: an enrolment, which checks the key against its code before it says anything.
+    /// Nobody yet: what is said decides, by a code or by the root key.
     Anyone,
 }
 

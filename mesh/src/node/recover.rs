@@ -23,7 +23,7 @@ use crate::node::Node;
 use crate::node::open::save_ladder;
 use crate::node::setup::{Meaning, SetupError, Spot, begin_marked, refuse_occupied};
 use crate::node::shared::Shared;
-use crate::tls::introduction::Introduction;
+use crate::node::word;
 use crate::tls::{self, TlsError, TlsKey};
 use std::collections::BTreeMap;
 use std::io;
@@ -326,39 +326,8 @@ impl Node {
 
     /// Writes the root key's word for this hub into its books, so that they tell who was hub when. Once is enough.
     pub async fn proclaim(&self) -> Result<(), super::AdminError> {
-        let Some(word) = own_statement(&self.shared) else { return Ok(()) };
+        let Some(word) = word::own_statement(&self.shared) else { return Ok(()) };
         self.add_statement(word).await.map(drop)
-    }
-}
-
-/// The root key's word for this node in its last term.
-fn own_statement(shared: &Shared) -> Option<Statement> {
-    let members = shared.members.now();
-    let term_of = |statement: &Statement| match statement.claim() {
-        Claim::Hub { term, key } if NodeId::of(key) == shared.node => Some(*term),
-        _ => None,
-    };
-    let own = members.statements().filter_map(|statement| Some((term_of(statement)?, statement)));
-    own.max_by_key(|(term, _)| *term).map(|(_, statement)| statement.clone())
-}
-
-/// What a hub that succeeded another says of itself in its hello.
-pub(super) fn own_word(shared: &Shared) -> Option<Introduction> {
-    if shared.role != Role::Hub {
-        return None;
-    }
-    let word = own_statement(shared)?;
-    let succeeded = matches!(word.claim(), Claim::Hub { term, .. } if *term > 1);
-    succeeded.then(|| Introduction::of(&word)).flatten()
-}
-
-/// Keeps the root key's word for a hub that introduced itself.
-pub(super) async fn keep_word(shared: &Shared, word: &Introduction) {
-    let statement = word.statement().clone();
-    let hub = statement.subject();
-    match shared.store.statements(vec![statement]).await {
-        Ok(_) => info!(peer = %hub.short(), "a new hub showed the root key's word"),
-        Err(err) => warn!(peer = %hub.short(), %err, "a new hub's statement was not saved"),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::node::seals::SealKeeper;
 use crate::node::shared::{LinkId, Shared};
 use crate::node::wanted::{PATIENCE, Wanted, wanted};
 use crate::node::watermark::Watermark;
-use crate::node::{admin, alerts, recover};
+use crate::node::{admin, alerts, recover, word};
 use crate::proto::Code;
 use crate::tls::{self, Protocol};
 use quinn::Connection;
@@ -60,6 +60,7 @@ pub(super) struct Switch {
     wanted: (Arc<Members>, Arc<[Wanted]>),
     pub(super) next_link: LinkId,
     newcomers: usize,
+    asking: word::Asking,
     /// Whether the ladder changed since it was written down.
     pub(super) unsaved: bool,
     ticks: u64,
@@ -89,6 +90,11 @@ pub(super) enum Done {
         result: Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>>,
     },
     Newcomer,
+    /// Somebody whom we do not know was asked for the root key's word: the hub that it names, if any.
+    Asked {
+        addr: SocketAddr,
+        hub: Option<NodeId>,
+    },
     Watermark {
         told: Option<Frontier>,
     },
@@ -118,6 +124,7 @@ impl Switch {
             wanted: (members, wanted),
             next_link: 0,
             newcomers: 0,
+            asking: word::Asking::default(),
             unsaved: false,
             ticks: 0,
             changed,
@@ -230,6 +237,13 @@ impl Switch {
                 let _ = self.store_changed();
                 self.start_link(connection, peer, addr, Rung::Inbound, false);
             }
+            Done::Asked { addr, hub } => {
+                self.asking.done();
+                if let Some(hub) = hub {
+                    let _ = self.store_changed();
+                    self.met(hub, addr);
+                }
+            }
             Done::Watermark { told } => self.watermark.was_told(told),
             Done::Seals => self.seals.done(),
             Done::Dial { wanted, result: Ok((connection, Candidate { addr, rung })) } => {
@@ -256,12 +270,29 @@ impl Switch {
         }
     }
 
-    /// Somebody answered where another was looked for: whoever looks for it next knows.
+    /// Somebody answered where another was looked for: whoever looks for it next knows. Whom we do not know may be a new hub.
     fn met(&mut self, node: NodeId, addr: SocketAddr) {
-        if node != self.shared.node && self.shared.members.now().is_member(&node) {
-            self.shared.board().ladder.answers(node, addr);
-            self.hinted(node);
+        let members = self.shared.members.now();
+        if members.is_member(&node) {
+            if node != self.shared.node {
+                self.shared.board().ladder.answers(node, addr);
+                self.hinted(node);
+            }
+        } else if members.revoked(&node).is_none() {
+            self.ask_for_word(addr);
         }
+    }
+
+    /// Asks whoever answers there for the root key's word for it.
+    fn ask_for_word(&mut self, addr: SocketAddr) {
+        if !self.asking.begin(addr, Instant::now()) {
+            return;
+        }
+        let (endpoint, shared) = (self.endpoint.clone(), Arc::clone(&self.shared));
+        self.tasks.spawn(async move {
+            let hub = word::ask(&shared, &endpoint, addr).await;
+            Done::Asked { addr, hub }
+        });
     }
 
     /// A dial failed, or a link that never came to be: the next climb waits.
@@ -318,23 +349,24 @@ impl Switch {
                 Some(word) => {
                     let (shared, connection) = (Arc::clone(&self.shared), arrival.connection);
                     self.tasks.spawn(async move {
-                        recover::keep_word(&shared, &word).await;
+                        word::keep(&shared, &word).await;
                         Done::Introduced { connection, peer, addr }
                     });
                 }
             },
-            Protocol::Newcomer | Protocol::Recovery if self.newcomers < NEWCOMERS_MAX => {
+            Protocol::Newcomer | Protocol::Recovery | Protocol::Word if self.newcomers < NEWCOMERS_MAX => {
                 self.newcomers += 1;
                 let shared = Arc::clone(&self.shared);
                 self.tasks.spawn(async move {
                     match arrival.protocol {
                         Protocol::Recovery => recover::tell(&shared, &arrival).await,
+                        Protocol::Word => word::tell(&shared, &arrival).await,
                         _ => admin::welcome(&shared, &arrival).await,
                     }
                     Done::Newcomer
                 });
             }
-            Protocol::Newcomer | Protocol::Recovery => {
+            Protocol::Newcomer | Protocol::Recovery | Protocol::Word => {
                 crate::endpoint::close(&arrival.connection, CloseCode::Busy);
             }
         }
@@ -348,7 +380,13 @@ impl Switch {
         let nodes = self.shared.members.now().nodes();
         let named =
             |node: &&NodeId| tls::node_fingerprint(node) == sighting.node && **node != self.shared.node;
-        let Some(node) = nodes.iter().find(named).copied() else { return };
+        let Some(node) = nodes.iter().find(named).copied() else {
+            // A hub of a later term, of which we have not heard; or a lie, which costs a dial.
+            if sighting.hub && sighting.node != tls::node_fingerprint(&self.shared.node) {
+                sighting.addresses.iter().for_each(|addr| self.ask_for_word(*addr));
+            }
+            return;
+        };
         for addr in &sighting.addresses {
             self.shared.board().ladder.hint(node, *addr, Rung::Mdns);
         }
@@ -374,6 +412,10 @@ impl Switch {
         self.shared.newsroom.look_at_members(&members);
         hint_configured(&self.shared, &mut self.shared.board().ladder);
         let hub_changed = self.shared.hub() != hub_before;
+        if hub_changed {
+            // Whoever answers where the old one was is no stranger by that.
+            self.shared.board().strangers.clear();
+        }
         let lines: Vec<(LinkId, NodeId)> =
             self.shared.board().links.iter().map(|(id, line)| (*id, line.peer)).collect();
         for (id, peer) in lines {
@@ -453,7 +495,7 @@ async fn race(
     candidates: Vec<Candidate>,
 ) -> Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> {
     let mut dials = JoinSet::new();
-    let introduction = recover::own_word(shared);
+    let introduction = word::own(shared);
     for candidate in candidates {
         let (endpoint, key) = (endpoint.clone(), shared.tls.clone());
         let mut dial = Dial::member(candidate.addr, wanted.node);

@@ -1,9 +1,10 @@
-//! The root key's word for a new hub, shown in the handshake to whoever has not heard of it.
+//! The root key's word for a new hub, shown to whoever has not heard of it.
 //!
 //! A hub that succeeded another is no member for those who were dark when that happened: a till that was switched off,
 //! headquarters behind a dead line, a restored backup. So a hub of a later term says with each hello what the root key said
 //! of it: the signed statement itself, as a second name in the list of protocols (ALPN), which no server ever picks. It is
-//! judged inside the handshake, so a stranger gets no further with it than without.
+//! judged inside the handshake, so a stranger gets no further with it than without. Whoever dials such a hub without knowing
+//! it asks it for the same word, on a connection that is for nothing else (`node::word`).
 //!
 //! *Source*: RFC 7301 (a protocol's name is 1 to 255 opaque bytes). Absent on purpose: any other claim than "hub".
 
@@ -11,7 +12,7 @@ use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::PublicKey;
 
 /// The longest name of a protocol.
-const ALPN_BYTES_MAX: usize = 255;
+pub(crate) const ALPN_BYTES_MAX: usize = 255;
 const PREFIX: &[u8] = b"toko-hub/1:";
 
 /// A statement that names a hub.
@@ -32,12 +33,22 @@ impl Introduction {
         &self.0
     }
 
+    /// As it is told to whoever asks for it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0.encode()
+    }
+
+    /// Reads what was told. `None` for anything else than a word for a hub.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::of(&Statement::decode(bytes).ok()?)
+    }
+
     pub(crate) fn alpn(&self) -> Vec<u8> {
-        [PREFIX, &self.0.encode()].concat()
+        [PREFIX, &self.to_bytes()].concat()
     }
 
     pub(crate) fn from_alpn(bytes: &[u8]) -> Option<Self> {
-        Self::of(&Statement::decode(bytes.strip_prefix(PREFIX)?).ok()?)
+        Self::from_bytes(bytes.strip_prefix(PREFIX)?)
     }
 
     /// Whether a key is a member once this is heard: the root key says that it is hub, and nobody who may has revoked it.

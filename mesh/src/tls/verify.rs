@@ -74,7 +74,7 @@ impl Door {
         };
         let no_more = wanted.next().is_none();
         let welcome = match protocol {
-            Protocol::Member | Protocol::Recovery => tenant.members.is_some(),
+            Protocol::Member | Protocol::Recovery | Protocol::Word => tenant.members.is_some(),
             Protocol::Newcomer => tenant.admits_newcomers(),
         };
         (no_more && welcome).then_some(Asked { tenant, protocol, introduction })
@@ -95,6 +95,7 @@ impl Asked {
             }
             Protocol::Newcomer => self.tenant.admits_newcomers(),
             Protocol::Recovery => key == members.root(),
+            Protocol::Word => members.is_member(&NodeId::of(key)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod poison;
 mod relay;
 mod scrub;
 mod settling;
+mod succession;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

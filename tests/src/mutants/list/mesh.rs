@@ -268,6 +268,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["mesh/loopback_enrol", "mesh/loopback"],
     ),
     mutant(
+        "believe-what-a-stranger-says",
+        "mesh/src/node/word.rs",
+        "whoever answers is the new hub for saying so, with somebody else's word",
+        &["mesh/loopback"],
+    ),
+    mutant(
         "revoked-keeps-its-link",
         "mesh/src/tls/live.rs",
         "a stolen till stays linked until it hangs up by itself",
