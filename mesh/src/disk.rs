@@ -34,7 +34,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Errors: `AlreadyExists`; `StorageFull`, and then no such file is left behind.
     fn create(&self, name: &str, bytes: u64) -> io::Result<()>;
 
-    /// Writes zeros over a new file of `bytes` and syncs them, so that later syncs of what is written inside it have no
+    /// Writes zeros over a new file of `bytes`, durable after [`Disk::sync`], so that later syncs of what is written inside it have no
     /// bookkeeping of the file system to wait for. It takes as long as the disk takes. A disk that has no such bookkeeping
     /// does nothing.
     fn fill(&self, _name: &str, _bytes: u64) -> io::Result<()> {
@@ -204,10 +204,12 @@ impl Disk for RealDisk {
         let zeros = vec![0; FILL_BYTES];
         let mut at = 0;
         while at < bytes {
+            if at > 0 {
+                // In small pieces, so that a sale's sync never waits behind all of it.
+                file.sync_data()?;
+            }
             let part = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(zeros.len());
             file.write_all_at(&zeros[..part], at)?;
-            // In small pieces, so that a sale's sync never waits behind all of it.
-            file.sync_data()?;
             at += part as u64;
         }
         Ok(())

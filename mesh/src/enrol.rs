@@ -31,7 +31,7 @@ mod wire;
 
 pub use code::{Code, CodeError, CodeKind, RecoveryCode, SECRET_BYTES};
 pub use desk::{CODE_MINUTES, Desk, Granted, OPEN_MAX, OpenError, SecretError, TRIES_MAX};
-pub use guest::{Enrolled, JoiningStore, enrol, join_hq};
+pub use guest::{Enrolled, HubMet, JoiningStore, join_hq, meet_hub};
 pub use host::{HostError, Joining, Welcomed, take_in, welcome};
 pub use recovery::{Told, ask_members, tell_members};
 pub use wire::TalkError;

@@ -12,8 +12,8 @@ use toko_crdt::member::{Claim, Members, Statement};
 use toko_crdt::sign::SecretKey;
 use toko_mesh::endpoint::{Arrival, Dial, DialError, Endpoint, is_refusal};
 use toko_mesh::enrol::{
-    Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, JoiningStore, Refusal, SecretError, enrol,
-    join_hq, take_in, welcome,
+    Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, JoiningStore, Refusal, SecretError, join_hq,
+    meet_hub, take_in, welcome,
 };
 use toko_mesh::tls::tenants::Registration;
 use toko_mesh::tls::{self, LiveMembers, Protocol, Tenant, TlsKey};
@@ -118,7 +118,9 @@ fn client() -> Endpoint {
 #[cfg(test)]
 async fn try_enrol(hub: &Hub, seed: u8, code: &Code) -> Result<Enrolled, EnrolError> {
     let key = TlsKey::new(&key(seed)).unwrap();
-    tokio::time::timeout(SOON, enrol(&client(), &key, code, hub.addr, None)).await.unwrap()
+    let endpoint = client();
+    let enrolment = async { meet_hub(&endpoint, &key, code, hub.addr).await?.ask(&key, code, None).await };
+    tokio::time::timeout(SOON, enrolment).await.unwrap()
 }
 
 #[tokio::test]

@@ -37,16 +37,28 @@ pub struct JoiningStore {
     pub statements: Vec<Statement>,
 }
 
-/// Redeems a terminal's code at the hub that answers at `addr`.
+/// The hub that a terminal's code is for, met and proven. It waits to be shown the code.
+#[derive(Debug)]
+pub struct HubMet {
+    /// The store's root key.
+    pub root: PublicKey,
+    /// The hub.
+    pub hub: NodeId,
+    addr: SocketAddr,
+    connection: Connection,
+    to: SendStream,
+    from: RecvStream,
+}
+
+/// Meets the hub of a terminal's code at `addr`. The code's secret is not told.
 ///
-/// Errors: see [`EnrolError`]; asking again with the same key and code after a broken conversation is safe.
-pub async fn enrol(
+/// Errors: see [`EnrolError`]; the code is as good as before.
+pub async fn meet_hub(
     endpoint: &Endpoint,
     key: &TlsKey,
     code: &Code,
     addr: SocketAddr,
-    name: Option<String>,
-) -> Result<Enrolled, EnrolError> {
+) -> Result<HubMet, EnrolError> {
     if code.kind != CodeKind::Enrol {
         return Err(Refusal::Kind.into());
     }
@@ -59,45 +71,70 @@ pub async fn enrol(
         introduction: None,
     };
     let connection = knock(endpoint, key, &dial).await?;
-    let talk = talk_to_hub(&connection, key, code, name);
-    let result = match tokio::time::timeout(TALK, talk).await {
-        Ok(result) => result.map_err(|error| clearer(&connection, addr, error)),
-        Err(_) => Err(TalkError::TooLong.into()),
-    };
-    close(&connection, CloseCode::Done);
-    let mut enrolled = result?;
-    enrolled.addresses.retain(|known| *known != addr);
-    enrolled.addresses.insert(0, addr);
-    Ok(enrolled)
+    let met = in_time(&connection, addr, async {
+        let (to, mut from) = open(&connection, CodeKind::Enrol).await?;
+        let (root, statements) = match receive(&mut from).await? {
+            FrameV1::Here { root, statements } => (PublicKey(root), statements),
+            FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
+            _ => return Err(TalkError::Unexpected.into()),
+        };
+        let shown = receive_statements(&mut from, statements).await?;
+        let hub = check_hub(&connection, code, root, shown)?;
+        Ok((root, hub, to, from))
+    });
+    match met.await {
+        Ok((root, hub, to, from)) => Ok(HubMet { root, hub, addr, connection, to, from }),
+        Err(error) => {
+            close(&connection, CloseCode::Done);
+            Err(error)
+        }
+    }
 }
 
-async fn talk_to_hub(
+impl HubMet {
+    /// Redeems the code, whose hub this is. `key` is the one that it was met with.
+    ///
+    /// Errors: see [`EnrolError`]; asking again with the same key and code after a broken conversation is safe.
+    pub async fn ask(
+        mut self,
+        key: &TlsKey,
+        code: &Code,
+        name: Option<String>,
+    ) -> Result<Enrolled, EnrolError> {
+        let (to, from) = (&mut self.to, &mut self.from);
+        let asked = in_time(&self.connection, self.addr, async {
+            // The hub is who the code says. Only now the secret.
+            send(to, &FrameV1::Ask { secret: code.secret, name }).await?;
+            let (count, addresses) = match receive(from).await? {
+                FrameV1::Welcome { statements, addresses } => (statements, wire::read_addresses(&addresses)),
+                FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
+                _ => return Err(TalkError::Unexpected.into()),
+            };
+            let statements = receive_statements(from, count).await?;
+            let members = collect(self.root, &statements);
+            let Some((number, name)) = members.roles(&key.node()).terminal.first().cloned() else {
+                return Err(Refusal::Statements.into());
+            };
+            let elsewhere = addresses.into_iter().filter(|known| *known != self.addr);
+            let addresses = std::iter::once(self.addr).chain(elsewhere).collect();
+            Ok(Enrolled { root: self.root, statements, number, name, hub: self.hub, addresses })
+        });
+        let asked = asked.await;
+        close(&self.connection, CloseCode::Done);
+        asked
+    }
+}
+
+/// One part of a conversation, with an end.
+async fn in_time<T>(
     connection: &Connection,
-    key: &TlsKey,
-    code: &Code,
-    name: Option<String>,
-) -> Result<Enrolled, EnrolError> {
-    let (mut to, mut from) = open(connection, CodeKind::Enrol).await?;
-    let (root, statements) = match receive(&mut from).await? {
-        FrameV1::Here { root, statements } => (PublicKey(root), statements),
-        FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
-        _ => return Err(TalkError::Unexpected.into()),
-    };
-    let shown = receive_statements(&mut from, statements).await?;
-    let hub = check_hub(connection, code, root, shown)?;
-    // The hub is who the code says. Only now the secret.
-    send(&mut to, &FrameV1::Ask { secret: code.secret, name }).await?;
-    let (count, addresses) = match receive(&mut from).await? {
-        FrameV1::Welcome { statements, addresses } => (statements, wire::read_addresses(&addresses)),
-        FrameV1::No { why } => return Err(Refusal::from_byte(why).into()),
-        _ => return Err(TalkError::Unexpected.into()),
-    };
-    let statements = receive_statements(&mut from, count).await?;
-    let members = collect(root, &statements);
-    let Some((number, name)) = members.roles(&key.node()).terminal.first().cloned() else {
-        return Err(Refusal::Statements.into());
-    };
-    Ok(Enrolled { root, statements, number, name, hub, addresses })
+    addr: SocketAddr,
+    talk: impl Future<Output = Result<T, EnrolError>>,
+) -> Result<T, EnrolError> {
+    match tokio::time::timeout(TALK, talk).await {
+        Ok(result) => result.map_err(|error| clearer(connection, addr, error)),
+        Err(_) => Err(TalkError::TooLong.into()),
+    }
 }
 
 /// Fingerprint, statement, and the key of this very connection: all three, or no secret.
@@ -148,13 +185,9 @@ pub async fn join_hq(
         introduction: None,
     };
     let connection = knock(endpoint, key, &dial).await?;
-    let talk = talk_to_hq(&connection, code, store);
-    let result = match tokio::time::timeout(TALK, talk).await {
-        Ok(result) => result.map_err(|error| clearer(&connection, addr, error)),
-        Err(_) => Err(TalkError::TooLong.into()),
-    };
+    let joined = in_time(&connection, addr, talk_to_hq(&connection, code, store)).await;
     close(&connection, CloseCode::Done);
-    result
+    joined
 }
 
 async fn talk_to_hq(

@@ -5,33 +5,28 @@
 use crate::disk::replace;
 use crate::endpoint::{BindError, Endpoint};
 use crate::enrol::{
-    self, Code, CodeKind, Desk, EnrolError, Enrolled, FrontDesk, Joining, NoRandomness, RecoveryCode,
+    self, Code, CodeKind, Desk, EnrolError, FrontDesk, Joining, NoRandomness, RecoveryCode,
 };
-use crate::find::{Ladder, Rung, mdns};
 use crate::identity::{CreateDirError, DataDir, NewDir, Role};
 use crate::log::LogConfig;
 use crate::machine::Machine;
-use crate::node::open::{OpenError, open_store, save_ladder};
+use crate::node::open::{OpenError, open_store};
 use crate::store::{Reply, Request, SaveError, StoreConfig};
 use crate::tls::{self, Gate, Tenant, TlsError, TlsKey};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use toko_crdt::ids::StoreId;
 use toko_crdt::member::{Claim, Statement, StatementError};
 use toko_crdt::sign::{PublicKey, SecretKey};
 use toko_crdt::{Fold, NodeId, Scope};
 use tracing::{info, warn};
 
-/// How long the LAN is listened to for a hub whose address was not given.
-const LISTEN: Duration = Duration::from_secs(5);
-/// How often a conversation that broke off is begun again, with the same key.
-const TALKS_MAX: usize = 3;
+mod terminal;
+
+pub use terminal::enrol_terminal;
+
 /// What stands where a log will, for a moment.
 const ROOM: &str = "room";
 
@@ -142,99 +137,6 @@ pub fn take_in_store(
     begin(&spot.into(), (joining.root, key.clone(), Role::Headquarters), statements, meaning).map(drop)
 }
 
-/// Enrols this machine as a terminal: talks to the hub, then makes the terminal's directory.
-///
-/// Shape: without `addresses` the LAN is listened to by mDNS. `name` counts only where the hub gave none with the code.
-/// Errors: the directory is untouched, and the code still good unless the error says otherwise.
-pub async fn enrol_terminal(
-    spot: impl Into<Spot>,
-    code: &Code,
-    addresses: &[SocketAddr],
-    name: Option<String>,
-    meaning: &Meaning,
-) -> Result<Enrolled, SetupError> {
-    let spot = spot.into();
-    refuse_occupied(&spot.dir)?;
-    rehearse(&spot)?;
-    let key = SecretKey::from_seed(spot.machine.random()?);
-    let tls = TlsKey::new(&key)?;
-    let found;
-    let addresses = if addresses.is_empty() {
-        found = look_for_hub(code).await;
-        found.as_slice()
-    } else {
-        addresses
-    };
-    let mut last = SetupError::NoHub;
-    for addr in addresses {
-        let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let endpoint = spot.machine.bind(any.parse().unwrap_or(*addr), None)?;
-        match enrol_at(&endpoint, &tls, code, *addr, name.clone()).await {
-            Ok(enrolled) => {
-                let (root, statements) = (enrolled.root, enrolled.statements.clone());
-                let data = begin(&spot, (root, key, Role::Terminal), statements, meaning)?;
-                remember_hub(&data, &enrolled);
-                return Ok(enrolled);
-            }
-            // Whoever says no has heard the code; nobody else needs to.
-            Err(error @ EnrolError::Refused(_)) => return Err(error.into()),
-            Err(error) => last = error.into(),
-        }
-    }
-    Err(last)
-}
-
-/// A conversation that broke off is begun again: with the same key, the hub gives the same answer.
-async fn enrol_at(
-    endpoint: &Endpoint,
-    key: &TlsKey,
-    code: &Code,
-    addr: SocketAddr,
-    name: Option<String>,
-) -> Result<Enrolled, EnrolError> {
-    let mut talks = 1;
-    loop {
-        match enrol::enrol(endpoint, key, code, addr, name.clone()).await {
-            Err(EnrolError::Talk(err)) if talks < TALKS_MAX => {
-                warn!(%err, %addr, "the conversation broke off, trying again");
-                talks += 1;
-            }
-            result => return result,
-        }
-    }
-}
-
-fn remember_hub(data: &DataDir, enrolled: &Enrolled) {
-    let mut ladder = Ladder::default();
-    for addr in &enrolled.addresses {
-        ladder.hint(enrolled.hub, *addr, Rung::Told);
-    }
-    let saved = data.own_disk().and_then(|disk| save_ladder(&*disk, &ladder.encode()));
-    if let Err(err) = saved {
-        warn!(%err, "the hub's address could not be saved; it is found again, or give it in the configuration");
-    }
-}
-
-/// Listens on the LAN for a hub of the code's store.
-async fn look_for_hub(code: &Code) -> Vec<SocketAddr> {
-    let (heard, mut sightings) = mpsc::channel(16);
-    let stop = CancellationToken::new();
-    let ours = |sighting: &mdns::Sighting| sighting.hub && sighting.store == code.fingerprint;
-    let first = async {
-        while let Some(sighting) = sightings.recv().await {
-            if ours(&sighting) && !sighting.addresses.is_empty() {
-                return sighting.addresses;
-            }
-        }
-        Vec::new()
-    };
-    tokio::select! {
-        biased;
-        () = mdns::run(None, heard, stop.clone()) => Vec::new(),
-        found = timeout(LISTEN, first) => found.unwrap_or_default(),
-    }
-}
-
 pub(super) fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
     let occupied = || SetupError::Occupied { path: dir.display().to_string() };
     match std::fs::read_dir(dir) {
@@ -242,30 +144,6 @@ pub(super) fn refuse_occupied(dir: &Path) -> Result<(), SetupError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(_) => Err(occupied()),
     }
-}
-
-/// Makes the directory of a node that nobody will be, and empties it again: a disk that is too small, or not ours to write,
-/// is found out before the code is spent.
-fn rehearse(spot: &Spot) -> Result<(), SetupError> {
-    let (root, key) = (SecretKey::from_seed(spot.machine.random()?), spot.machine.random()?);
-    let was_there = spot.dir.exists();
-    let new = NewDir {
-        root: root.public(),
-        key: SecretKey::from_seed(key),
-        role: Role::Terminal,
-        created: spot.machine.wall(),
-    };
-    let data = spot.machine.create_dir(&spot.dir, new)?;
-    let room = find_room(spot, &data);
-    drop(data);
-    let failed = |source| CreateDirError::Io { path: spot.dir.clone(), source };
-    let cleared = spot.machine.clear_dir(&spot.dir);
-    room.and(cleared).map_err(failed)?;
-    if !was_there {
-        // A machine that is simulated has no directory here.
-        let _ = std::fs::remove_dir(&spot.dir);
-    }
-    Ok(())
 }
 
 /// Takes what a log needs when it has grown out of its first segment, and gives it back.
@@ -289,27 +167,40 @@ fn begin(
 /// Likewise, with an empty file of that name in it before there is anything in its store.
 pub(super) fn begin_marked(
     spot: &Spot,
-    (root, key, role): (PublicKey, SecretKey, Role),
+    new: (PublicKey, SecretKey, Role),
     mark: Option<&str>,
     statements: Vec<Statement>,
     meaning: &Meaning,
 ) -> Result<DataDir, SetupError> {
-    let created = spot.machine.wall();
-    let data = spot.machine.create_dir(&spot.dir, NewDir { root, key, role, created })?;
+    let data = make_dir(spot, new)?;
     let path = spot.dir.clone();
-    let marked = find_room(spot, &data).and_then(|()| {
-        mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")))
-    });
+    let marked = mark.map_or(Ok(()), |name| data.own_disk().and_then(|disk| replace(&*disk, name, b"")));
     let marked = marked.map_err(|source| CreateDirError::Io { path, source }.into());
     if let Err(error) = marked.and_then(|()| write_first(spot, &data, statements, meaning)) {
         drop(data);
-        if let Err(err) = spot.machine.clear_dir(&spot.dir) {
-            let dir = spot.dir.display();
-            warn!(%err, %dir, "what was made so far could not be removed; remove it and try again");
-        }
+        clear_dir(spot);
         return Err(error);
     }
     Ok(data)
+}
+
+/// A node's directory without a store, on a disk that has room for one.
+fn make_dir(spot: &Spot, (root, key, role): (PublicKey, SecretKey, Role)) -> Result<DataDir, SetupError> {
+    let created = spot.machine.wall();
+    let data = spot.machine.create_dir(&spot.dir, NewDir { root, key, role, created })?;
+    if let Err(source) = find_room(spot, &data) {
+        drop(data);
+        clear_dir(spot);
+        return Err(CreateDirError::Io { path: spot.dir.clone(), source }.into());
+    }
+    Ok(data)
+}
+
+fn clear_dir(spot: &Spot) {
+    if let Err(err) = spot.machine.clear_dir(&spot.dir) {
+        let dir = spot.dir.display();
+        warn!(%err, %dir, "what was made so far could not be removed; remove it and try again");
+    }
 }
 
 fn write_first(
@@ -324,7 +215,6 @@ fn write_first(
             answers?.into_iter().collect::<Result<Vec<bool>, _>>()?;
         }
     }
-    store.checkpoint()?;
     Ok(())
 }
 
