@@ -148,10 +148,12 @@ impl Peer for Samod {
         let (till, name) = (&self.tills[till], key.clone());
         let mark = till.log.mark();
         let put = move |document: &mut Automerge| {
-            document.transact::<_, _, AutomergeError>(|sheet| sheet.put(ROOT, name, ScalarValue::Bytes(sale)))
+            document
+                .transact::<_, _, AutomergeError>(|sheet| sheet.put(ROOT, name, ScalarValue::Bytes(sale)))
+                .map_err(|failed| failed.error)
         };
         let done = till.document.with_document_async(put).await.map_err(Trouble::of("a sale"))?;
-        let done = done.map_err(|failed| Trouble::new("a sale", failed.error.to_string()))?;
+        let done = done.map_err(Trouble::of("a sale"))?;
         let change = done.hash.ok_or_else(|| Trouble::new("a sale", "it changed nothing"))?;
         till.log.is_safe(change, mark).await?;
         Ok(key)
