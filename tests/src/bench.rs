@@ -9,6 +9,7 @@
 //! Invariants: nothing is asserted, because a slow machine is no fault: a row that misses its target is marked. Only ratios
 //! travel between machines. The whole run has a known length, whatever the machine does.
 
+pub mod bare_api;
 pub mod catch_up;
 pub mod cold;
 pub mod crowd;

@@ -4,9 +4,7 @@
 
 use crate::disk::replace;
 use crate::endpoint::{BindError, Endpoint};
-use crate::enrol::{
-    self, Code, CodeKind, Desk, EnrolError, FrontDesk, Joining, NoRandomness, RecoveryCode,
-};
+use crate::enrol::{self, Code, CodeKind, Desk, EnrolError, FrontDesk, Joining, NoRandomness, RecoveryCode};
 use crate::identity::{CreateDirError, DataDir, NewDir, Role};
 use crate::log::LogConfig;
 use crate::machine::Machine;

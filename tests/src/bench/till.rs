@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::bare_api::BareApi;
 use super::goods::{NOTE, basket, gtin};
 use super::shop::Shop;
 use super::store::Bare;
-use super::table::{Figure, Row, percentiles_to_p999, ratio};
+use super::table::{Figure, Row, percentiles, percentiles_to_p999, ratio};
 use super::trouble::Trouble;
 use super::turns::Turns;
 use super::wire::Wire;
@@ -69,6 +70,8 @@ pub enum Company {
 pub fn till(bench: &Bench, cashier: &mut Cashier, company: Company) -> Result<Vec<Row>, Trouble> {
     let (pace, alone) = (&bench.pace, company == Company::Alone);
     let mut raw = Bare::beside(&bench.fresh(&format!("beside-{company:?}"))?, &bench.goods, pace.every)?;
+    let mut api = BareApi::beside(&bench.fresh(&format!("bare-api-{company:?}"))?, raw.bytes)?;
+    let mut calls = Turns::every(pace.every);
     let (mut sales, mut lines, mut echoes) = (Turns::every(pace.every), Turns::default(), Turns::default());
     Turns::default().stretch(pace.warm_up, || cashier.sell())?;
     let mut echo = TcpEcho::start(cashier.line_bytes.0, cashier.line_bytes.1)?;
@@ -79,10 +82,20 @@ pub fn till(bench: &Bench, cashier: &mut Cashier, company: Company) -> Result<Ve
         // The second after which views move, so that the bare machine is measured without them.
         std::thread::sleep(pace.rest);
         raw.stretch(pace.stretch / 4)?;
+        calls.stretch(pace.stretch / 4, || api.round())?;
         echoes.stretch(pace.stretch / 4, || Ok(echo.round()?))?;
     }
     let who = if alone { "" } else { ", followed by 3 nodes on this disk" };
     let mut rows = raw.rows(SALE, &format!("durable sale through the API{who}, 8 lines"), &sales);
+    if let (Some(ours), Some(bare)) = (sales.typical(), calls.typical()) {
+        let times = ratio(Figure::Took(ours.p99), Figure::Took(bare.p99));
+        let row = Row::new(
+            SALE,
+            "  the same; a bare HTTP server that appends and syncs".to_owned(),
+            percentiles(&ours),
+        );
+        rows.push(row.beside(percentiles(&bare), Some(times)));
+    }
     if let (Some(ours), Some(raw)) = (lines.pooled(), echoes.pooled()) {
         let times = |of: fn(&Spread) -> Duration| ratio(Figure::Took(of(&ours)), Figure::Took(of(&raw)));
         let what = format!("scan → priced line, 100 000 items, API{who}; TCP echo");
