@@ -63,6 +63,7 @@ pub(crate) mod news;
 mod open;
 mod pruning;
 mod quarantine;
+mod race;
 pub mod recover;
 mod scrub;
 mod seals;

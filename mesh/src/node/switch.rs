@@ -1,10 +1,11 @@
 //! The switchboard: one task that lets links in, dials, and ends them. It decides; links and dials run in its task set.
 
 use crate::bell::Ear;
-use crate::endpoint::{Arrival, CloseCode, Dial, DialError, Endpoint};
+use crate::endpoint::{Arrival, CloseCode, DialError, Endpoint};
 use crate::find::{Candidate, Rung, WAIT_FAR_MAX, WAIT_GUESSED_MAX, WAIT_HUB_MAX, WAIT_NEAR_MAX, mdns};
 use crate::link::{self, Event};
 use crate::node::open::{hint_configured, save_ladder};
+use crate::node::race::race;
 use crate::node::seals::SealKeeper;
 use crate::node::shared::{LinkId, Shared};
 use crate::node::wanted::{PATIENCE, Wanted, wanted};
@@ -486,31 +487,6 @@ impl Switch {
         self.tasks.shutdown().await;
         self.shared.board().links.clear();
     }
-}
-
-async fn race(
-    endpoint: &Endpoint,
-    shared: &Arc<Shared>,
-    wanted: Wanted,
-    candidates: Vec<Candidate>,
-) -> Result<(Connection, Candidate), Vec<(SocketAddr, DialError)>> {
-    let mut dials = JoinSet::new();
-    let introduction = word::own(shared);
-    for candidate in candidates {
-        let (endpoint, key) = (endpoint.clone(), shared.tls.clone());
-        let mut dial = Dial::member(candidate.addr, wanted.node);
-        (dial.distance, dial.introduction) = (wanted.distance, introduction.clone());
-        dials.spawn(async move { (candidate, endpoint.dial(&dial, &key).await) });
-    }
-    let mut errors = Vec::new();
-    while let Some(done) = dials.join_next().await {
-        match done {
-            Ok((candidate, Ok(connection))) => return Ok((connection, candidate)),
-            Ok((candidate, Err(error))) => errors.push((candidate.addr, error)),
-            Err(_) => {}
-        }
-    }
-    Err(errors)
 }
 
 /// Only the hub and headquarters are pushed to and push.
