@@ -3,7 +3,7 @@
 //! Each store is a tenant of its own: its key, its log, its views, in its own folder; nothing of one is reachable by
 //! another. Towards a store headquarters is one more peer that asks for the books lane only; what it holds durably it tells
 //! the store by watermarks in its own journal there. Read in this order: [`cli`], [`config`], [`home`], `books`,
-//! `tenant`, `headquarters`, [`report`], `publish`, `control`, [`serve`].
+//! `tenant`, `shut`, `headquarters`, [`report`], `publish`, `control`, [`serve`].
 //!
 //! ```
 //! let dir = tempfile::tempdir().unwrap();
@@ -26,6 +26,7 @@ mod publish;
 pub mod report;
 pub mod serve;
 pub mod show;
+mod shut;
 mod tenant;
 
 use clap::Parser;
@@ -96,6 +97,10 @@ fn command(command: &Command) -> Result<String, Failure> {
             Ok(shown(ask, &answer, show::added))
         }
         Command::Stores { ask } => Ok(shown(ask, &socket(ask)?.get("/stores")?, show::stores)),
+        Command::OpenStore { name, ask } => {
+            let answer = socket(ask)?.post("/stores/open", &json!({ "store": name }))?;
+            Ok(shown(ask, &answer, show::opened))
+        }
         Command::Status { ask } => Ok(shown(ask, &socket(ask)?.get("/status")?, show::status)),
         Command::Publish { file, taxes, store, name, ask, .. } => {
             let stem = || {
@@ -119,6 +124,9 @@ fn command(command: &Command) -> Result<String, Failure> {
                 ("by", Some(by.word())),
             ];
             let answer = socket(ask)?.get(&with_query("/report", &parameters))?;
+            if let Some(words) = show::not_in_report(&answer) {
+                let _ = writeln!(io::stderr(), "hqd: {words}");
+            }
             Ok(report_text(ask, &answer, *by, *csv))
         }
     }

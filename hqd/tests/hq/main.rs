@@ -6,5 +6,6 @@ mod desk;
 mod office;
 mod report;
 mod shop;
+mod shut;
 mod store;
 mod stores;

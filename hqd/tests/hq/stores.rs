@@ -15,11 +15,11 @@ use toko_retail::day::Day;
 use toko_retail::ops::{BooksSettledV1, BundleKind, OpV1, SalePlaceV1, What};
 use toko_retail::views;
 
-const DAY: &str = "2010-12-01";
+pub(crate) const DAY: &str = "2010-12-01";
 const TOMATO: Line = Line { sku: "TOMATO", pieces: 2, pence: 255 };
 
 /// Waits until headquarters holds what this node holds, and has made the same views of it.
-async fn until_equal(office: &Office, store: &str, node: &Node) -> Value {
+pub(crate) async fn until_equal(office: &Office, store: &str, node: &Node) -> Value {
     let mut row = Value::Null;
     until(node, "headquarters holds the same books", async || {
         row = office.store(store).await;
