@@ -32,6 +32,7 @@ mod tenant;
 use clap::Parser;
 use cli::{AskArgs, By, Cli, Command, ConfigCommand, Place};
 use home::{Home, HomeError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -148,10 +149,22 @@ fn serve(place: &Place) -> Result<String, Failure> {
     let form = if config.log.json { toko_daemon::log::Form::Json } else { toko_daemon::log::Form::Text };
     toko_daemon::log::start(&config.log.filter, form);
     let home = Home::open(&data)?;
+    allow_files();
     let done = serve::run(home, config);
     toko_daemon::log::finish();
     done.map_err(|problem| Failure { code: problem.exit_code(), words: problem.to_string() })?;
     Ok(String::new())
+}
+
+/// A store keeps seven files open: all that the system allows are taken, where a shell gives out fewer.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let all = Rlimit { current: limit.maximum, ..limit };
+        if let Err(err) = setrlimit(Resource::Nofile, all) {
+            tracing::warn!(%err, files = limit.current, "no more files may be open; raise LimitNOFILE, or ulimit -n");
+        }
+    }
 }
 
 fn check_config(place: &Place) -> Result<String, Failure> {

@@ -87,7 +87,7 @@ impl Shut {
 
 /// Opens the store of a folder.
 pub(crate) async fn open(dir: &Path, common: &Common) -> Result<Tenant, Shut> {
-    let folder = StoreFolder::read(dir).map_err(|problem| Shut::at(dir, with_causes(&problem)))?;
+    let folder = StoreFolder::read(dir).map_err(|problem| Shut::at(dir, problem.to_string()))?;
     let (name, node) = (folder.name.clone(), folder.node());
     let shut = |why: String| Shut { dir: dir.to_owned(), name: Some(name), node: Some(node), why };
     Tenant::open(folder, common).await.map_err(|problem| shut(with_causes(&problem)))

@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod desk;
+mod many;
 mod office;
+mod process;
 mod report;
 mod shop;
 mod shut;

@@ -1,6 +1,7 @@
 //! Stores whose books do not open, spoilt on purpose, and the others beside them.
 
 use crate::office::Office;
+use crate::process::Hqd;
 use crate::shop::{Line, sale};
 use crate::store::{SOON, Store, until, write};
 use crate::stores::{DAY, until_equal};
@@ -161,6 +162,25 @@ async fn headquarters_runs_where_no_store_opens_and_opens_what_was_mended_by_its
     let opened = async { while office.store("One").await["state"] != "waiting" {} };
     assert!(timeout(SOON, opened).await.is_ok(), "{}", office.store("One").await);
     office.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_systemd_are_told_which_store_did_not_open_where_why_and_what_to_do() {
+    let office = Office::new().await;
+    for name in ["One", "Other"] {
+        office.add_store(name).await;
+    }
+    let spoilt = folder(&office, "Other");
+    let data = office.data();
+    let (_dir, _) = office.stop().await;
+    fs::remove_file(spoilt.join("key")).unwrap();
+    let (hqd, _) = Hqd::start(&data, 2).await;
+    hqd.says("STATUS=2 stores, 0 linked, 1 not open", SOON).await;
+    let log = hqd.log();
+    let line = log.lines().find(|line| line.contains("a store did not open")).unwrap();
+    for word in ["ERROR", "Other", &spoilt.join("key").display().to_string(), "hqd open-store"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

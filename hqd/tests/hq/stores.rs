@@ -189,26 +189,6 @@ async fn two_stores_share_a_port_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_store_of_many_is_there_after_a_restart_with_its_own_books() {
-    const STORES: usize = 20;
-    let office = Office::new().await;
-    for nth in 1..=STORES {
-        let (store, name) = (Store::open().await, format!("Store {nth:04}"));
-        store.join(&office.add_store(&name).await, office.listen).await.unwrap();
-        write(&store.hub, sale(DAY, nth as u64, &[TOMATO])).await;
-        until_equal(&office, &name, &store.hub).await;
-        store.hub.shutdown().await.unwrap();
-    }
-    let before = office.get("/report?by=store").await;
-    let office = office.restart().await;
-    let report = office.get("/report?by=store").await;
-    assert_eq!(report["stores"], before["stores"]);
-    let stores = report["stores"].as_array().unwrap();
-    assert!(stores.len() == STORES && stores.iter().all(|store| store["sales"] == 1), "{report}");
-    office.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn wrong_and_used_codes_are_refused_and_say_so() {
     let office = Office::new().await;
     let (code, other) = (office.add_store("One").await, office.add_store("Other").await);
