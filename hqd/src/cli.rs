@@ -13,6 +13,7 @@ Examples:
   hqd add-store \"High Street\" --currency GBP    print the code for `hubctl join-hq CODE --hq ADDRESS`
   hqd publish items.csv --all                   give all stores this catalogue
   hqd stores                                    which stores there are, and how far behind
+  hqd open-store \"High Street\"                  try a store again that did not open, once it is mended
   hqd report --day 2026-11-20                   what each store took on a day
   hqd report --by item --store \"High Street\" --csv
 
@@ -62,6 +63,16 @@ pub enum Command {
     },
     /// The stores: whether they joined, when they were last heard, what is missing, the digest of their books
     Stores {
+        /// How to answer.
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Try stores again that did not open: all of them, or one
+    ///
+    /// hqd serves the others meanwhile, and tries these by itself each minute.
+    OpenStore {
+        /// What people call the store, or its folder where its name cannot be read [default: all]
+        name: Option<String>,
         /// How to answer.
         #[command(flatten)]
         ask: AskArgs,

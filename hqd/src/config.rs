@@ -9,6 +9,8 @@ use toko_daemon::settings::{Millis, Problems, Settings};
 pub const DATA_DEFAULT: &str = "/var/lib/toko/hq";
 /// Prefix of the environment variables that set a knob: `TOKO_HQD_LINKS_LISTEN`.
 pub const ENVIRONMENT: &str = "TOKO_HQD";
+/// How many stores one headquarters is meant for. The unit's limits follow from what one takes; a test holds them together.
+pub const STORES_MAX: u64 = 5_000;
 /// The settings file in the data directory, where there is one.
 pub const FILE: &str = "hqd.toml";
 

@@ -34,6 +34,7 @@ pub(crate) fn routes(headquarters: Arc<Headquarters>) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/stores", get(stores).post(add_store))
+        .route("/stores/open", post(open_store))
         .route("/publish", post(publish))
         .route("/report", get(report))
         .fallback(refusal::nobody)
@@ -78,6 +79,17 @@ struct NewStore {
 async fn add_store(State(headquarters): Shared, body: Result<Json<NewStore>, JsonRejection>) -> Answer {
     let Json(NewStore { name, currency }) = body?;
     Ok(Json(headquarters.add_store(&name, &currency).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShutStore {
+    store: Option<String>,
+}
+
+async fn open_store(State(headquarters): Shared, body: Result<Json<ShutStore>, JsonRejection>) -> Answer {
+    let Json(ShutStore { store }) = body?;
+    Ok(Json(headquarters.open_store(store.as_deref()).await?))
 }
 
 #[derive(Deserialize)]

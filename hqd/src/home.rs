@@ -218,22 +218,22 @@ impl Home {
         }
     }
 
-    /// Every store, in the order of its fingerprint. What a crash left half made is cleared away.
+    /// The folder of every store, in the order of its fingerprint. What a crash left half made is cleared away; what cannot be
+    /// is among them, and is no store.
     ///
-    /// Errors: a folder that does not tell a store; none is left out in silence.
-    pub fn stores(&self) -> Result<Vec<StoreFolder>, HomeError> {
+    /// Errors: the directory that all of them are in.
+    pub fn folders(&self) -> Result<Vec<PathBuf>, HomeError> {
         let dir = self.dir.join(STORES);
         let mut found = Vec::new();
         for item in fs::read_dir(&dir).map_err(io_at(&dir))? {
             let path = item.map_err(io_at(&dir))?.path();
-            if path.extension().is_some_and(|extension| extension == "new") {
-                fs::remove_dir_all(&path).map_err(io_at(&path))?;
-            } else {
+            let is_half_made = path.extension().is_some_and(|extension| extension == "new");
+            if !is_half_made || fs::remove_dir_all(&path).is_err() {
                 found.push(path);
             }
         }
         found.sort();
-        found.iter().map(|path| StoreFolder::read(path)).collect()
+        Ok(found)
     }
 
     /// Makes the folder of a new store.
@@ -260,8 +260,19 @@ impl Home {
     }
 }
 
+/// What people call the store of a folder, where that much can be read.
+#[must_use]
+pub fn name_in(dir: &Path) -> Option<String> {
+    let about: toml::Table = fs::read_to_string(dir.join(ABOUT)).ok()?.parse().ok()?;
+    let name = about.get("name")?.as_str()?;
+    name_is_sane(name).then(|| name.to_owned())
+}
+
 impl StoreFolder {
-    fn read(dir: &Path) -> Result<Self, HomeError> {
+    /// Reads a folder of [`Home::folders`].
+    ///
+    /// Errors: the disk; a file that holds something else, or is of a newer hqd.
+    pub fn read(dir: &Path) -> Result<Self, HomeError> {
         let path = dir.join(ABOUT);
         let about: AboutFile = read_toml(&path, &fs::read_to_string(&path).map_err(io_at(&path))?)?;
         check_format(&path, about.format)?;

@@ -3,7 +3,7 @@
 //! Each store is a tenant of its own: its key, its log, its views, in its own folder; nothing of one is reachable by
 //! another. Towards a store headquarters is one more peer that asks for the books lane only; what it holds durably it tells
 //! the store by watermarks in its own journal there. Read in this order: [`cli`], [`config`], [`home`], `books`,
-//! `tenant`, `headquarters`, [`report`], `publish`, `control`, [`serve`].
+//! `tenant`, `shut`, `headquarters`, [`report`], `publish`, `control`, [`serve`].
 //!
 //! ```
 //! let dir = tempfile::tempdir().unwrap();
@@ -26,11 +26,13 @@ mod publish;
 pub mod report;
 pub mod serve;
 pub mod show;
+mod shut;
 mod tenant;
 
 use clap::Parser;
 use cli::{AskArgs, By, Cli, Command, ConfigCommand, Place};
 use home::{Home, HomeError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -96,6 +98,10 @@ fn command(command: &Command) -> Result<String, Failure> {
             Ok(shown(ask, &answer, show::added))
         }
         Command::Stores { ask } => Ok(shown(ask, &socket(ask)?.get("/stores")?, show::stores)),
+        Command::OpenStore { name, ask } => {
+            let answer = socket(ask)?.post("/stores/open", &json!({ "store": name }))?;
+            Ok(shown(ask, &answer, show::opened))
+        }
         Command::Status { ask } => Ok(shown(ask, &socket(ask)?.get("/status")?, show::status)),
         Command::Publish { file, taxes, store, name, ask, .. } => {
             let stem = || {
@@ -119,6 +125,9 @@ fn command(command: &Command) -> Result<String, Failure> {
                 ("by", Some(by.word())),
             ];
             let answer = socket(ask)?.get(&with_query("/report", &parameters))?;
+            if let Some(words) = show::not_in_report(&answer) {
+                let _ = writeln!(io::stderr(), "hqd: {words}");
+            }
             Ok(report_text(ask, &answer, *by, *csv))
         }
     }
@@ -140,10 +149,22 @@ fn serve(place: &Place) -> Result<String, Failure> {
     let form = if config.log.json { toko_daemon::log::Form::Json } else { toko_daemon::log::Form::Text };
     toko_daemon::log::start(&config.log.filter, form);
     let home = Home::open(&data)?;
+    allow_files();
     let done = serve::run(home, config);
     toko_daemon::log::finish();
     done.map_err(|problem| Failure { code: problem.exit_code(), words: problem.to_string() })?;
     Ok(String::new())
+}
+
+/// A store keeps seven files open: all that the system allows are taken, where a shell gives out fewer.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let all = Rlimit { current: limit.maximum, ..limit };
+        if let Err(err) = setrlimit(Resource::Nofile, all) {
+            tracing::warn!(%err, files = limit.current, "no more files may be open; raise LimitNOFILE, or ulimit -n");
+        }
+    }
 }
 
 fn check_config(place: &Place) -> Result<String, Failure> {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use toko_daemon::{exit, life};
 use toko_mesh::endpoint::{CloseCode, Endpoint};
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control;
 use crate::headquarters::{self, Headquarters};
 use crate::home::Home;
+use crate::shut::TRY_EVERY;
 use crate::tenant::{Common, Tenant};
 
 /// How long commands in hand may take when stopping.
@@ -35,7 +36,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// A store did not open; in words.
+    /// What every store needs did not open; in words.
     #[error("{0}")]
     Open(String),
     /// The UDP port is not to be had; in words.
@@ -102,7 +103,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens every store, the port and the socket.
+    /// Opens every store, the port and the socket. A store that does not open keeps nobody else from being served.
     ///
     /// Errors: see [`RunError`]; nothing runs then.
     pub async fn open(home: Home, config: Config) -> Result<Self, RunError> {
@@ -121,7 +122,7 @@ impl Server {
         let control = control::listen(&socket).map_err(in_the_way)?;
         info!(
             version = env!("CARGO_PKG_VERSION"), %name, %data, %listen, socket = %socket.display(),
-            stores = headquarters.all().len(), "headquarters runs"
+            stores = headquarters.all().len(), not_open = headquarters.not_open(), "headquarters runs"
         );
         Ok(Self { headquarters, endpoint, listen, control, socket, to_serve })
     }
@@ -173,6 +174,7 @@ impl Running {
             "the UDP port".into()
         });
         parts.spawn(watch(Arc::clone(&self.headquarters), links.clone()));
+        parts.spawn(keep_trying(Arc::clone(&self.headquarters), links.clone()));
         life::ready();
         let ended = loop {
             tokio::select! {
@@ -220,6 +222,23 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn ended(part: Result<String, tokio::task::JoinError>) -> RunError {
     RunError::Ended(part.unwrap_or_else(|problem| problem.to_string()))
+}
+
+/// Tries stores that did not open again, slowly, until it is told to stop.
+async fn keep_trying(headquarters: Arc<Headquarters>, stop: CancellationToken) -> String {
+    let mut tick = interval_at(Instant::now() + TRY_EVERY, TRY_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let tried = async {
+            tick.tick().await;
+            headquarters.try_again(None).await
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return "the retries".into(),
+            _ = tried => {}
+        }
+    }
 }
 
 /// Tells systemd how it is, and that the books still take what is written. Ends when they do not.

@@ -86,9 +86,26 @@ fn csv_cell(value: Option<&Value>) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
+/// What a report is without, where it is without something.
+#[must_use]
+pub fn not_in_report(answer: &Value) -> Option<String> {
+    let names = names(answer, "/not_open");
+    (!names.is_empty())
+        .then(|| format!("this report is without {names}, whose books are not open; see `hqd status`"))
+}
+
 /// The stores.
 #[must_use]
 pub fn stores(answer: &Value) -> String {
+    let mut out = store_table(answer);
+    for row in list(answer, "/stores").iter().filter(|row| row["state"] == "not-open") {
+        let [store, path, why] = ["/store", "/path", "/why"].map(|at| cell(row.pointer(at)));
+        let _ = writeln!(out, "! {store} is not open: {path}: {why}; see `hqd status`");
+    }
+    out
+}
+
+fn store_table(answer: &Value) -> String {
     let columns = [
         ("STORE", "/store"),
         ("STATE", "/state"),
@@ -122,10 +139,11 @@ pub fn status(answer: &Value) -> String {
         let _ = writeln!(out, "{name:<14} {}", cell(answer.pointer(pointer)));
     }
     out.push('\n');
-    out.push_str(&stores(answer));
+    out.push_str(&store_table(answer));
     for alert in list(answer, "/alerts") {
-        let [store, code, screen] = ["/store", "/code", "/screen"].map(|at| cell(alert.pointer(at)));
-        let _ = writeln!(out, "! {store}: {code}: {screen}");
+        let [store, code, screen, log] =
+            ["/store", "/code", "/screen", "/log"].map(|at| cell(alert.pointer(at)));
+        let _ = writeln!(out, "! {store}: {code}: {screen}\n  {log}");
     }
     out
 }
@@ -144,15 +162,31 @@ pub fn added(answer: &Value) -> String {
 #[must_use]
 pub fn published(answer: &Value) -> String {
     let [name, items, blob] = ["/name", "/items", "/bundle"].map(|at| cell(answer.pointer(at)));
-    let names = |key| {
-        let names: Vec<String> = list(answer, key).iter().map(|store| cell(Some(store))).collect();
-        names.join(", ")
-    };
-    let mut out = format!("{name}: {items} items, bundle {blob}, published for {}\n", names("/stores"));
-    if !list(answer, "/left_out").is_empty() {
-        let _ = writeln!(out, "not for {}, which have not joined yet", names("/left_out"));
+    let published_for = names(answer, "/stores");
+    let mut out = format!("{name}: {items} items, bundle {blob}, published for {published_for}\n");
+    for (key, why) in [("/left_out", "which have not joined yet"), ("/not_open", "whose books are not open")]
+    {
+        if !list(answer, key).is_empty() {
+            let _ = writeln!(out, "not for {}, {why}", names(answer, key));
+        }
     }
     out
+}
+
+/// What came of trying stores again.
+#[must_use]
+pub fn opened(answer: &Value) -> String {
+    let (opened, open) = (names(answer, "/opened"), names(answer, "/open"));
+    match (opened.is_empty(), open.is_empty()) {
+        (false, _) => format!("open now: {opened}\n"),
+        (true, false) => format!("{open} is open already\n"),
+        (true, true) => "every store is open\n".into(),
+    }
+}
+
+fn names(answer: &Value, key: &str) -> String {
+    let names: Vec<String> = list(answer, key).iter().map(|store| cell(Some(store))).collect();
+    names.join(", ")
 }
 
 /// How long ago, in the largest unit that fits.

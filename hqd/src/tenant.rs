@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::sign::{PublicKey, SecretKey};
@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::books::{Books, BooksError, Site};
 use crate::door::Door;
-use crate::home::{HomeError, StoreFolder};
+use crate::home::StoreFolder;
 use crate::publish;
 use crate::serve::with_causes;
 
@@ -67,28 +67,15 @@ impl Word {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum OpenTenantError {
-    /// Its folder.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// Opening it panicked: a mistake of ours.
-    #[error("opening a store panicked")]
-    Panicked(#[from] JoinError),
     /// Its key.
-    #[error("store {store}: its key cannot be used")]
-    Key {
-        /// Which store.
-        store: String,
-        /// Why.
-        source: TlsError,
-    },
+    #[error("its key cannot be used")]
+    Key(#[from] TlsError),
     /// Its books.
-    #[error("store {store} did not open")]
-    Books {
-        /// Which store.
-        store: String,
-        /// Why.
-        source: BooksError,
-    },
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    /// Two folders of one store would be counted twice.
+    #[error("another folder here is of the same store, and is open: its root key is the same")]
+    Twice,
 }
 
 /// Why no code was given out.
@@ -142,13 +129,18 @@ impl Common {
         let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         *roots.entry(root).or_insert(node) == node
     }
+
+    /// The store's folder was taken away: it may join again.
+    pub(crate) fn disclaim(&self, node: NodeId) {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, owner| *owner != node);
+    }
 }
 
 impl Tenant {
     /// Opens a store: its books too, where it is known which store it is.
     pub(crate) async fn open(folder: StoreFolder, common: &Common) -> Result<Self, OpenTenantError> {
         let (name, key, node) = (folder.name.clone(), folder.key.clone(), folder.node());
-        let tls = TlsKey::new(&key).map_err(|source| OpenTenantError::Key { store: name.clone(), source })?;
+        let tls = TlsKey::new(&key)?;
         let root = folder.root;
         let tenant = Self {
             node,
@@ -162,13 +154,13 @@ impl Tenant {
             door: Mutex::default(),
             joining: tokio::sync::Mutex::default(),
             closed: Notify::new(),
-            name: name.clone(),
+            name,
         };
         if let Some(root) = root {
-            tenant.common.claim(root, node);
-            let opened = Books::open(&tenant.site()).await;
-            let books = opened.map_err(|source| OpenTenantError::Books { store: name, source })?;
-            tenant.set_books(books);
+            if !tenant.common.claim(root, node) {
+                return Err(OpenTenantError::Twice);
+            }
+            tenant.set_books(Books::open(&tenant.site()).await?);
         } else {
             tenant.open_door();
         }

@@ -50,6 +50,7 @@ pub(crate) async fn look(State(desk): Shared) -> Answer {
             "rung": tried.candidate.rung.word(),
             "worked": tried.worked,
             "error": tried.error,
+            "failures": tried.failures,
         })
     });
     Ok(Json(json!({ "findings": findings.collect::<Vec<_>>(), "places": places.collect::<Vec<_>>() })))
@@ -156,7 +157,7 @@ mod tests {
 
     fn tried(addr: &str, worked: Option<bool>, error: Option<&str>) -> Tried {
         let candidate = Candidate { addr: addr.parse().unwrap(), rung: Rung::Cached };
-        Tried { node: NodeId([1; 32]), candidate, worked, error: error.map(str::to_owned) }
+        Tried { node: NodeId([1; 32]), candidate, worked, error: error.map(str::to_owned), failures: 0 }
     }
 
     #[test]

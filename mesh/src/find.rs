@@ -88,6 +88,8 @@ pub struct Tried {
     pub worked: Option<bool>,
     /// What went wrong the last time, in words.
     pub error: Option<String>,
+    /// How often it failed since it worked, or since this node runs.
+    pub failures: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +102,7 @@ struct Address {
     worked_at: u64,
     /// Counts failures of the whole ladder: 0 where it did not fail since it worked.
     failed_at: u64,
+    failures: u32,
     error: Option<String>,
 }
 
@@ -179,6 +182,7 @@ impl Ladder {
                 address.worked = Some(true);
                 address.worked_at = self.successes;
                 address.failed_at = 0;
+                address.failures = 0;
                 address.error = None;
             }
         }
@@ -189,6 +193,7 @@ impl Ladder {
         if let Some(address) = self.nodes.get_mut(&node).and_then(|known| known.addresses.get_mut(&addr)) {
             self.failures += 1;
             address.failed_at = self.failures;
+            address.failures = address.failures.saturating_add(1);
             address.answered = false;
             address.worked = Some(false);
             address.error = Some(why.chars().take(200).collect());
@@ -226,6 +231,7 @@ impl Ladder {
                 candidate: Candidate { addr: *addr, rung: address.rung },
                 worked: address.worked,
                 error: address.error.clone(),
+                failures: address.failures,
             };
             known.addresses.iter().map(tried).collect::<Vec<_>>()
         };
@@ -268,7 +274,7 @@ type NodeV1 = ([u8; 32], Vec<String>);
 
 impl Address {
     fn at(rung: Rung) -> Self {
-        Self { rung, worked: None, answered: false, worked_at: 0, failed_at: 0, error: None }
+        Self { rung, worked: None, answered: false, worked_at: 0, failed_at: 0, failures: 0, error: None }
     }
 }
 

@@ -303,10 +303,14 @@ impl Link {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Tell(peers) => self.feed(Input::Peers(peers)),
-            Command::Fetch { hash, offset, to } => {
+            // Of two who want the same the first one gets it.
+            Command::Fetch { hash, offset, to }
+                if self.fetches.get(&hash).is_none_or(mpsc::Sender::is_closed) =>
+            {
                 self.fetches.insert(hash, to);
                 self.feed(Input::FetchBlob { hash, offset });
             }
+            Command::Fetch { .. } => {}
             Command::Snapshot { seal, to } => {
                 self.snapshots.insert(seal, to);
                 self.feed(Input::WantSnapshot { seal });

@@ -50,10 +50,11 @@ fn stores_read_back_with_their_keys_and_only_their_owner_reads_those() {
     assert_eq!(mode & 0o777, 0o600);
     store.joined(SecretKey::from_seed([1; 32]).public()).unwrap();
     fs::create_dir(dir.join(STORES).join("half.new")).unwrap();
-    let found = home.stores().unwrap();
-    assert_eq!(found.len(), 1, "what a crash left is cleared away");
-    assert_eq!((found[0].name.as_str(), found[0].currency), ("High Street", gbp()));
-    assert_eq!((found[0].node(), found[0].root), (store.node(), store.root));
+    let folders = home.folders().unwrap();
+    assert_eq!(folders.len(), 1, "what a crash left is cleared away");
+    let found = StoreFolder::read(&folders[0]).unwrap();
+    assert_eq!((found.name.as_str(), found.currency), ("High Street", gbp()));
+    assert_eq!((found.node(), found.root), (store.node(), store.root));
 }
 
 #[test]
@@ -62,7 +63,13 @@ fn a_broken_store_is_named_and_not_left_out() {
     let home = Home::open(&dir).unwrap();
     let store = home.add_store("High Street", gbp(), SecretKey::from_seed([9; 32])).unwrap();
     fs::write(store.dir.join(KEY), "no key").unwrap();
-    let problem = home.stores().unwrap_err().to_string();
+    let folders = home.folders().unwrap();
+    let problem = StoreFolder::read(&folders[0]).unwrap_err().to_string();
     assert!(problem.contains("key") && problem.contains("holds no key"), "{problem}");
+    assert_eq!(name_in(&folders[0]).as_deref(), Some("High Street"));
+    fs::write(store.dir.join(ABOUT), "format = 9\nname = \"High Street\"\n").unwrap();
+    assert_eq!(name_in(&folders[0]).as_deref(), Some("High Street"), "a newer one");
+    fs::write(store.dir.join(ABOUT), "name = ").unwrap();
+    assert_eq!(name_in(&folders[0]), None);
     assert!(home.add_store("a\u{7}", gbp(), SecretKey::from_seed([2; 32])).is_err());
 }

@@ -3,8 +3,11 @@
 #![cfg(test)]
 
 mod desk;
+mod many;
 mod office;
+mod process;
 mod report;
 mod shop;
+mod shut;
 mod store;
 mod stores;

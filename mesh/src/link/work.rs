@@ -18,6 +18,8 @@ pub(super) enum Worked {
     Entries { ticket: u64, outcome: Outcome },
     /// Statements were judged; so many of them nobody signed.
     Statements { bad: usize },
+    /// Somebody else was asked for an entry that the peer wants; what came is remembered.
+    AskedOn { hash: Hash, offset: u64, bytes_max: usize },
 }
 
 /// A slice of a blob and the size of the whole.
@@ -107,6 +109,11 @@ impl Link {
     pub(super) fn worked(&mut self, worked: Worked) {
         match worked {
             Worked::Entries { ticket, outcome } => self.feed(Input::Ingested { ticket, outcome }),
+            Worked::AskedOn { hash, offset, bytes_max } => {
+                let bytes = elsewhere::bytes_of(&self.shared, hash);
+                let slice = bytes.map(|bytes| self.serve(hash, bytes, offset, bytes_max));
+                self.feed(Input::BlobLoaded { hash, offset, slice });
+            }
             Worked::Statements { bad } => {
                 self.judging = self.judging.saturating_sub(1);
                 self.bad_statements += bad;
@@ -118,10 +125,18 @@ impl Link {
         }
     }
 
-    /// Reads a slice of a blob, or of an entry, for the peer. It is verified once and kept in memory until the next tick.
+    /// Reads a slice of a blob, or of an entry, for the peer. It is verified once and kept in memory until the next tick. What is
+    /// not here the hub may ask headquarters for, beside everything else; the peer's next request waits until then.
     pub(super) async fn load_blob(&mut self, hash: Hash, offset: u64, bytes_max: usize) {
         let slice = self.slice(hash, offset, bytes_max).await;
-        self.feed(Input::BlobLoaded { hash, offset, slice });
+        if slice.is_some() || !elsewhere::asks_on_for(&self.shared, &self.peer) {
+            return self.feed(Input::BlobLoaded { hash, offset, slice });
+        }
+        let shared = Arc::clone(&self.shared);
+        self.work.spawn(async move {
+            elsewhere::ask_on(&shared, hash).await;
+            Worked::AskedOn { hash, offset, bytes_max }
+        });
     }
 
     async fn slice(&mut self, hash: Hash, offset: u64, bytes_max: usize) -> Slice {
@@ -137,12 +152,15 @@ impl Link {
                 }
                 Err(_) => return None,
             };
-            self.serving = Some((hash, bytes.into()));
+            return Some(self.serve(hash, bytes, offset, bytes_max));
         }
         let (_, bytes) = self.serving.as_ref()?;
-        let start = usize::try_from(offset).ok()?.min(bytes.len());
-        let end = bytes.len().min(start + bytes_max.min(4 * PAYLOAD_BYTES_MAX));
-        Some((bytes.len() as u64, bytes[start..end].into()))
+        Some(slice_of(bytes, offset, bytes_max))
+    }
+
+    fn serve(&mut self, hash: Hash, bytes: Vec<u8>, offset: u64, bytes_max: usize) -> (u64, Arc<[u8]>) {
+        let (_, bytes) = self.serving.insert((hash, bytes.into()));
+        slice_of(bytes, offset, bytes_max)
     }
 
     /// Passes a piece on to whoever fetches the blob. A fetcher that went away is forgotten.
@@ -152,6 +170,12 @@ impl Link {
             self.fetches.remove(&hash);
         }
     }
+}
+
+fn slice_of(bytes: &[u8], offset: u64, bytes_max: usize) -> (u64, Arc<[u8]>) {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let end = bytes.len().min(start + bytes_max.min(4 * PAYLOAD_BYTES_MAX));
+    (bytes.len() as u64, bytes[start..end].into())
 }
 
 fn refused(error: &IngestError) -> Outcome {

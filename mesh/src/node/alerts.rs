@@ -114,7 +114,7 @@ impl AlertCode {
                 "selling goes on, and what is shown is right, but this part can be given to nobody any more: see that the others hold all there is (hubctl status), stop this machine, set its file journal/views.redb aside and start it; it sets aside what is damaged, and its peers give back what they hold. Replace the disk. If this is the hub and refuses a terminal afterwards, that terminal's enrolment was in the damaged part: make a blank machine the hub with hubd recover, since the terminals hold it"
             }
             Self::RefusedByPeer => {
-                "see on the hub whether this node was revoked; otherwise wait until the peer has caught up"
+                "see on the hub whether this node was revoked; where the peer is headquarters, whether this store is open there (hqd stores); otherwise wait until the peer has caught up"
             }
             Self::WrongPeer => {
                 "nothing was exchanged: check the address in the configuration; if this machine moved to another store, enrol it there as a new terminal"

@@ -4,6 +4,7 @@ use super::*;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use toko_crdt::Hash;
 use toko_crdt::sign::SecretKey;
 use toko_mesh::endpoint::Endpoint;
 use toko_mesh::enrol::RecoveryCode;
@@ -179,6 +180,59 @@ async fn headquarters_that_comes_after_books_went_says_so_and_gets_what_is_left(
     let till = start_thrifty(dir.path().join("Till 1"), Role::Terminal).await;
     let sale = sell(&till, "the first of another run").await;
     until_seen(&headquarters, &sale).await;
+}
+
+#[tokio::test]
+async fn what_headquarters_alone_keeps_a_terminal_gets_through_the_hub() {
+    let dir = tempfile::tempdir().unwrap();
+    let founded = found_store(spot(&dir.path().join("hub")), &meaning()).unwrap();
+    let hub = start_thrifty(dir.path().join("hub"), Role::Hub).await;
+    let headquarters = join_headquarters(dir.path(), &hub, &founded.recovery).await;
+    let till = enrol(&dir, &hub, "Till 1").await;
+    until_linked(&till, &hub).await;
+    let text = "x".repeat(400);
+    let mut sales = Vec::new();
+    for n in 0..150 {
+        let sale = sell(&till, &format!("{n} {text}")).await;
+        // More at once than half a segment of this log holds it would not take.
+        if n % 15 == 0 {
+            until_seen(&headquarters, &sale).await;
+        }
+        sales.push(sale);
+    }
+    let [first, second, third, .., last] = sales.as_slice() else { panic!("sales") };
+    let held = |node: &Node| node.holders(&last.place).unwrap().contains(&headquarters.id());
+    until(&hub, "headquarters said that it holds the last sale", held).await;
+    hub.seal().await.unwrap();
+    for node in [&hub, &till] {
+        let gone = |node: &Node| node.store().reader().is_pruned(&third.place.journal, third.place.seq);
+        until(node, "the shop lets go of what headquarters holds", gone).await;
+        assert!(node.entry_by_hash(&first.hash).unwrap().is_none());
+    }
+    let blank = enrol(&dir, &hub, "Till 2").await;
+    until_linked(&blank, &hub).await;
+    until_linked(&hub, &headquarters).await;
+
+    let fetched = blank.fetch_entry(&first.hash).await.unwrap().expect("the hub asks headquarters for it");
+    assert_eq!(Some(fetched), headquarters.entry(&first.place).unwrap());
+    // Two that ask at once, and one that asks for what nobody has.
+    let (one, other) = tokio::join!(blank.fetch_entry(&second.hash), till.fetch_entry(&second.hash));
+    assert_eq!((one.unwrap().map(|entry| entry.hash()), other.unwrap().map(|entry| entry.hash())), {
+        let second = Some(second.hash);
+        (second, second)
+    });
+    assert_eq!(blank.fetch_entry(&Hash([7; 32])).await.unwrap(), None);
+    // Headquarters itself is not asked on for: what it does not have is not there.
+    assert_eq!(headquarters.fetch_entry(&Hash([7; 32])).await.unwrap(), None);
+
+    // What came once the hub gives again; the rest waits for headquarters.
+    headquarters.shutdown().await.unwrap();
+    until_unlinked(&hub, headquarters.id()).await;
+    assert!(till.fetch_entry(&first.hash).await.unwrap().is_some());
+    assert_eq!(till.fetch_entry(&third.hash).await.unwrap(), None);
+    for node in [blank, till, hub] {
+        node.shutdown().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A shop on a network and on disks in memory, by a clock that stands still while anybody has something to do.
 
+mod guesses;
 mod healed;
 mod revoked;
 mod versions;
