@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn a_shop_that_keeps_ten_days_stays_as_large_as_ten_days_make_it() {
-        let args = ["years", "--days", "64", "--sales", "25", "--books-days", "10", "--floor-days", "3"];
+        let args = ["years", "--days", "64", "--sales", "60", "--books-days", "10", "--floor-days", "3"];
         let mut said = Vec::new();
         let is_flat = years(&Args::parse_from(args), &mut said).unwrap();
         let said = String::from_utf8(said).unwrap();
