@@ -192,7 +192,8 @@ impl Cart {
 
     /// Adds a line with its first step. The raw change, for [`crate::body::CartChange`]; `None` if the step was ever added.
     ///
-    /// Units: `qty` in thousandths. Shape: `qty` ≠ 0; `at` is the author's hybrid clock and gives the line its place.
+    /// Units: `qty` in thousandths. Shape: `qty` ≠ 0; `at` is the author's hybrid clock and gives the line its place among those
+    /// that others add meanwhile. Below what its author sees it stands in any case: that clock may have woken up in 1970.
     /// Errors: limits, a line that is there already; see [`CartError`].
     pub fn add_line(
         &mut self,
@@ -213,6 +214,7 @@ impl Cart {
         if !qty_is_sane(qty) {
             return Err(CartError::Quantity { qty });
         }
+        let at = self.shown.lowest.map_or(at, |lowest| at.max(lowest.next()));
         let ops = vec![Op::Facts { line, at, facts: facts.to_vec() }, Op::Step { line, step, qty }];
         self.commit(ops).map(Some)
     }

@@ -22,6 +22,15 @@ impl Hlc {
     pub fn wall(&self) -> UnixMicros {
         UnixMicros(i64::try_from(self.micros).unwrap_or(i64::MAX))
     }
+
+    /// The least reading above this one.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        match self.tick.checked_add(1) {
+            Some(tick) => Self { micros: self.micros, tick },
+            None => Self { micros: self.micros.saturating_add(1), tick: 0 },
+        }
+    }
 }
 
 /// A run's clock. Each reading is above the one before.
@@ -40,10 +49,7 @@ impl Clock {
         self.last = if micros > self.last.micros || crate::mutant!("clock-runs-back") {
             Hlc { micros, tick: 0 }
         } else {
-            match self.last.tick.checked_add(1) {
-                Some(tick) => Hlc { micros: self.last.micros, tick },
-                None => Hlc { micros: self.last.micros.saturating_add(1), tick: 0 },
-            }
+            self.last.next()
         };
         self.last
     }

@@ -45,6 +45,15 @@ pub struct Faults {
     pub lying_syncs: bool,
 }
 
+/// What a disk did not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Writes and syncs that ended in an error.
+    pub errors: u64,
+    /// What there was no room for.
+    pub full: u64,
+}
+
 #[derive(Clone, Debug, Default)]
 struct State {
     files: BTreeMap<u64, SimFile>,
@@ -57,6 +66,7 @@ struct State {
     ops: u64,
     syncs: u64,
     bytes_written: u64,
+    refused: Refused,
     /// Its syncs lie, whatever else is set, and after every power cut too.
     liar: bool,
 }
@@ -93,8 +103,9 @@ impl SimDisk {
             change.apply(&mut names);
         }
         let files = old.files.iter().map(|(id, file)| (*id, file.after_power_cut(&mut dice))).collect();
-        let (next_file, liar) = (old.next_file, old.liar);
-        let state = State { files, next_file, durable_names: names.clone(), names, liar, ..State::default() };
+        let (next_file, liar, refused) = (old.next_file, old.liar, old.refused);
+        let durable_names = names.clone();
+        let state = State { files, next_file, durable_names, names, liar, refused, ..State::default() };
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -125,7 +136,8 @@ impl SimDisk {
     /// A copy of the whole disk, as somebody makes of a virtual machine or a directory. This one goes on.
     #[must_use]
     pub fn copied(&self) -> SimDisk {
-        SimDisk { state: Arc::new(Mutex::new(State { faults: Faults::default(), ..self.lock().clone() })) }
+        let (faults, refused) = (Faults::default(), Refused::default());
+        SimDisk { state: Arc::new(Mutex::new(State { faults, refused, ..self.lock().clone() })) }
     }
 
     /// Operations so far that changed something, syncs among them.
@@ -141,6 +153,11 @@ impl SimDisk {
     /// Bytes written so far, space that was only reserved not counted.
     pub fn bytes_written(&self) -> u64 {
         self.lock().bytes_written
+    }
+
+    /// What it did not do so far, in its lives before power cuts too.
+    pub fn refused(&self) -> Refused {
+        self.lock().refused
     }
 
     /// Bytes that all files take, space that is only reserved among them.
@@ -175,8 +192,9 @@ impl State {
     fn at_its_worst(&self) -> SimDisk {
         let names = self.durable_names.clone();
         let files = self.files.iter().map(|(id, file)| (*id, file.as_synced())).collect();
-        let (next_file, liar) = (self.next_file, self.liar);
-        let state = State { files, next_file, durable_names: names.clone(), names, liar, ..State::default() };
+        let (next_file, liar, refused) = (self.next_file, self.liar, self.refused);
+        let durable_names = names.clone();
+        let state = State { files, next_file, durable_names, names, liar, refused, ..State::default() };
         SimDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -222,6 +240,18 @@ impl State {
         self.faults.capacity.unwrap_or(1 << 40).saturating_sub(self.used())
     }
 
+    /// There is no room for it.
+    fn no_room(&mut self) -> io::Error {
+        self.refused.full += 1;
+        io::ErrorKind::StorageFull.into()
+    }
+
+    /// The disk fails.
+    fn fails(&mut self, what: &'static str) -> io::Error {
+        self.refused.errors += 1;
+        io::Error::other(what)
+    }
+
     fn change_name(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.unsynced_names.push(change);
@@ -243,7 +273,7 @@ impl Disk for SimDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         if state.free() < bytes {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(state.no_room());
         }
         let id = state.next_file;
         state.next_file += 1;
@@ -277,17 +307,15 @@ impl Disk for SimDisk {
         let mut result = Ok(());
         if count_down(&mut state.faults.fail_write) {
             fits /= 2;
-            result = Err(io::Error::other("simulated write error"));
+            result = Err(state.fails("simulated write error"));
         }
         let file = state.file(name)?;
         let room = file.visible.len().saturating_sub(index(offset)).saturating_add(free);
-        if fits > room {
-            fits = room;
-            result = Err(io::ErrorKind::StorageFull.into());
-        }
+        let too_much = fits > room;
+        fits = fits.min(room);
         file.change(Change::Write(index(offset), bytes[..fits].to_vec()));
         state.bytes_written += fits as u64;
-        result
+        if too_much { Err(state.no_room()) } else { result }
     }
 
     fn set_len(&self, name: &str, bytes: u64) -> io::Result<()> {
@@ -296,7 +324,7 @@ impl Disk for SimDisk {
         let free = state.free();
         let file = state.file(name)?;
         if bytes.saturating_sub(file.visible.len() as u64) > free {
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err(state.no_room());
         }
         file.change(Change::Len(index(bytes)));
         Ok(())
@@ -310,7 +338,7 @@ impl Disk for SimDisk {
         let file = state.file(name)?;
         if fails {
             file.unsynced.clear();
-            return Err(io::Error::other("simulated sync error"));
+            return Err(state.fails("simulated sync error"));
         }
         if !lies {
             for change in std::mem::take(&mut file.unsynced) {
@@ -341,7 +369,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         state.tick_sync()?;
         if count_down(&mut state.faults.fail_sync) {
-            return Err(io::Error::other("simulated sync error"));
+            return Err(state.fails("simulated sync error"));
         }
         if !state.faults.lying_syncs && !state.liar {
             state.unsynced_names.clear();

@@ -61,8 +61,18 @@ pub struct Tally {
     pub lost: u64,
     /// Arrived twice.
     pub doubled: u64,
-    /// Lost to a cut cable, or because nobody was there.
+    /// Took longer than any does in fine weather.
+    pub late: u64,
+    /// Were overtaken by one that the same socket sent to the same one after it, by more than happens in fine weather.
+    pub overtaken: u64,
+    /// Lost to a cable that is cut both ways.
     pub cut: u64,
+    /// Lost to one that is cut this way only.
+    pub cut_one_way: u64,
+    /// Lost because nobody was there, or nobody who had room.
+    pub unheard: u64,
+    /// Came from or went to a host that has another address than it had, and arrived.
+    pub roamed: u64,
     /// Lost because they were too long.
     pub too_long: u64,
     /// Bytes sent.
@@ -89,6 +99,8 @@ struct State {
     off: BTreeSet<IpAddr>,
     /// Where a host moved to: its sockets go on under the new address.
     moved: BTreeMap<IpAddr, IpAddr>,
+    /// When the last packet from one socket to another is due.
+    last: BTreeMap<(SocketAddr, SocketAddr), Instant>,
     tally: Tally,
     trace: u64,
 }
@@ -133,6 +145,7 @@ impl SimNet {
             cut: BTreeSet::new(),
             off: BTreeSet::new(),
             moved: BTreeMap::new(),
+            last: BTreeMap::new(),
             tally: Tally::default(),
             trace: 0xcbf2_9ce4_8422_2325,
         };
@@ -212,6 +225,9 @@ impl SimNet {
     /// A host's power is back. Its sockets are to be bound again.
     pub fn switch_on(&self, host: IpAddr) {
         let mut state = self.lock();
+        // It went off under the address that it had then.
+        let before = state.now_at(host);
+        state.off.remove(&before);
         state.off.remove(&host);
         state.moved.remove(&host);
     }
@@ -271,13 +287,17 @@ impl SimNet {
         while state.due.peek().is_some_and(|due| due.0.0 <= now) {
             let Some(Reverse((_, number))) = state.due.pop() else { break };
             let Some(packet) = state.flying.remove(&number) else { continue };
-            let gone = state.is_cut(packet.from.ip(), packet.to.ip());
+            if state.loses(packet.from.ip(), packet.to.ip()) {
+                continue;
+            }
+            let roamed = [packet.from, packet.to].iter().any(|end| state.roams(end.ip()));
             match state.ports.get_mut(&packet.to) {
-                Some(port) if !gone && port.waiting.len() < WAITING_MAX => {
+                Some(port) if port.waiting.len() < WAITING_MAX => {
                     port.waiting.push_back(packet);
                     wakers.extend(port.waker.take());
+                    state.tally.roamed += u64::from(roamed);
                 }
-                _ => state.tally.cut += 1,
+                _ => state.tally.unheard += 1,
             }
         }
         drop(state);
@@ -294,8 +314,19 @@ impl State {
         self.moved.get(&host).copied().unwrap_or(host)
     }
 
-    fn is_cut(&self, from: IpAddr, to: IpAddr) -> bool {
-        self.cut.contains(&(from, to)) || self.off.contains(&from) || self.off.contains(&to)
+    /// Whether a host has this address now that it did not begin with.
+    fn roams(&self, addr: IpAddr) -> bool {
+        self.moved.iter().any(|(host, now)| *now == addr && *host != addr)
+    }
+
+    /// Whether nothing comes from there to here now, counted.
+    fn loses(&mut self, from: IpAddr, to: IpAddr) -> bool {
+        let [there, back] = [(from, to), (to, from)].map(|way| self.cut.contains(&way));
+        let off = [from, to].iter().any(|end| self.off.contains(end));
+        self.tally.cut += u64::from(there && back);
+        self.tally.cut_one_way += u64::from(there && !back);
+        self.tally.unheard += u64::from(off && !there);
+        there || off
     }
 
     /// The worse of what the two ends and the sky say.
@@ -318,8 +349,7 @@ impl State {
         let [loss, double, first, second] = [(); 4].map(|()| self.dice.below(1_000_000));
         self.tally.sent += 1;
         self.tally.bytes += packet.bytes.len() as u64;
-        let fate = if self.is_cut(packet.from.ip(), packet.to.ip()) {
-            self.tally.cut += 1;
+        let fate = if self.loses(packet.from.ip(), packet.to.ip()) {
             1
         } else if packet.bytes.len() > weather.bytes_max {
             self.tally.too_long += 1;
@@ -339,6 +369,7 @@ impl State {
         }
         let took =
             |share: u64| weather.delay + weather.jitter * u32::try_from(share).unwrap_or(0) / 1_000_000;
+        self.time(now + took(first), now, &packet);
         if double < u64::from(weather.double) * 1_000 {
             self.tally.doubled += 1;
             let again = Packet { bytes: packet.bytes.clone(), ..packet };
@@ -346,6 +377,15 @@ impl State {
         }
         self.fly(now + took(first), packet);
         true
+    }
+
+    /// Counts what does not happen to a packet on a good day.
+    fn time(&mut self, due: Instant, now: Instant, packet: &Packet) {
+        const USUAL: Duration = Weather::FINE.delay.saturating_add(Weather::FINE.jitter);
+        self.tally.late += u64::from(due > now + USUAL);
+        let last = self.last.entry((packet.from, packet.to)).or_insert(due);
+        self.tally.overtaken += u64::from(*last > due + USUAL);
+        *last = due.max(*last);
     }
 
     fn fly(&mut self, due: Instant, packet: Packet) {
@@ -381,3 +421,6 @@ impl fmt::Debug for SimNet {
         f.debug_struct("SimNet").field("tally", &self.tally()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

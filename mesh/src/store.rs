@@ -19,6 +19,7 @@ mod folder;
 mod forks;
 mod history;
 mod open;
+mod pace;
 mod poison;
 mod prune;
 mod reader;
@@ -34,6 +35,7 @@ mod thread;
 mod tests;
 
 pub use error::{IngestError, OpenStoreError, ReadStoreError, SaveError};
+pub use pace::SlowDisk;
 pub use prune::{ArchivedLog, Cut, PruneError, PrunePlan};
 pub use reader::StoreReader;
 pub use scrub::{Scrub, Scrubbed};

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`swaps`] what becomes of whole
-//! boxes, [`ledger`] what must have come of it and [`judge`] whether it
+//! boxes, [`felt`] who noticed, [`ledger`] what must have come of it and [`judge`] whether it
 //! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only;
 //! [`herd`] is many stores that call one headquarters at the same moment.
 //!
@@ -25,12 +25,14 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use toko_mesh::node::AlertCode;
 
 use crate::day::DaysError;
 
 pub mod bare;
 pub mod cashier;
 pub mod cli;
+pub mod felt;
 pub mod goods;
 pub mod herd;
 pub mod host;
@@ -43,6 +45,7 @@ pub mod swaps;
 pub mod trouble;
 
 use cashier::Cashier;
+use felt::Felt;
 use goods::Goods;
 use judge::Judge;
 use ledger::Tally;
@@ -91,6 +94,12 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// Faults by kind.
     pub faults: BTreeMap<Kind, u64>,
+    /// What was felt of them: packets, writes, readings of clocks. Not counted for sessions and stores alone.
+    pub felt: Felt,
+    /// Boxes that woke up in 1970.
+    pub woke_in_1970: u64,
+    /// Nodes that said at the end that their disk keeps people waiting.
+    pub slow_disks: u64,
     /// The faults that were planned.
     pub planned: Vec<Fault>,
     /// What cashiers did.
@@ -168,6 +177,9 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         trace: 0,
         violations: Vec::new(),
         faults: BTreeMap::new(),
+        felt: Felt::new(),
+        woke_in_1970: 0,
+        slow_disks: 0,
         planned: planned.clone(),
         tally: Tally::default(),
         packets: toko_mesh::sim_net::Tally::default(),
@@ -188,6 +200,9 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
     if outcome.violations.is_empty() {
         outcome.healed_in = heal(&shop, &mut judge, &mut outcome.violations).await;
     }
+    outcome.felt = felt::felt(&shop);
+    outcome.woke_in_1970 = shop.stations.iter().map(|station| station.host.felt().woke_in_1970).sum();
+    outcome.slow_disks = slow_disks(&shop).await;
     outcome.looks = judge.looks;
     outcome.upkeep = judge::upkeep(&shop);
     outcome.tally = shop.ledger().tally;
@@ -264,6 +279,15 @@ async fn heal(shop: &Shop, judge: &mut Judge, violations: &mut Vec<String>) -> O
     shop.net.note(&agreed);
     violations.extend(judge.look(shop, true));
     Some(took)
+}
+
+async fn slow_disks(shop: &Shop) -> u64 {
+    let mut told = 0;
+    for node in shop.used().filter_map(|nth| shop.running(nth)) {
+        let alerts = node.status().await.map(|status| status.alerts).unwrap_or_default();
+        told += u64::from(alerts.iter().any(|alert| alert.code == AlertCode::DiskSlow));
+    }
+    told
 }
 
 thread_local! {

@@ -3,9 +3,10 @@
 //! Each simulated day the till fills, sells and closes carts, one of them parked nine days before, the hub prints the receipts,
 //! both exchange what they have, the hub seals, both go over the seal and let go of what they need not keep, and the hub
 //! settles carts and books. Each quarter one line says what is in memory and on disk, by what it is for: the log and its
-//! archive of books, the views, and the views at the last seal. All of them stay as large as the days that are kept make them.
+//! archive of books, the views, and the views at the last seal. All of them stay as large as the days that are kept make them:
+//! what is there at the end is held against what was there when those days were full, and the command ends by it.
 //!
-//! Absent on purpose: links (`mesh/tests/loopback_history.rs` has them) and headquarters, which keeps everything.
+//! Absent on purpose: links (`mesh/tests/loopback_shop/history.rs` has them) and headquarters, which keeps everything.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -45,6 +46,22 @@ use crate::usage;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const QUARTER_DAYS: u64 = 91;
+/// How long after the days that are kept are full everything has its size.
+const FULL_AFTER_DAYS: u64 = 10;
+/// What may be added to that in years, beside a half: sums of days, and a segment more or less. MiB.
+const MORE_MIB: u64 = 4;
+/// What is measured.
+const MEASURED: [&str; 9] = [
+    "the memory",
+    "the hub's log",
+    "the hub's archive",
+    "the hub's views",
+    "the hub's sealed views",
+    "the till's log",
+    "the till's archive",
+    "the till's views",
+    "the till's sealed views",
+];
 /// What the operating system counts room in.
 const BLOCK_BYTES: u64 = 512;
 /// How long a shop is open.
@@ -92,7 +109,8 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Err(code) => return code,
     };
     match years(&args, &mut std::io::stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(trouble) => {
             let _ = writeln!(std::io::stderr(), "years: {}", trouble.in_full());
             ExitCode::FAILURE
@@ -100,7 +118,8 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
     }
 }
 
-fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
+/// Whether nothing grows once the days that are kept are full.
+fn years(args: &Args, out: &mut dyn Write) -> Result<bool, Trouble> {
     let dir = match &args.dir {
         Some(dir) => tempfile::tempdir_in(dir)?,
         None => tempfile::tempdir()?,
@@ -128,6 +147,8 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
         "views",
         "sealed"
     )?;
+    let full_on = u64::from(args.books_days.max(args.floor_days)).max(PARKED_DAYS) + FULL_AFTER_DAYS;
+    let (mut full, mut last) = (None, [0; 9]);
     for day in 0..args.days {
         let now = time_of(day);
         till.trade(&goods, args.sales, day, now)?;
@@ -140,24 +161,45 @@ fn years(args: &Args, out: &mut dyn Write) -> Result<(), Trouble> {
         }
         hub.settle(now, args)?;
         hand_over(&hub, &mut till, now)?;
-        if (day + 1) % QUARTER_DAYS == 0 || day + 1 == args.days {
-            let [a, b, c, d] = hub.sizes()?;
-            let [e, f, g, h] = till.sizes()?;
-            writeln!(
-                out,
-                "{:>5} {:>9} {:>8}  {a:>8} {b:>8} {c:>8} {d:>8}   {e:>8} {f:>8} {g:>8} {h:>8}",
-                day + 1,
-                (day + 1) * args.sales,
-                resident_mib()?,
-            )?;
-            out.flush()?;
+        let is_told = (day + 1) % QUARTER_DAYS == 0 || day + 1 == args.days;
+        if is_told || day == full_on {
+            let ([a, b, c, d], [e, f, g, h], memory) = (hub.sizes()?, till.sizes()?, resident_mib()?);
+            last = [memory, a, b, c, d, e, f, g, h];
+            full = full.or_else(|| (day >= full_on).then_some(last));
+            if is_told {
+                let sales = (day + 1) * args.sales;
+                writeln!(
+                    out,
+                    "{:>5} {sales:>9} {memory:>8}  {a:>8} {b:>8} {c:>8} {d:>8}   {e:>8} {f:>8} {g:>8} {h:>8}",
+                    day + 1,
+                )?;
+                out.flush()?;
+            }
         }
     }
     if args.rows {
         hub.print_rows(out)?;
         writeln!(out, "the longest settling kept the store for {:?}", hub.settled_in)?;
     }
-    Ok(())
+    let Some(full) = full.filter(|_| args.days > 2 * full_on) else {
+        writeln!(out, "too few days to tell what grows: more than {} are needed", 2 * full_on)?;
+        return Ok(true);
+    };
+    let grown = grown(&full, &last);
+    for words in &grown {
+        writeln!(out, "not flat: {words}")?;
+    }
+    if grown.is_empty() {
+        writeln!(out, "flat since day {}, when the days that are kept were full", full_on + 1)?;
+    }
+    Ok(grown.is_empty())
+}
+
+/// What is larger by far than it was when the days that are kept were full.
+fn grown(full: &[u64; 9], last: &[u64; 9]) -> Vec<String> {
+    let all = MEASURED.iter().zip(full.iter().zip(last));
+    let grown = all.filter(|(_, (then, now))| **now > **then + **then / 2 + MORE_MIB);
+    grown.map(|(what, (then, now))| format!("{what} went from {then} to {now} MiB")).collect()
 }
 
 /// A node's store and its directory.
@@ -441,4 +483,28 @@ fn resident_mib() -> Result<u64, Trouble> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     Ok(kib.unwrap_or(0) >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shop_that_keeps_ten_days_stays_as_large_as_ten_days_make_it() {
+        let args = ["years", "--days", "64", "--sales", "60", "--books-days", "10", "--floor-days", "3"];
+        let mut said = Vec::new();
+        let is_flat = years(&Args::parse_from(args), &mut said).unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(is_flat && said.contains("flat since day 21"), "{said}");
+    }
+
+    #[test]
+    fn what_grows_is_named() {
+        let full = [70, 6, 10, 33, 15, 6, 10, 33, 15];
+        assert_eq!(grown(&full, &full), [""; 0]);
+        let mut last = full;
+        (last[0], last[2], last[3]) = (109, 19, 54);
+        let words = ["the hub's views went from 33 to 54 MiB"];
+        assert_eq!(grown(&full, &last), words, "a half and a segment more is what sums may come to");
+    }
 }

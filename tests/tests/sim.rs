@@ -71,6 +71,51 @@ fn f01_to_f28_bad_days_end_well() {
     }
 }
 
+/// A kind that is drawn, counted and never felt would make every other test of it pass.
+#[test]
+fn each_kind_of_fault_is_felt_and_nothing_is_felt_where_none_is() {
+    let goods = goods().unwrap();
+    let quiet = good(&setting(20, 2, &[]), &goods);
+    assert!(quiet.faults.is_empty(), "{:?}", quiet.faults);
+    assert!(quiet.felt.is_empty() && quiet.slow_disks == 0, "{:?}, {}", quiet.felt, quiet.slow_disks);
+    for kind in Kind::usual() {
+        // A disk has room ahead, which a few customers do not use up.
+        let open = Duration::from_secs(if kind == Kind::Full { 480 } else { 180 });
+        let day = good(&Setting { open, ..setting(21, 2, &[kind]) }, &goods);
+        let (done, felt) = (day.faults.get(&kind), day.felt.get(&kind));
+        assert!(day.faults.keys().eq([&kind]), "{kind}: {:?}", day.faults);
+        assert!(felt.is_some_and(|felt| *felt > 0), "{kind}: done {done:?}, felt {:?}", day.felt);
+    }
+}
+
+/// Nobody is refused anything and nobody waits for more than the syncs of his own disk, which the cashiers hold each answer to;
+/// and whose disk it is, is told.
+#[test]
+fn f05_a_disk_that_stalls_again_and_again_makes_sales_wait_and_is_told() {
+    let goods = goods().unwrap();
+    let day = Setting { open: Duration::from_secs(300), ..setting(50, 2, &[Kind::Stall]) };
+    let stalled = good(&day, &goods);
+    assert!(stalled.tally.sales > 3 && stalled.slow_disks > 0, "{stalled:#?}");
+}
+
+/// F10. A clock without a battery is found out when the power comes back.
+#[test]
+fn boxes_wake_up_in_1970_and_the_shop_holds() {
+    let goods = goods().unwrap();
+    let woke: u64 = (30..34).map(|seed| good(&setting(seed, 2, &[Kind::Epoch]), &goods).woke_in_1970).sum();
+    assert!(woke > 3, "{woke}");
+}
+
+/// Beyond eight neighbours a terminal keeps four links beside the hub's; what it hears, it hears through others.
+#[test]
+fn a_shop_with_more_tills_than_links_holds_without_its_hub() {
+    let goods = goods().unwrap();
+    let kinds = [Kind::Partition, Kind::OneWay, Kind::Partial, Kind::Kill, Kind::Loss];
+    let day = Setting { open: Duration::from_secs(90), ..setting(60, 12, &kinds) };
+    let outcome = good(&day, &goods);
+    assert!(outcome.tally.sales > 20, "{:?}", outcome.tally);
+}
+
 #[test]
 fn f47_a_shop_that_keeps_no_more_than_it_must_lets_go_of_its_log() {
     let goods = goods().unwrap();
@@ -136,6 +181,58 @@ fn f02_a_disk_that_lies_is_noticed_and_the_failure_is_made_small() {
     assert!(small.customers < 30, "{}", small.customers);
     let again = play(&small, &goods).unwrap();
     assert_eq!((again.trace, again.violations), (outcome.trace, outcome.violations), "{}", replay(&small));
+}
+
+/// The program itself: what it prints is what somebody has in hand the next morning.
+mod command {
+    use std::process::Command;
+
+    /// What it says, where it ends as it should.
+    fn sim(args: &[&str], exit: i32) -> String {
+        let played = Command::new(env!("CARGO_BIN_EXE_sim")).args(args).output().unwrap();
+        let said = String::from_utf8(played.stdout).unwrap();
+        let mourned = String::from_utf8_lossy(&played.stderr);
+        assert_eq!(played.status.code(), Some(exit), "sim {}:\n{said}{mourned}", args.join(" "));
+        said
+    }
+
+    fn traces(said: &str) -> Vec<&str> {
+        let after = |line: &'_ str| line.find(" trace ").map(|at| at + " trace ".len());
+        said.lines().filter_map(|line| line[after(line)?..].split(' ').next()).collect()
+    }
+
+    #[test]
+    fn one_seed_is_one_trace_in_another_process() {
+        let shop = ["--seed", "4", "--terminals", "3", "--hours", "0.04", "--gap", "10"];
+        let bare = ["--seeds", "3", "--hours", "0.1", "--bare"];
+        for args in [&shop[..], &bare[..]] {
+            let (one, other) = (sim(args, 0), sim(args, 0));
+            assert!(!traces(&one).is_empty(), "{one}");
+            assert_eq!(traces(&one), traces(&other), "{one}\n{other}");
+        }
+    }
+
+    #[test]
+    fn a_failure_prints_its_seed_and_one_command_that_plays_it_again() {
+        // Disks that lie lose what was acknowledged; each seed fails the same way wherever it is played.
+        let day = ["--hours", "0.05", "--terminals", "2", "--faults", "power,kill,partition", "--bare"];
+        let said = sim(&[&day[..], &["--seeds", "40", "--lying-disks", "--until-failure"]].concat(), 1);
+        let told: Vec<&str> = said.lines().filter(|line| line.starts_with("    I")).collect();
+        let faults: Vec<&str> = said.lines().filter(|line| line.starts_with("    fault ")).collect();
+        assert!(!told.is_empty() && !faults.is_empty(), "{said}");
+        let seed = said.lines().find_map(|line| line.strip_prefix("  SEED=")?.split(' ').next()).unwrap();
+        let again =
+            said.lines().find_map(|line| line.trim().strip_prefix("cargo run --release --bin sim -- "));
+        let words: Vec<&str> = again.unwrap().split(' ').collect();
+        assert!(
+            words.windows(2).any(|two| two == ["--seed", seed]) && words.contains(&"--only"),
+            "{words:?}"
+        );
+        let replayed = sim(&[&words[..], &["--no-shrink"]].concat(), 1);
+        for line in told.iter().chain(&faults) {
+            assert!(replayed.contains(line), "{line}\n{replayed}");
+        }
+    }
 }
 
 /// A fixed list, small enough for the mutants' runner to play it with each of them, and wide enough that what is broken in

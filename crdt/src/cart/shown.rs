@@ -16,6 +16,8 @@ pub(super) struct Shown {
     pub(super) header: BTreeMap<String, Vec<u8>>,
     /// Every step that was ever added, live or not.
     pub(super) steps: HashSet<StepId>,
+    /// The place of the lowest line, live or not.
+    pub(super) lowest: Option<Hlc>,
 }
 
 #[derive(Default)]
@@ -69,7 +71,10 @@ impl Shown {
 
     pub(super) fn show(&mut self, live: Live) {
         match live {
-            Live::Facts(line, at, facts) => self.lines.entry(line).or_default().facts = Some((at, facts)),
+            Live::Facts(line, at, facts) => {
+                self.lowest = self.lowest.max(Some(at));
+                self.lines.entry(line).or_default().facts = Some((at, facts));
+            }
             Live::Step(line, step, qty) => {
                 self.steps.insert(step);
                 self.lines.entry(line).or_default().live.insert(step, qty);

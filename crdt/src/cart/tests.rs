@@ -63,9 +63,28 @@ fn scans_on_two_tills_add_up() {
     let (mut here, mut there) = two_tills();
     here.step(line(1), step(2), Milli(1_000)).unwrap();
     there.step(line(1), step(3), Milli(4_000)).unwrap();
-    there.add_line(line(2), at(4), b"jar", step(4), Milli(500)).unwrap();
+    there.add_line(line(2), at(8), b"jar", step(4), Milli(500)).unwrap();
+    here.add_line(line(3), at(7), b"lid", step(5), Milli(250)).unwrap();
     meet(&mut here, &mut there);
-    assert_eq!(quantities(&here), [500, 7_000], "lines stand in the order in which they were added");
+    assert_eq!(quantities(&here), [7_000, 250, 500], "lines stand in the order in which they were added");
+}
+
+#[test]
+fn a_line_stands_below_what_its_author_saw_whatever_the_clock_says() {
+    let (_, mut there) = two_tills();
+    // Its clock is behind, stands still, and has woken up in 1970.
+    for (nth, micros) in [(2, 4), (3, 4), (4, 0)] {
+        there.add_line(line(nth), at(micros), b"jar", step(nth), Milli(i64::from(nth))).unwrap();
+        assert_eq!(there.lines().last().unwrap().line, line(nth));
+    }
+    // Also below one that is not for sale any more, so that its place is nobody else's.
+    there.remove(line(4)).unwrap();
+    there.add_line(line(5), at(1), b"jar", step(5), Milli(5)).unwrap();
+    assert_eq!(quantities(&there), [2_000, 2, 3, 5]);
+    audit(&there);
+    let mut again = open(3, &all(&there));
+    again.add_line(line(6), at(1), b"jar", step(6), Milli(6)).unwrap();
+    assert_eq!(quantities(&again), [2_000, 2, 3, 5, 6]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::identity::Role;
 use crate::node::late::{self, Late};
 use crate::node::seals;
 use crate::node::shared::Shared;
-use crate::store::SaveError;
+use crate::store::{SaveError, SlowDisk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::PoisonError;
@@ -43,6 +43,8 @@ pub enum AlertCode {
     Fork,
     /// The store saves nothing any more.
     DiskBroken,
+    /// The disk keeps people waiting for seconds, again and again.
+    DiskSlow,
     /// The disk spoilt what it had kept; the node went on from what stands before.
     DiskSpoilt,
     /// An old part of the log is not what was written; a slow look found that.
@@ -78,6 +80,7 @@ impl AlertCode {
             Self::RestoreSeen => "restore-seen",
             Self::Fork => "fork",
             Self::DiskBroken => "disk-broken",
+            Self::DiskSlow => "disk-slow",
             Self::DiskSpoilt => "disk-spoilt",
             Self::LogDamaged => "log-damaged",
             Self::RefusedByPeer => "refused-by-peer",
@@ -107,6 +110,9 @@ impl AlertCode {
                 "nothing is lost: both branches count; find out whether a machine was copied while it ran, then hubctl alerts settle"
             }
             Self::DiskBroken => "check the disk of this machine, then start it again",
+            Self::DiskSlow => {
+                "nothing is lost, each sale waits until it is safe: see whether something else writes to this disk or it is nearly full; cards and disks that are worn stall before they fail, so have another one ready"
+            }
             Self::DiskSpoilt => {
                 "its peers give back what they hold, and receipts go on in a new series: replace the disk; if sales of its last minutes before are missing on the hub, only these files have them; if this is the hub and refuses a terminal now, that terminal's enrolment was in them, and a blank machine that hubd recover makes the hub gets it from the terminals; then settle this alert, and remove them"
             }
@@ -211,6 +217,7 @@ pub(super) fn alerts(
         strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
     }
     out.extend(spoilt(shared));
+    out.extend(slow(shared));
     let damaged = shared.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone();
     out.extend(damaged.into_iter().map(|what| Alert::new(AlertCode::LogDamaged, Some(shared.node), what)));
     for (node, why) in refused {
@@ -288,6 +295,16 @@ fn spoilt(shared: &Shared) -> Vec<Alert> {
         Alert::of(AlertCode::DiskSpoilt, Some(shared.node), what, files.as_bytes())
     });
     each.collect()
+}
+
+/// Whether this machine's disk keeps people waiting.
+fn slow(shared: &Shared) -> Option<Alert> {
+    let SlowDisk { groups, slow, worst } = shared.store.slow()?;
+    let what = format!(
+        "the disk of this machine took more than a second {slow} times of {groups} in the last minutes, {:.1} s at worst",
+        worst.as_secs_f64()
+    );
+    Some(Alert::new(AlertCode::DiskSlow, Some(shared.node), what))
 }
 
 /// What is wrong with this machine and its place among hubs.

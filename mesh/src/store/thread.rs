@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use toko_crdt::{
     EffectId, Entry,
     book::Applied,
@@ -20,6 +21,7 @@ use toko_crdt::{
     member::{Statement, StatementError},
 };
 
+use super::pace::{Pace, SlowDisk};
 use super::{
     Append, Appended, IngestError, Ingested, PrunePlan, Reply, Request, SaveError, Store, StoreReader, prune,
 };
@@ -60,6 +62,7 @@ enum Work {
 pub struct StoreHandle {
     inbox: mpsc::Sender<Message>,
     reader: StoreReader,
+    pace: Pace,
 }
 
 enum Message {
@@ -82,16 +85,18 @@ impl StoreThread {
         store.fold_beside_syncs()?;
         let (inbox, messages) = mpsc::channel(INBOX_MAX);
         let reader = store.reader();
+        let pace = Pace::default();
+        let counted = pace.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (chores, helper) = start_helper()?;
         let join = std::thread::Builder::new().name("toko-store".to_owned()).spawn(move || {
             let mover = Mover::Thread { chores, done: helper.done, flushing: false };
-            let driver = Driver { store, clock, messages, mover };
+            let driver = Driver { store, clock, messages, mover, pace: counted };
             runtime.block_on(driver.run());
             // The other thread ends when its inbox has gone, which it has.
             drop(helper.join.join());
         })?;
-        Ok(Self { handle: StoreHandle { inbox, reader }, work: Work::Thread(join) })
+        Ok(Self { handle: StoreHandle { inbox, reader, pace }, work: Work::Thread(join) })
     }
 
     /// Runs `store` as its machine does: on a thread of its own, or as a task of the runtime that calls.
@@ -108,8 +113,9 @@ impl StoreThread {
         let (inbox, messages) = mpsc::channel(INBOX_MAX);
         let reader = store.reader();
         let mut task = JoinSet::new();
-        task.spawn(Driver { store, clock, messages, mover: Mover::Here(machine.clone()) }.run());
-        Ok(Self { handle: StoreHandle { inbox, reader }, work: Work::Task(task) })
+        let (pace, mover) = (Pace::default(), Mover::Here(machine.clone()));
+        task.spawn(Driver { store, clock, messages, mover, pace: pace.clone() }.run());
+        Ok(Self { handle: StoreHandle { inbox, reader, pace }, work: Work::Task(task) })
     }
 
     /// A handle.
@@ -147,6 +153,11 @@ impl StoreHandle {
     /// For reading.
     pub fn reader(&self) -> &StoreReader {
         &self.reader
+    }
+
+    /// Whether its disk keeps people waiting again and again.
+    pub fn slow(&self) -> Option<SlowDisk> {
+        self.pace.slow(Instant::now())
     }
 
     /// Writes an entry of this node.
@@ -315,6 +326,7 @@ struct Driver {
     clock: WallClock,
     messages: mpsc::Receiver<Message>,
     mover: Mover,
+    pace: Pace,
 }
 
 /// Who does what takes the disk long.
@@ -413,6 +425,7 @@ impl Driver {
                 next = self.messages.try_recv().ok();
             }
         }
+        let began = Instant::now();
         self.make_room().await;
         if !batch.is_empty() {
             self.mover.sync().await;
@@ -422,6 +435,10 @@ impl Driver {
                 drop(reply.send(answer));
             }
             self.store.announce();
+            let took = began.elapsed();
+            if self.pace.note(Instant::now(), took) {
+                tracing::warn!(elapsed_ms = took.as_millis(), "the disk kept everybody waiting");
+            }
         }
         if self.store.hurries_checkpoint() {
             self.start_checkpoint();

@@ -22,6 +22,7 @@ use toko_mesh::sim_net;
 use toko_retail::catalogue::Catalogue;
 use toko_retail::currency::Currency;
 
+use super::felt::Felt;
 use super::goods::Goods;
 use super::ledger::{Ledger, Sums};
 use super::plan::{Fault, Kind};
@@ -88,6 +89,9 @@ pub fn play(setting: &Setting, goods: &Arc<Goods>) -> Result<Outcome, String> {
         trace: bare.links.trace,
         violations,
         faults: bare.done,
+        felt: Felt::new(),
+        woke_in_1970: 0,
+        slow_disks: 0,
         planned,
         tally: bare.ledger.tally,
         packets: sim_net::Tally { sent: traffic.0, bytes: traffic.1, ..sim_net::Tally::default() },

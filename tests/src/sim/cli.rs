@@ -72,6 +72,7 @@ struct Sums {
     simulated: Duration,
     open: Duration,
     faults: BTreeMap<Kind, u64>,
+    felt: BTreeMap<Kind, u64>,
     sales: u64,
     lines: u64,
     slowest_heal: Duration,
@@ -180,6 +181,9 @@ impl Sums {
         for (kind, count) in &outcome.faults {
             *self.faults.entry(*kind).or_default() += count;
         }
+        for (kind, count) in &outcome.felt {
+            *self.felt.entry(*kind).or_default() += count;
+        }
         self.sales += outcome.tally.sales;
         self.lines += outcome.tally.lines;
         self.slowest_heal = self.slowest_heal.max(outcome.healed_in.unwrap_or_default());
@@ -236,27 +240,31 @@ fn say_failure(as_json: bool, setting: &Setting, outcome: &Outcome) {
 #[expect(clippy::print_stdout, reason = "a command's answer")]
 fn say_sums(as_json: bool, sums: &Sums, took: Duration) {
     let hours = sums.open.as_secs_f64() / 3_600.0;
-    let faults: BTreeMap<&str, u64> = sums.faults.iter().map(|(kind, count)| (kind.word(), *count)).collect();
+    let (faults, felt) = (by_word(&sums.faults), by_word(&sums.felt));
     if as_json {
         let all = json!({
-            "runs": sums.runs, "store_hours": hours, "sales": sums.sales, "lines": sums.lines, "faults": faults,
+            "runs": sums.runs, "store_hours": hours, "sales": sums.sales, "lines": sums.lines, "faults": faults, "felt": felt,
             "failed": sums.failed, "slowest_heal_s": sums.slowest_heal.as_secs_f64(),
             "speed": ratio(sums.simulated, took), "took_s": took.as_secs_f64(),
         });
         println!("{}", json!({ "sum": all }));
         return;
     }
-    let faults: Vec<String> = faults.iter().map(|(word, count)| format!("{word} {count}")).collect();
+    let listed = |counts: &BTreeMap<&str, u64>| match counts.is_empty() {
+        true => "none".to_owned(),
+        false => counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join(", "),
+    };
     println!("{} runs, {hours:.2} store-hours, {} sales, {} lines", sums.runs, sums.sales, sums.lines);
-    println!("faults: {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") });
+    println!("faults: {}", listed(&faults));
+    // Packets, writes, readings of clocks, boxes: what fared otherwise for it.
+    println!("felt: {}", listed(&felt));
     println!("slowest to agree: {:.2} s", sums.slowest_heal.as_secs_f64());
     println!("violations: {} runs of {} {:?}", sums.failed.len(), sums.runs, sums.failed);
     println!("speed: {:.0} x real time, {:.1} s in all", ratio(sums.simulated, took), took.as_secs_f64());
 }
 
 fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
-    let faults: BTreeMap<&str, u64> =
-        outcome.faults.iter().map(|(kind, count)| (kind.word(), *count)).collect();
+    let (faults, felt) = (by_word(&outcome.faults), by_word(&outcome.felt));
     json!({
         "seed": setting.seed,
         "trace": format!("{:016x}", outcome.trace),
@@ -264,6 +272,7 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "sales": outcome.tally.sales,
         "lines": outcome.tally.lines,
         "faults": faults,
+        "felt": felt,
         "seals": outcome.upkeep.seals,
         "pruned_nodes": outcome.upkeep.pruned,
         "settled_carts": outcome.upkeep.settled,
@@ -273,6 +282,10 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "violations": outcome.violations,
         "speed": ratio(outcome.simulated, took),
     })
+}
+
+fn by_word(counts: &BTreeMap<Kind, u64>) -> BTreeMap<&'static str, u64> {
+    counts.iter().map(|(kind, count)| (kind.word(), *count)).collect()
 }
 
 /// Between 1 and 6 terminals, by seed.

@@ -16,7 +16,7 @@ use toko_mesh::endpoint::{BindError, Endpoint};
 use toko_mesh::enrol::NoRandomness;
 use toko_mesh::identity::{CreateDirError, DataDir, NewDir, OpenDirError, Role};
 use toko_mesh::machine::{Disks, Machine, Patience, World};
-use toko_mesh::sim_disk::{Faults, SimDisk};
+use toko_mesh::sim_disk::{Faults, Refused, SimDisk};
 use toko_mesh::sim_net::SimNet;
 
 /// The port of every node.
@@ -25,6 +25,9 @@ pub const PORT: u16 = 7_443;
 pub const OPENING: UnixMicros = UnixMicros(1_795_420_800_000_000);
 /// How long a sync takes on a disk that is well.
 pub const SYNC: Duration = Duration::from_millis(1);
+/// A clock that shows less has forgotten what year it is: 2000-01-01T00:00:00Z.
+const LONG_AGO: i64 = 946_684_800_000_000;
+const DAY_MICROS: u64 = 86_400_000_000;
 
 /// A box. Clones are handles of the same one.
 #[derive(Clone, Debug)]
@@ -56,6 +59,28 @@ struct State {
     down: bool,
     /// The power goes at the next answer that counts, and this decides what is left.
     aimed: Option<u64>,
+    felt: Felt,
+}
+
+/// What a box felt of what went wrong with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Felt {
+    /// Its power went.
+    pub power: u64,
+    /// What ran on it was killed.
+    pub killed: u64,
+    /// It woke up in 1970.
+    pub woke_in_1970: u64,
+    /// It was told a time that is wrong by less than a day,
+    pub drifted: u64,
+    /// by more,
+    pub jumped: u64,
+    /// or one of before there were shops like this.
+    pub long_ago: u64,
+    /// It waited for a disk that stalled.
+    pub stalled: u64,
+    /// What its disk did not do.
+    pub refused: Refused,
 }
 
 /// Everything on the disks of a box at one moment, as somebody copies it.
@@ -167,6 +192,7 @@ impl Host {
     pub fn cut_power(&self, seed: u64) {
         self.inner.net.switch_off(self.inner.ip);
         let mut state = self.lock();
+        state.felt.power += u64::from(!state.down);
         state.down = true;
         state.own = state.own.power_cut(seed);
         state.journal = state.journal.power_cut(seed ^ 1);
@@ -188,6 +214,7 @@ impl Host {
     pub fn cut_power_at_its_worst(&self) {
         self.inner.net.switch_off(self.inner.ip);
         let mut state = self.lock();
+        state.felt.power += u64::from(!state.down);
         state.down = true;
         state.own = state.own.power_cut_at_its_worst();
         state.journal = state.journal.power_cut_at_its_worst();
@@ -209,6 +236,10 @@ impl Host {
     /// A copy takes the place of its disks. Nothing may run on it.
     pub fn put(&self, image: &Image) {
         let mut state = self.lock();
+        // The copy begins to count anew.
+        let Refused { errors, full } = state.journal.refused();
+        state.felt.refused.errors += errors;
+        state.felt.refused.full += full;
         state.dir = image.dir.clone();
         state.own = image.own.copied();
         state.journal = image.journal.copied();
@@ -227,6 +258,7 @@ impl Host {
     pub fn kill(&self) {
         self.inner.net.switch_off(self.inner.ip);
         let mut state = self.lock();
+        state.felt.killed += u64::from(!state.down);
         state.down = true;
         state.own = state.own.process_killed();
         state.journal = state.journal.process_killed();
@@ -236,7 +268,20 @@ impl Host {
     /// Power is back.
     pub fn switch_on(&self) {
         self.inner.net.switch_on(self.inner.ip);
-        self.lock().down = false;
+        let forgot = self.wall().0 < LONG_AGO;
+        let mut state = self.lock();
+        state.down = false;
+        state.felt.woke_in_1970 += u64::from(forgot);
+    }
+
+    /// What it felt so far.
+    #[must_use]
+    pub fn felt(&self) -> Felt {
+        let state = self.lock();
+        let (mut felt, now) = (state.felt, state.journal.refused());
+        felt.refused.errors += now.errors;
+        felt.refused.full += now.full;
+        felt
     }
 
     /// Whether power is off.
@@ -310,8 +355,16 @@ impl Clock {
 impl World for Host {
     fn wall(&self) -> UnixMicros {
         let now = self.inner.net.elapsed();
-        let ahead = self.lock().clock.ahead(now);
-        UnixMicros(self.inner.opening.0.saturating_add(micros(now)).saturating_add(ahead))
+        let mut state = self.lock();
+        let ahead = state.clock.ahead(now);
+        let shown = self.inner.opening.0.saturating_add(micros(now)).saturating_add(ahead);
+        match (ahead.unsigned_abs(), shown < LONG_AGO) {
+            (0, _) => {}
+            (_, true) => state.felt.long_ago += 1,
+            (wrong, _) if wrong < DAY_MICROS => state.felt.drifted += 1,
+            _ => state.felt.jumped += 1,
+        }
+        UnixMicros(shown)
     }
 
     fn random(&self, out: &mut [u8]) -> Result<(), NoRandomness> {
@@ -355,7 +408,9 @@ impl World for Host {
     }
 
     fn patience(&self) -> Patience {
-        Patience::Task { sync: self.sync() }
+        let sync = self.sync();
+        self.lock().felt.stalled += u64::from(sync > SYNC);
+        Patience::Task { sync }
     }
 }
 

@@ -25,6 +25,13 @@ const RESTART: Duration = Duration::from_millis(300);
 const PROBE: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a bad moment looks.
 const AIM_EVERY: Duration = Duration::from_millis(2);
+/// How much room a disk that fills up still has at most, and how long it takes at least until somebody makes room: the log
+/// has space ahead, so that a short while is never felt.
+const ROOM_BYTES: u64 = 32 << 10;
+const FULL_FOR: Duration = Duration::from_secs(120);
+/// Of so many writes or syncs to come one fails, and how long it is waited for at least: a till writes when somebody buys.
+const FAILS_WITHIN: u64 = 6;
+const FAILS_FOR: Duration = Duration::from_secs(30);
 /// How often the hub seals.
 const SEAL_EVERY: Duration = Duration::from_secs(50);
 /// How often a blank box is made a hub at the end, where all is well.
@@ -204,28 +211,42 @@ impl Trouble {
                     .insert(fault.host, now + if fault.much.is_multiple_of(2) { RESTART } else { down_for });
             }
             Kind::Full => {
-                let room = fault.much % (256 << 10);
+                let room = fault.much % ROOM_BYTES;
                 let capacity = Some(host.disk().bytes_held() + room);
                 host.set_faults(Faults { capacity, ..Faults::default() });
             }
             Kind::Eio if fault.much.is_multiple_of(2) => {
-                host.set_faults(Faults { fail_sync: Some(fault.much % 20), ..Faults::default() });
+                host.set_faults(Faults { fail_sync: Some(fault.much % FAILS_WITHIN), ..Faults::default() });
             }
-            Kind::Eio => host.set_faults(Faults { fail_write: Some(fault.much % 40), ..Faults::default() }),
+            Kind::Eio => {
+                host.set_faults(Faults { fail_write: Some(fault.much % FAILS_WITHIN), ..Faults::default() });
+            }
             Kind::Stall => host.set_sync(Duration::from_millis(100 + fault.much % 8_000)),
             Kind::Drift => host.drift(i64::try_from(fault.much % 20_000).unwrap_or(0) - 10_000),
             Kind::Jump => {
                 let days = i64::try_from(fault.much % 8_000).unwrap_or(0) - 4_000;
                 host.jump(days * 86_400_000_000);
             }
-            Kind::Epoch => host.forget_time(),
+            Kind::Epoch => {
+                host.forget_time();
+                // A battery that is empty is found out when the power was gone.
+                if fault.much.is_multiple_of(2) && self.shop.running(fault.host).is_some() {
+                    self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
+                    self.to_start.insert(fault.host, now + RESTART);
+                }
+            }
             Kind::Move => {
                 let nth = u8::try_from(fault.host).unwrap_or(u8::MAX);
                 self.shop.net.move_host(host.ip(), address(1 + (fault.much % 3) as u8, nth));
             }
             _ => {}
         }
-        self.going_on.push((now + fault.lasts, fault));
+        let least = match fault.kind {
+            Kind::Full => FULL_FOR,
+            Kind::Eio => FAILS_FOR,
+            _ => Duration::ZERO,
+        };
+        self.going_on.push((now + fault.lasts.max(least), fault));
     }
 
     async fn end(&mut self, fault: &Fault) {

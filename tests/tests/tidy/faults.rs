@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use toko_tests::chaos::cases;
+use toko_tests::sim::plan::Kind;
 use toko_tests::tree::page;
 
 /// The last of the faults F01, F02 …, and of the invariants I1, I2 ….
@@ -29,21 +31,41 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 
 /// Whether `what` names something that is there: a page, a test of a page, or a case of chaos or of the simulator.
 fn is_there(what: &str) -> bool {
-    let holds = |path: &str, text: &str| page(path).is_some_and(|page| page.contains(text));
     if let Some(case) = what.strip_prefix("chaos ") {
-        let (code, name) = case.split_once('-').unwrap_or((case, ""));
-        return ["cases.rs"].iter().any(|file| {
-            let path = format!("tests/src/chaos/{file}");
-            holds(&path, &format!("\"{code}")) && holds(&path, &format!("\"{name}"))
-        });
+        return cases::ALL.iter().any(|known| known.id() == case);
     }
     if let Some(fault) = what.strip_prefix("sim ") {
-        return holds("tests/src/sim/plan.rs", &format!("\"{fault}\""));
+        return Kind::parse(fault).is_some();
     }
     match what.split_once("::") {
-        Some((path, name)) => holds(path, &format!("fn {name}(")),
+        Some((path, name)) => page(path).is_some_and(|page| is_test(&page, name)),
         None => page(what).is_some(),
     }
+}
+
+/// Whether a page has a test of this name, and not just a function.
+fn is_test(page: &str, name: &str) -> bool {
+    let Some(at) = page.find(&format!("fn {name}(")) else { return false };
+    let before = page[..at].lines().rev().take(4).collect::<Vec<_>>();
+    before.iter().any(|line| line.trim().starts_with("#[test]") || line.trim().starts_with("#[tokio::test"))
+        || before.iter().any(|line| line.contains("proptest!"))
+}
+
+#[test]
+fn a_function_that_is_no_test_covers_nothing() {
+    let page = "#[test]\nfn a_sale_is_kept() {}\n\n\n\n\nfn helper() {}\n";
+    assert!(is_test(page, "a_sale_is_kept") && !is_test(page, "helper") && !is_test(page, "gone"));
+    assert!(is_there("chaos F21-cable") && !is_there("chaos F21-till") && !is_there("sim weather"));
+}
+
+#[test]
+fn every_case_of_chaos_and_every_fault_of_the_simulator_stands_in_the_table() {
+    let rows: String = rows().into_values().collect();
+    let cases = cases::ALL.iter().map(|case| format!("chaos {}", case.id()));
+    let kinds = Kind::ALL.iter().map(|kind| format!("sim {kind}"));
+    let missing: Vec<String> =
+        cases.chain(kinds).filter(|what| !rows.contains(&format!("`{what}`"))).collect();
+    assert!(missing.is_empty(), "README § Faults does not name {missing:?}");
 }
 
 #[test]
