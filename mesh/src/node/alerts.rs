@@ -214,7 +214,8 @@ pub(super) fn alerts(
         let board = shared.board();
         clones.extend(board.clones.iter().copied());
         refused.extend(board.refused_by.iter().map(|(node, why)| (*node, why.clone())));
-        strangers.extend(board.strangers.iter().filter(|(node, _)| !board.is_linked(node)));
+        let apart = board.strangers.iter().filter(|(node, _)| !board.is_linked(node));
+        strangers.extend(apart.map(|(node, addrs)| (*node, addrs.clone())));
     }
     out.extend(spoilt(shared));
     out.extend(slow(shared));
@@ -223,9 +224,11 @@ pub(super) fn alerts(
     for (node, why) in refused {
         out.push(Alert::new(AlertCode::RefusedByPeer, Some(node), why));
     }
-    for (node, addr) in strangers {
+    for (node, addrs) in strangers {
+        let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+        let addrs = addrs.join(" and ");
         let whom = if members.roles(&node).headquarters { "headquarters" } else { "hub" };
-        let what = format!("who answers at {addr} is not this store's {whom}");
+        let what = format!("who answers at {addrs} is not this store's {whom}");
         out.push(Alert::new(AlertCode::WrongPeer, Some(node), what));
     }
     let frontier = shared.store.reader().frontier();

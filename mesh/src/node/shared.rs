@@ -89,7 +89,7 @@ pub(crate) struct Board {
     /// Nodes that do not let our key in, and what they said.
     pub(crate) refused_by: BTreeMap<NodeId, String>,
     /// Where the hub or headquarters should be and somebody else answers.
-    pub(crate) strangers: BTreeMap<NodeId, SocketAddr>,
+    pub(crate) strangers: BTreeMap<NodeId, BTreeSet<SocketAddr>>,
 }
 
 /// What a node said that it holds durably.

@@ -4,7 +4,7 @@ use super::shared::{FrameBytes, Line, LinkId};
 use super::switch::{Done, LINKS_MAX, LINKS_OF_ONE_MAX, Switch, is_hub_link};
 use super::wanted::keeps_first;
 use crate::endpoint::{CloseCode, close};
-use crate::find::Rung;
+use crate::find::{ADDRESSES_MAX, Rung};
 use crate::identity::Role;
 use crate::link::{self, Command, Event};
 use crate::proto::frame::{ADDRS_MAX, Lanes, PEERS_MAX, PeerAddrs};
@@ -238,6 +238,7 @@ impl Switch {
         let news = self.shared.board().refused_by.insert(peer, why.to_owned()).is_none();
         if news {
             warn!(peer = %peer.short(), %why, "a peer does not let this node in");
+            self.shared.note_net_change();
         }
     }
 
@@ -249,8 +250,14 @@ impl Switch {
         if !is_hub && !members.roles(&wanted).headquarters {
             return;
         }
-        if self.shared.board().strangers.insert(wanted, addr) != Some(addr) {
+        let news = {
+            let mut board = self.shared.board();
+            let known = board.strangers.entry(wanted).or_default();
+            known.len() < ADDRESSES_MAX && known.insert(addr)
+        };
+        if news {
             warn!(peer = %wanted.short(), %addr, "who answers there is not who was expected: another store's, or an old address");
+            self.shared.note_net_change();
         }
     }
 
