@@ -26,8 +26,9 @@ use crate::tenant::{Common, Tenant};
 const COMMANDS: Duration = Duration::from_secs(5);
 /// How long links may take to finish the frame in hand.
 const LINKS: Duration = Duration::from_secs(5);
-/// How long books may take to be saved. They are durable without; the next start is quicker with.
-const BOOKS: Duration = Duration::from_secs(5);
+/// How long the books of all stores may take to be saved, as long as one after the other is. They are durable without; the next
+/// start is quicker with.
+const BOOKS: Duration = Duration::from_secs(60);
 /// How long the port may take to say goodbye.
 const PORT: Duration = Duration::from_secs(2);
 /// How often systemd is told how it is.
@@ -75,7 +76,7 @@ impl RunError {
 /// Runs headquarters until a signal.
 pub(crate) fn run(home: Home, config: Config) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let stop = CancellationToken::new();
         let server = Server::open(home, config).await?;
         let served = server.serve(stop.clone());
@@ -89,7 +90,10 @@ pub(crate) fn run(home: Home, config: Config) -> Result<(), RunError> {
                 served.await
             }
         }
-    })
+    });
+    // Who still waits for a disk had its time.
+    runtime.shutdown_background();
+    done
 }
 
 /// A headquarters whose stores are open and whose port and socket are there. Nobody is answered before [`Server::serve`].
