@@ -131,7 +131,7 @@ impl Headquarters {
         let key = SecretKey::from_seed(random().map_err(|problem| failed(&problem))?);
         let folder = self.home.add_store(name, currency, key)?;
         let tenant = Tenant::open(folder, &self.common).await.map_err(|problem| failed(&problem))?;
-        self.take(tenant).await.map_err(|stopping| failed(&stopping))
+        self.take(tenant, None).await.map_err(|stopping| failed(&stopping))
     }
 
     /// Publishes a catalogue for one store, or for all that have joined; those that have not are named.
@@ -176,8 +176,8 @@ impl Headquarters {
                 }
             }
         }
-        if let Some(shut) = name.and_then(|name| self.shut.maybe(name)) {
-            return Err(not_open(&shut));
+        if let Some(name) = name {
+            self.named(name)?;
         }
         let mut answer = json!({ "by": by.word(), report::list_key(by): rows });
         if name.is_none() && self.shut.count() > 0 {
@@ -190,16 +190,14 @@ impl Headquarters {
         self.shut.all().iter().map(Shut::called).collect()
     }
 
-    /// The row and the alerts of a store, unless it takes nothing any more or cannot be read: then it is shut.
+    /// The row and the alerts of a store, unless its books cannot be read: then it is shut.
     async fn shown(&self, store: &Arc<Tenant>) -> Option<(Value, Vec<Value>)> {
-        if !self.look_after(store).await {
-            return None;
-        }
         store.shown().await.map_err(|problem| self.shut(store, with_causes(&problem))).ok()
     }
 
     /// Every store, as `hqd stores` shows it.
     pub(crate) async fn stores(&self) -> Value {
+        self.look_after_all().await;
         let mut rows = Vec::new();
         for store in self.all() {
             rows.extend(self.shown(&store).await.map(|(row, _)| row));
@@ -210,6 +208,7 @@ impl Headquarters {
 
     /// How headquarters is.
     pub(crate) async fn status(&self) -> Value {
+        self.look_after_all().await;
         let (mut rows, mut alerts) = (Vec::new(), Vec::new());
         for store in self.all() {
             if let Some((row, more)) = self.shown(&store).await {

@@ -286,7 +286,7 @@ async fn keep_trying(headquarters: Arc<Headquarters>, stop: CancellationToken) -
     }
 }
 
-/// Tells systemd how it is, and that it got through all stores. One whose books take nothing any more is shut on the way.
+/// Tells systemd how it is, and that stores take what is written. One that does not is shut, and ends nothing else.
 async fn watch(headquarters: Arc<Headquarters>, stop: CancellationToken) -> String {
     let every = life::watchdog_every().map_or(STATUS_EVERY, |every| every.min(STATUS_EVERY));
     let mut tick = interval(every);

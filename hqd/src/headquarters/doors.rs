@@ -51,7 +51,7 @@ impl Headquarters {
             let opened =
                 opened.map_or_else(|panic| Err(Shut::at(&dir, panic.to_string())), |(_, opened)| opened);
             match opened {
-                Ok(tenant) => drop(self.take(tenant).await),
+                Ok(tenant) => drop(self.take(tenant, None).await),
                 Err(shut) => self.shut.note(shut),
             }
             if said.elapsed() >= SAY_EVERY {
@@ -64,13 +64,15 @@ impl Headquarters {
         }
     }
 
-    /// Takes a store that opened, and has it served.
-    pub(super) async fn take(&self, tenant: Tenant) -> Result<Arc<Tenant>, Stopping> {
+    /// Takes a store that opened, perhaps after it had been shut, and has it served.
+    pub(super) async fn take(&self, tenant: Tenant, was: Option<&Shut>) -> Result<Arc<Tenant>, Stopping> {
         let tenant = Arc::new(tenant);
-        self.stores
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(tenant.node(), Arc::clone(&tenant));
+        {
+            // In one piece, since it may fail again at once.
+            let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
+            stores.insert(tenant.node(), Arc::clone(&tenant));
+            was.into_iter().for_each(|shut| self.shut.forget(shut, "a store that did not open is open now"));
+        }
         self.to_serve.send(Arc::clone(&tenant)).await.map_err(|_| Stopping)?;
         Ok(tenant)
     }
@@ -92,7 +94,10 @@ impl Headquarters {
                 still.push(shut);
                 continue;
             }
-            match shut::open(&shut.dir, &self.common).await {
+            let found = shut::open(&shut.dir, &self.common).await;
+            // Nobody adds a store of its name meanwhile.
+            let _one_at_a_time = self.changing.lock().await;
+            match found {
                 Ok(tenant) if self.all().iter().any(|other| other.name() == tenant.name()) => {
                     let why =
                         format!("another store here is called {} already; see its store.toml", tenant.name());
@@ -103,8 +108,7 @@ impl Headquarters {
                 Ok(tenant) => {
                     opened.push(tenant.name());
                     // Where headquarters is stopping, it closes what it has.
-                    let _ = self.take(tenant).await;
-                    self.shut.forget(&shut, "a store that did not open is open now");
+                    let _ = self.take(tenant, Some(&shut)).await;
                 }
                 Err(shut) => {
                     self.shut.note(shut.clone());
@@ -151,17 +155,10 @@ impl Headquarters {
     /// Shuts every store whose books take nothing any more.
     pub(crate) async fn look_after_all(&self) {
         for store in self.all() {
-            self.look_after(&store).await;
+            if let Err(problem) = store.probe().await {
+                self.shut(&store, with_causes(&problem));
+            }
         }
-    }
-
-    /// Shuts a store whose books take nothing any more. Whether it goes on.
-    pub(super) async fn look_after(&self, store: &Arc<Tenant>) -> bool {
-        let works = store.probe().await;
-        if let Err(problem) = &works {
-            self.shut(store, with_causes(problem));
-        }
-        works.is_ok()
     }
 
     /// Saves and closes the books of every store, as long as one after the other comes to its end.
