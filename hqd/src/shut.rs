@@ -1,9 +1,9 @@
 //! Stores that did not open, or that could not go on: each is named with its folder, why, and what to do, and is tried again
 //! while the others are served.
 //!
-//! Only what is a store's own keeps it shut: its folder, its key, its books. Nobody answers to its name meanwhile, so its
-//! hub is refused in the handshake and says so; the store sells on. Absent on purpose: mending. What does not open is not
-//! touched.
+//! Only what is a store's own keeps it shut: its folder, its key, its books. A full disk does not: it heals by itself. Nobody
+//! answers to its name meanwhile, so its hub is refused in the handshake and says so; the store sells on. Absent on purpose:
+//! mending. What does not open is not touched.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
