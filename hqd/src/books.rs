@@ -13,6 +13,7 @@ use std::{fs, io};
 use thiserror::Error;
 use tokio::task::JoinError;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Body, Hash, KvError, KvRead, Lane, NodeId};
 use toko_mesh::blobs::BlobError;
@@ -69,6 +70,9 @@ pub(crate) struct Books {
     node: Node,
     /// When somebody of the store was last heard, since this process runs.
     heard: Arc<Mutex<Option<Instant>>>,
+    gone: CancellationToken,
+    /// Below the node, so that it goes after it: with the last clone.
+    _held: Arc<DropGuard>,
 }
 
 impl Books {
@@ -98,7 +102,13 @@ impl Books {
         config.store = sizes();
         let (fold, scope) = (Arc::new(KeepingFold), Arc::new(ShopScope));
         let node = Node::open_on(&site.endpoint, config, fold, scope).await?;
-        Ok(Self { node, heard: Arc::default() })
+        let gone = CancellationToken::new();
+        Ok(Self { node, heard: Arc::default(), _held: Arc::new(gone.clone().drop_guard()), gone })
+    }
+
+    /// Tells when nobody has them in hand any more: once they are closed, their directory may be opened again.
+    pub(crate) fn gone(&self) -> CancellationToken {
+        self.gone.clone()
     }
 
     /// Headquarters' node in this store.
@@ -144,6 +154,11 @@ impl Books {
         self.node.status().await
     }
 
+    /// Whether the store's hub is linked just now.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.node.hub_alive()
+    }
+
     /// For how long nobody of the store was heard; `None` where nobody was since this process runs.
     pub(crate) fn silent_for(&self, status: &NodeStatus) -> Option<Duration> {
         if !status.links.is_empty() {
@@ -186,7 +201,7 @@ impl Books {
         while !self.is_headquarters() && changed.changed().await.is_ok() {}
     }
 
-    /// Notes each time when somebody of the store is heard. Ends when the books are closed.
+    /// Notes each time when somebody of the store is heard, for as long as it is asked.
     pub(crate) async fn listen(&self) {
         let mut links = self.node.links_changed();
         while links.changed().await.is_ok() {

@@ -62,11 +62,11 @@ pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn status(State(headquarters): Shared) -> Answer {
-    Ok(Json(headquarters.status().await?))
+    Ok(Json(headquarters.status().await))
 }
 
 async fn stores(State(headquarters): Shared) -> Answer {
-    Ok(Json(headquarters.stores().await?))
+    Ok(Json(headquarters.stores().await))
 }
 
 #[derive(Deserialize)]

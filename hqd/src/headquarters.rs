@@ -3,35 +3,32 @@
 //! Cheap questions are answered from views; what changes something is done one at a time, so that two people who add the
 //! same store at once get one store.
 
+mod doors;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::{self, JoinSet};
-use tokio::time::Instant;
+use tokio::task::spawn_blocking;
+use toko_crdt::NodeId;
 use toko_crdt::sign::SecretKey;
-use toko_crdt::{KvError, NodeId};
 use toko_retail::currency::Currency;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::cli::By;
 use crate::control::Refusal;
 use crate::home::{Home, HomeError};
 use crate::publish::{self, Goods};
-use crate::report::{self, Days};
+use crate::report::{self, Days, ReportError};
+use crate::room;
+use crate::serve::with_causes;
 use crate::shut::{self, Shut, ShutStores};
 use crate::tenant::{Common, Tenant};
 
 /// Stores that may wait to be served, which takes no time.
 const NEWS_MAX: usize = 16;
-/// Stores that are opened at a time: most of an opening is waiting for the disk.
-const OPENING_MAX: usize = 8;
-/// How often somebody who waits for all of them hears how far it is.
-const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// Why headquarters did not open at all.
 #[derive(Debug, Error)]
@@ -44,11 +41,6 @@ pub(crate) enum OpenError {
     #[error("{0}")]
     NoRandomness(String),
 }
-
-/// Headquarters is stopping: nothing new is served.
-#[derive(Debug, Clone, Copy, Error)]
-#[error("headquarters is stopping")]
-struct Stopping;
 
 /// The running headquarters.
 #[derive(Debug)]
@@ -77,104 +69,6 @@ impl Headquarters {
         let headquarters = Self { home, common, stores, shut, changing, to_serve };
         headquarters.open_all(folders).await;
         Ok((Arc::new(headquarters), served))
-    }
-
-    /// Opens stores, some at a time.
-    async fn open_all(&self, folders: Vec<PathBuf>) {
-        let (count, mut said) = (folders.len(), Instant::now());
-        let (mut folders, mut opening) = (folders.into_iter(), JoinSet::new());
-        let mut under_way: BTreeMap<task::Id, PathBuf> = BTreeMap::new();
-        loop {
-            while opening.len() < OPENING_MAX
-                && let Some(dir) = folders.next()
-            {
-                let (common, folder) = (self.common.clone(), dir.clone());
-                let task = opening.spawn(async move { shut::open(&folder, &common).await });
-                under_way.insert(task.id(), dir);
-            }
-            let Some(opened) = opening.join_next_with_id().await else { break };
-            let id = opened.as_ref().map_or_else(task::JoinError::id, |(id, _)| *id);
-            let dir = under_way.remove(&id).unwrap_or_default();
-            let opened =
-                opened.map_or_else(|panic| Err(Shut::at(&dir, panic.to_string())), |(_, opened)| opened);
-            match opened {
-                Ok(tenant) => drop(self.take(tenant).await),
-                Err(shut) => self.shut.note(shut),
-            }
-            if said.elapsed() >= SAY_EVERY {
-                info!(open = self.all().len(), of = count, "opening stores");
-                said = Instant::now();
-            }
-        }
-        if count > 0 && self.shut.count() == count {
-            error!(stores = count, path = %self.home.dir().display(), "no store opened; nothing is collected until one does");
-        }
-    }
-
-    /// Takes a store that opened, and has it served.
-    async fn take(&self, tenant: Tenant) -> Result<Arc<Tenant>, Stopping> {
-        let tenant = Arc::new(tenant);
-        self.stores
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(tenant.node(), Arc::clone(&tenant));
-        self.to_serve.send(Arc::clone(&tenant)).await.map_err(|_| Stopping)?;
-        Ok(tenant)
-    }
-
-    /// Tries stores that did not open once more: all, or the one of this name. Says which opened, and which still do not.
-    pub(crate) async fn try_again(&self, name: Option<&str>) -> (Vec<String>, Vec<Shut>) {
-        let _one_at_a_time = self.shut.trying.lock().await;
-        let (mut opened, mut still) = (Vec::new(), Vec::new());
-        let wanted = |shut: &Shut| name.is_none_or(|name| shut.called() == name);
-        for shut in self.shut.all().into_iter().filter(wanted) {
-            if std::fs::symlink_metadata(&shut.dir)
-                .is_err_and(|problem| problem.kind() == ErrorKind::NotFound)
-            {
-                shut.node.into_iter().for_each(|node| self.common.disclaim(node));
-                self.shut.forget(&shut, "a store that did not open was taken away");
-                continue;
-            }
-            match shut::open(&shut.dir, &self.common).await {
-                Ok(tenant) if self.all().iter().any(|other| other.name() == tenant.name()) => {
-                    let why =
-                        format!("another store here is called {} already; see its store.toml", tenant.name());
-                    tenant.close().await;
-                    self.shut.note(Shut { why, ..shut.clone() });
-                    still.push(shut);
-                }
-                Ok(tenant) => {
-                    opened.push(tenant.name());
-                    // Where headquarters is stopping, it closes what it has.
-                    let _ = self.take(tenant).await;
-                    self.shut.forget(&shut, "a store that did not open is open now");
-                }
-                Err(shut) => {
-                    self.shut.note(shut.clone());
-                    still.push(shut);
-                }
-            }
-        }
-        (opened, still)
-    }
-
-    /// What `hqd open-store` asks for.
-    pub(crate) async fn open_store(&self, name: Option<&str>) -> Result<Value, Refusal> {
-        if let Some(name) = name
-            && !self.shut.all().iter().any(|shut| shut.called() == name)
-        {
-            let store = self.named(name)?.name();
-            return Ok(json!({ "opened": [], "open": [store] }));
-        }
-        let (opened, still) = self.try_again(name).await;
-        if still.is_empty() {
-            return Ok(json!({ "opened": opened, "open": [] }));
-        }
-        let each = still
-            .iter()
-            .map(|shut| format!("{} is not open: {}: {}", shut.called(), shut.dir.display(), shut.why));
-        let refusal = Refusal::not_now(shut::CODE, each.collect::<Vec<_>>().join("\n"));
-        Err(if opened.is_empty() { refusal } else { refusal.after(&format!("opened {}", opened.join(", "))) })
     }
 
     /// Every store, by name.
@@ -237,7 +131,7 @@ impl Headquarters {
         let key = SecretKey::from_seed(random().map_err(|problem| failed(&problem))?);
         let folder = self.home.add_store(name, currency, key)?;
         let tenant = Tenant::open(folder, &self.common).await.map_err(|problem| failed(&problem))?;
-        self.take(tenant).await.map_err(|stopping| failed(&stopping))
+        self.take(tenant, None).await.map_err(|stopping| failed(&stopping))
     }
 
     /// Publishes a catalogue for one store, or for all that have joined; those that have not are named.
@@ -265,27 +159,28 @@ impl Headquarters {
         Ok(answer)
     }
 
-    /// A report over one store or all.
-    pub(crate) fn report(&self, store: Option<&str>, days: Days, by: By) -> Result<Value, Refusal> {
-        let stores = match store {
+    /// A report over one store or all. A store whose books cannot be read is shut, and left out by name.
+    pub(crate) fn report(&self, name: Option<&str>, days: Days, by: By) -> Result<Value, Refusal> {
+        let stores = match name {
             Some(name) => vec![self.named(name)?],
             None => self.all(),
         };
         let mut rows = Vec::new();
         for store in stores {
-            let Some(books) = store.books() else { continue };
-            let name = store.name();
-            let found = books.read(|kv| Ok(report::rows(kv, &name, days, by)))?;
-            let mut found = found.map_err(|problem| Refusal::failed("there is no report", &problem))?;
-            if by == By::Store {
-                for row in &mut found {
-                    books.show_seal(row)?;
+            match store.report(days, by) {
+                Ok(found) => rows.extend(found),
+                Err(ReportError::Kv(problem)) => self.shut(&store, with_causes(&problem)),
+                Err(problem) => {
+                    let problem = format!("{}: {problem}", store.name());
+                    return Err(Refusal::failed("there is no report", &problem));
                 }
             }
-            rows.extend(found);
+        }
+        if let Some(name) = name {
+            self.named(name)?;
         }
         let mut answer = json!({ "by": by.word(), report::list_key(by): rows });
-        if store.is_none() && self.shut.count() > 0 {
+        if name.is_none() && self.shut.count() > 0 {
             answer["not_open"] = json!(self.shut_names());
         }
         Ok(answer)
@@ -295,29 +190,39 @@ impl Headquarters {
         self.shut.all().iter().map(Shut::called).collect()
     }
 
+    /// The row and the alerts of a store, unless its books cannot be read: then it is shut.
+    async fn shown(&self, store: &Arc<Tenant>) -> Option<(Value, Vec<Value>)> {
+        store.shown().await.map_err(|problem| self.shut(store, with_causes(&problem))).ok()
+    }
+
     /// Every store, as `hqd stores` shows it.
-    pub(crate) async fn stores(&self) -> Result<Value, Refusal> {
+    pub(crate) async fn stores(&self) -> Value {
+        self.look_after_all().await;
         let mut rows = Vec::new();
         for store in self.all() {
-            rows.push(store.shown().await?.0);
+            rows.extend(self.shown(&store).await.map(|(row, _)| row));
         }
         rows.extend(self.shut.all().iter().map(Shut::row));
-        Ok(json!({ "stores": rows }))
+        json!({ "stores": rows })
     }
 
     /// How headquarters is.
-    pub(crate) async fn status(&self) -> Result<Value, Refusal> {
+    pub(crate) async fn status(&self) -> Value {
+        self.look_after_all().await;
         let (mut rows, mut alerts) = (Vec::new(), Vec::new());
         for store in self.all() {
-            let (row, more) = store.shown().await?;
-            rows.push(row);
-            alerts.extend(more);
+            if let Some((row, more)) = self.shown(&store).await {
+                rows.push(row);
+                alerts.extend(more);
+            }
         }
         for shut in self.shut.all() {
             rows.push(shut.row());
             alerts.push(shut.alert());
         }
-        Ok(json!({
+        let places = self.places();
+        alerts.extend(spawn_blocking(move || room::alerts(&places)).await.unwrap_or_default());
+        json!({
             "headquarters": {
                 "name": self.home.name(),
                 "id": self.home.id(),
@@ -327,40 +232,25 @@ impl Headquarters {
             },
             "stores": rows,
             "alerts": alerts,
-        }))
+        })
+    }
+
+    /// Where things are written: headquarters' own directory, then each store's.
+    fn places(&self) -> Vec<(Option<String>, PathBuf)> {
+        let own = (None, self.home.dir().to_owned());
+        let stores = self.all().into_iter().map(|store| (Some(store.name()), store.place()));
+        std::iter::once(own).chain(stores).collect()
     }
 
     /// How it is in a few words, for systemd: "3 stores, 2 linked", "3 stores, 2 linked, 1 not open".
-    pub(crate) async fn words(&self) -> Result<String, KvError> {
+    pub(crate) fn words(&self) -> String {
         let stores = self.all();
-        let mut linked = 0;
-        for store in &stores {
-            linked += usize::from(store.is_linked().await?);
-        }
+        let linked = stores.iter().filter(|store| store.is_linked()).count();
         let shut = self.shut.count();
         let all = stores.len() + shut;
         let noun = if all == 1 { "store" } else { "stores" };
         let not_open = if shut == 0 { String::new() } else { format!(", {shut} not open") };
-        Ok(format!("{all} {noun}, {linked} linked{not_open}"))
-    }
-
-    /// Whether every store's books still take what is written; the first that does not says why.
-    pub(crate) async fn probe(&self) -> Result<(), String> {
-        for store in self.all() {
-            if let Some(books) = store.books() {
-                books.probe().await.map_err(|problem| format!("{}: {problem}", store.name()))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Saves and closes the books of every store.
-    pub(crate) async fn close(&self) {
-        let mut closing = JoinSet::new();
-        for store in self.all() {
-            closing.spawn(async move { store.close().await });
-        }
-        while closing.join_next().await.is_some() {}
+        format!("{all} {noun}, {linked} linked{not_open}")
     }
 }
 

@@ -303,6 +303,12 @@ impl StoreFolder {
         }
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Headquarters' node in this store.
     #[must_use]
     pub fn node(&self) -> NodeId {

@@ -24,6 +24,7 @@ mod headquarters;
 pub mod home;
 mod publish;
 pub mod report;
+mod room;
 pub mod serve;
 pub mod show;
 mod shut;

@@ -1,5 +1,6 @@
 //! `hqd run`: opens the directory, the port and the socket, says "ready", and stops in stages.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 use toko_daemon::{exit, life};
@@ -25,8 +26,9 @@ use crate::tenant::{Common, Tenant};
 const COMMANDS: Duration = Duration::from_secs(5);
 /// How long links may take to finish the frame in hand.
 const LINKS: Duration = Duration::from_secs(5);
-/// How long books may take to be saved. They are durable without; the next start is quicker with.
-const BOOKS: Duration = Duration::from_secs(5);
+/// How long the books of all stores may take to be saved, as long as one after the other is. They are durable without; the next
+/// start is quicker with.
+const BOOKS: Duration = Duration::from_secs(60);
 /// How long the port may take to say goodbye.
 const PORT: Duration = Duration::from_secs(2);
 /// How often systemd is told how it is.
@@ -74,7 +76,7 @@ impl RunError {
 /// Runs headquarters until a signal.
 pub(crate) fn run(home: Home, config: Config) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let stop = CancellationToken::new();
         let server = Server::open(home, config).await?;
         let served = server.serve(stop.clone());
@@ -88,7 +90,10 @@ pub(crate) fn run(home: Home, config: Config) -> Result<(), RunError> {
                 served.await
             }
         }
-    })
+    });
+    // Who still waits for a disk had its time.
+    runtime.shutdown_background();
+    done
 }
 
 /// A headquarters whose stores are open and whose port and socket are there. Nobody is answered before [`Server::serve`].
@@ -97,6 +102,8 @@ pub struct Server {
     headquarters: Arc<Headquarters>,
     endpoint: Endpoint,
     listen: SocketAddr,
+    /// Ends the links of all stores.
+    links: CancellationToken,
     control: UnixListener,
     socket: PathBuf,
     to_serve: mpsc::Receiver<Arc<Tenant>>,
@@ -114,7 +121,9 @@ impl Server {
         let listen = endpoint.local_addr()?;
         let (name, data) = (home.name().to_owned(), home.dir().display().to_string());
         let watermark_every = config.watermark_every.into();
-        let common = Common { endpoint: endpoint.clone(), listen, watermark_every, roots: Arc::default() };
+        let links = CancellationToken::new();
+        let (roots, stop) = (Arc::default(), links.clone());
+        let common = Common { endpoint: endpoint.clone(), listen, watermark_every, roots, stop };
         let opened = Headquarters::open(home, common).await;
         let (headquarters, to_serve) = opened.map_err(|problem| RunError::Open(with_causes(&problem)))?;
         let socket = config.socket;
@@ -124,7 +133,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"), %name, %data, %listen, socket = %socket.display(),
             stores = headquarters.all().len(), not_open = headquarters.not_open(), "headquarters runs"
         );
-        Ok(Self { headquarters, endpoint, listen, control, socket, to_serve })
+        Ok(Self { headquarters, endpoint, listen, links, control, socket, to_serve })
     }
 
     /// Where stores reach it.
@@ -135,8 +144,8 @@ impl Server {
 
     /// Serves stores and commands until it is told to stop, or until a part of it ends by itself; then stops in stages.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { headquarters, endpoint, listen, control, socket, to_serve } = self;
-        let ended = Running { headquarters, endpoint, listen }.run(control, to_serve, &stop).await;
+        let Self { headquarters, endpoint, listen, links, control, socket, to_serve } = self;
+        let ended = Running { headquarters, endpoint, listen, links }.run(control, to_serve, &stop).await;
         let _ = std::fs::remove_file(&socket);
         ended
     }
@@ -146,6 +155,7 @@ struct Running {
     headquarters: Arc<Headquarters>,
     endpoint: Endpoint,
     listen: SocketAddr,
+    links: CancellationToken,
 }
 
 impl Running {
@@ -156,7 +166,7 @@ impl Running {
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         // Commands end first, links after them.
-        let (commands, links) = (CancellationToken::new(), CancellationToken::new());
+        let (commands, links) = (CancellationToken::new(), self.links.clone());
         let mut desk: JoinSet<String> = JoinSet::new();
         let routes = control::routes(Arc::clone(&self.headquarters));
         let no_more = commands.clone().cancelled_owned();
@@ -175,18 +185,16 @@ impl Running {
         });
         parts.spawn(watch(Arc::clone(&self.headquarters), links.clone()));
         parts.spawn(keep_trying(Arc::clone(&self.headquarters), links.clone()));
+        let mut stores = Served::default();
         life::ready();
         let ended = loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                Some(tenant) = to_serve.recv() => {
-                    let until = links.clone();
-                    let name = format!("the store {}", tenant.name());
-                    parts.spawn(async move {
-                        tenant.serve(until).await;
-                        name
-                    });
+                Some(tenant) = to_serve.recv() => stores.serve(tenant),
+                Some((tenant, panic)) = stores.next_panic() => {
+                    self.headquarters.shut(&tenant, panic);
+                    stores.end(tenant);
                 }
                 Some(part) = parts.join_next() => break Err(ended(part)),
                 Some(part) = desk.join_next() => break Err(ended(part)),
@@ -195,22 +203,59 @@ impl Running {
         if let Err(err) = &ended {
             error!(%err, "stopping");
         }
-        self.stop((commands, desk), (links, parts)).await;
+        self.stop((commands, desk), parts, stores).await;
         ended
     }
 
     async fn stop(
         self,
         (commands, mut desk): (CancellationToken, JoinSet<String>),
-        (links, mut parts): (CancellationToken, JoinSet<String>),
+        mut parts: JoinSet<String>,
+        mut stores: Served,
     ) {
         commands.cancel();
         life::stage("commands", COMMANDS, async { while desk.join_next().await.is_some() {} }).await;
-        links.cancel();
-        life::stage("links", LINKS, async { while parts.join_next().await.is_some() {} }).await;
+        self.links.cancel();
+        let ended = async {
+            while parts.join_next().await.is_some() {}
+            while stores.tasks.join_next().await.is_some() {}
+        };
+        life::stage("links", LINKS, ended).await;
         life::stage("books", BOOKS, self.headquarters.close()).await;
         life::stage("port", PORT, self.endpoint.close(CloseCode::Stopping)).await;
         info!(listen = %self.listen, "headquarters stopped");
+    }
+}
+
+/// The stores that are served, each by a task of its own: what goes wrong there is that store's alone.
+#[derive(Default)]
+struct Served {
+    tasks: JoinSet<()>,
+    tenants: BTreeMap<task::Id, Arc<Tenant>>,
+}
+
+impl Served {
+    fn serve(&mut self, tenant: Arc<Tenant>) {
+        let task = self.tasks.spawn(Arc::clone(&tenant).serve());
+        self.tenants.insert(task.id(), tenant);
+    }
+
+    /// Closes what is left of a store whose task panicked.
+    fn end(&mut self, tenant: Arc<Tenant>) {
+        self.tasks.spawn(async move { tenant.end().await });
+    }
+
+    /// The next store whose task panicked. `None` where nothing is served.
+    async fn next_panic(&mut self) -> Option<(Arc<Tenant>, String)> {
+        loop {
+            let (id, panic) = match self.tasks.join_next_with_id().await? {
+                Ok((id, ())) => (id, None),
+                Err(panic) => (panic.id(), Some(panic.to_string())),
+            };
+            if let (Some(tenant), Some(panic)) = (self.tenants.remove(&id), panic) {
+                return Some((tenant, panic));
+            }
+        }
     }
 }
 
@@ -241,7 +286,7 @@ async fn keep_trying(headquarters: Arc<Headquarters>, stop: CancellationToken) -
     }
 }
 
-/// Tells systemd how it is, and that the books still take what is written. Ends when they do not.
+/// Tells systemd how it is, and that stores take what is written. One that does not is shut, and ends nothing else.
 async fn watch(headquarters: Arc<Headquarters>, stop: CancellationToken) -> String {
     let every = life::watchdog_every().map_or(STATUS_EVERY, |every| every.min(STATUS_EVERY));
     let mut tick = interval(every);
@@ -252,13 +297,8 @@ async fn watch(headquarters: Arc<Headquarters>, stop: CancellationToken) -> Stri
             () = stop.cancelled() => return "the watch".into(),
             _ = tick.tick() => {}
         }
-        match headquarters.probe().await {
-            Ok(()) => life::alive(),
-            Err(problem) => return format!("the books ({problem})"),
-        }
-        match headquarters.words().await {
-            Ok(words) => life::status(&words),
-            Err(problem) => return format!("the books ({problem})"),
-        }
+        headquarters.look_after_all().await;
+        life::alive();
+        life::status(&headquarters.words());
     }
 }

@@ -143,7 +143,8 @@ pub fn status(answer: &Value) -> String {
     for alert in list(answer, "/alerts") {
         let [store, code, screen, log] =
             ["/store", "/code", "/screen", "/log"].map(|at| cell(alert.pointer(at)));
-        let _ = writeln!(out, "! {store}: {code}: {screen}\n  {log}");
+        let whose = if alert["store"].is_null() { "headquarters" } else { store.as_str() };
+        let _ = writeln!(out, "! {whose}: {code}: {screen}\n  {log}");
     }
     out
 }

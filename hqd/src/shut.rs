@@ -1,15 +1,17 @@
-//! Stores that did not open: each is named with its folder, why, and what to do, and is tried again while the others are
-//! served.
+//! Stores that did not open, or that could not go on: each is named with its folder, why, and what to do, and is tried again
+//! while the others are served.
 //!
-//! Only what is a store's own keeps it shut: its folder, its key, its books. Nobody answers to its name meanwhile, so its
-//! hub is refused in the handshake and says so; the store sells on. Absent on purpose: mending. What does not open is not
-//! touched.
+//! Only what is a store's own keeps it shut: its folder, its key, its books. A full disk does not: it heals by itself. Nobody
+//! answers to its name meanwhile, so its hub is refused in the handshake and says so; the store sells on. Absent on purpose:
+//! mending. What does not open is not touched.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use toko_crdt::NodeId;
 use toko_crdt::sign::SecretKey;
 use toko_mesh::endpoint::Endpoint;
@@ -23,6 +25,8 @@ use crate::tenant::{Common, Tenant};
 
 /// How often what is shut is tried again, one store after the other. Slow: an opening may read a whole log.
 pub(crate) const TRY_EVERY: Duration = Duration::from_secs(60);
+/// How long whoever tries one again waits until it is closed.
+const CLOSED_SOON: Duration = Duration::from_secs(5);
 /// The code of the alert, and of what is refused because of it.
 pub(crate) const CODE: &str = "store-not-open";
 /// What a person should do.
@@ -30,7 +34,7 @@ const ADVICE: &str = "the other stores are served, and this one sells on without
 or put this store's folder back from a backup; hqd tries it again each minute, `hqd open-store` at once. If it cannot be mended, \
 move its folder out of stores/ and add the store anew: its hub gives back what it still keeps";
 
-/// A store that did not open.
+/// A store that did not open, or could not go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shut {
     /// Its folder.
@@ -77,10 +81,10 @@ impl Shut {
         })
     }
 
-    fn say(&self) {
+    fn say(&self, what: &str) {
         error!(
             store = %self.called(), path = %self.dir.display(), err = %self.why, advice = ADVICE,
-            "a store did not open; the others are served"
+            "{what}; the others are served"
         );
     }
 }
@@ -97,6 +101,8 @@ pub(crate) async fn open(dir: &Path, common: &Common) -> Result<Tenant, Shut> {
 #[derive(Debug)]
 pub(crate) struct ShutStores {
     list: RwLock<BTreeMap<PathBuf, Shut>>,
+    /// Those that were open, and may not be closed yet.
+    closing: Mutex<BTreeMap<PathBuf, CancellationToken>>,
     /// Held while they are tried again.
     pub(crate) trying: tokio::sync::Mutex<()>,
     _nobody: Option<Registration>,
@@ -107,6 +113,7 @@ impl ShutStores {
     pub(crate) fn behind(endpoint: &Endpoint, seed: [u8; 32]) -> Self {
         Self {
             list: RwLock::default(),
+            closing: Mutex::default(),
             trying: tokio::sync::Mutex::default(),
             _nobody: nobody(endpoint, seed),
         }
@@ -137,8 +144,26 @@ impl ShutStores {
             debug!(path = %shut.dir.display(), "it still does not open");
             return;
         }
-        shut.say();
+        shut.say("a store did not open");
         self.write().insert(shut.dir.clone(), shut);
+    }
+
+    /// Notes one that was open and could not go on, and says so. `ended` tells when it is closed.
+    pub(crate) fn note_failed(&self, shut: Shut, ended: CancellationToken) {
+        shut.say("the books of a store failed and are closed");
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner).insert(shut.dir.clone(), ended);
+        self.write().insert(shut.dir.clone(), shut);
+    }
+
+    /// Waits a little until one that could not go on is closed. Whether it is: until then it cannot be opened.
+    pub(crate) async fn is_closed(&self, dir: &Path) -> bool {
+        let ended = self.closing.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
+        let Some(ended) = ended else { return true };
+        let closed = timeout(CLOSED_SOON, ended.cancelled()).await.is_ok();
+        if closed {
+            self.closing.lock().unwrap_or_else(PoisonError::into_inner).remove(dir);
+        }
+        closed
     }
 
     /// It opened, or its folder was taken away.

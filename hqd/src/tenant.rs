@@ -7,39 +7,31 @@
 //! given out while a store is joining closes its books until the code was used or has expired, so that a hub whose first
 //! try broke off can come again. Absent on purpose: dialling. Headquarters listens, stores come.
 
-use serde_json::{Value, json};
+mod joining;
+mod row;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use toko_crdt::NodeId;
 use toko_crdt::sign::{PublicKey, SecretKey};
-use toko_crdt::{KvError, NodeId};
-use toko_mesh::endpoint::{Arrival, Endpoint};
-use toko_mesh::enrol::{Code, CodeKind, Desk, FrontDesk, Joining, OpenError, take_in};
-use toko_mesh::tls::Gate as _;
+use toko_mesh::endpoint::Endpoint;
+use toko_mesh::enrol::{Code, CodeKind, Desk, FrontDesk, OpenError};
+use toko_mesh::store::SaveError;
 use toko_mesh::tls::{self, TlsError, TlsKey};
 use toko_retail::currency::Currency;
-use tracing::{error, info, warn};
 
 use crate::books::{Books, BooksError, Site};
 use crate::door::Door;
 use crate::home::StoreFolder;
-use crate::publish;
-use crate::serve::with_causes;
 
-/// How long a newcomer may take to read our last word.
-const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long a command waits for a store that is joining: its statement is on its way.
 const JOINING: Duration = Duration::from_secs(10);
-/// Newcomers that are talked to at once.
-const TALKS_MAX: usize = 4;
-/// How often a store without books looks whether its code is still good.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How far a store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +93,8 @@ pub(crate) struct Common {
     pub(crate) watermark_every: Duration,
     /// Which root key is whose, so that no store joins under two names.
     pub(crate) roots: Arc<Mutex<BTreeMap<PublicKey, NodeId>>>,
+    /// Headquarters stops.
+    pub(crate) stop: CancellationToken,
 }
 
 /// One store of headquarters.
@@ -121,6 +115,10 @@ pub(crate) struct Tenant {
     joining: tokio::sync::Mutex<()>,
     /// The books were closed to let a hub in.
     closed: Notify,
+    /// This store is served no more: headquarters stops, or it was given up.
+    stop: CancellationToken,
+    /// Nobody serves it any more, and nothing of it is open unless headquarters stops.
+    ended: CancellationToken,
 }
 
 impl Common {
@@ -154,6 +152,8 @@ impl Tenant {
             door: Mutex::default(),
             joining: tokio::sync::Mutex::default(),
             closed: Notify::new(),
+            stop: common.stop.child_token(),
+            ended: CancellationToken::new(),
             name,
         };
         if let Some(root) = root {
@@ -197,12 +197,42 @@ impl Tenant {
         }
     }
 
-    /// Whether somebody of the store is linked just now.
-    pub(crate) async fn is_linked(&self) -> Result<bool, KvError> {
-        match self.books() {
-            Some(books) => Ok(!books.status().await?.links.is_empty()),
-            None => Ok(false),
+    /// Whether the store's hub is linked just now.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.books().is_some_and(|books| books.is_linked())
+    }
+
+    /// Whether its books, where they are open, still take what is written. A full disk is no failure: what comes is refused
+    /// until there is room.
+    pub(crate) async fn probe(&self) -> Result<(), SaveError> {
+        let Some(books) = self.books() else { return Ok(()) };
+        match books.probe().await {
+            // Whoever closed them meanwhile had a reason.
+            Err(SaveError::Stopped) if self.books().is_none() => Ok(()),
+            Err(SaveError::DiskFull) => Ok(()),
+            answer => answer,
         }
+    }
+
+    /// Headquarters goes on without this store. Whoever serves it closes its books; then [`Tenant::ended`] says so.
+    pub(crate) fn give_up(&self) {
+        self.stop.cancel();
+    }
+
+    /// Tells when nobody serves it any more.
+    pub(crate) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+
+    /// Where its books are, or will be.
+    pub(crate) fn place(&self) -> PathBuf {
+        let folder = self.folder();
+        if folder.root.is_some() { folder.books() } else { folder.dir().to_owned() }
+    }
+
+    /// Its folder.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.folder().dir().to_owned()
     }
 
     /// Gives out a code for its hub. The door is open before the code is out.
@@ -227,63 +257,35 @@ impl Tenant {
         self.word() == Word::Joined
     }
 
-    /// The store as `hqd stores` shows it, and what somebody should look at.
-    pub(crate) async fn shown(&self) -> Result<(Value, Vec<Value>), KvError> {
-        let mut row = json!({
-            "store": self.name,
-            "node": self.node.to_string(),
-            "currency": self.currency.code(),
-            "state": Word::Waiting.word(),
-            "store_id": null,
-            "links": [],
-            "last_contact_s": null,
-            "lacks": null,
-            "entries": 0,
-            "frontier": null,
-            "digests": { "books": null },
-            "parked": 0,
-            "catalogue": null,
-            "seal": null,
-            "countersigned": null,
-        });
-        let books = self.books();
-        let status = match &books {
-            Some(books) => Some(books.status().await?),
-            None => None,
-        };
-        // After the status, so that books which are shown complete are not shown as still joining.
-        row["state"] = json!(self.word().word());
-        let (Some(books), Some(status)) = (books, status) else { return Ok((row, Vec::new())) };
-        books.show(&status, &mut row);
-        books.show_seal(&mut row)?;
-        row["catalogue"] = json!(books.read(|kv| publish::shown(kv, self.node))?);
-        let alert = |alert: &toko_mesh::node::Alert| {
-            json!({
-                "store": self.name,
-                "code": alert.code.word(),
-                "screen": alert.code.advice(),
-                "log": alert.what,
-                "node": alert.node.map(|node| node.to_string()),
-            })
-        };
-        Ok((row, status.alerts.iter().map(alert).collect()))
-    }
-
-    /// Serves the store until it is told to stop.
-    pub(crate) async fn serve(self: Arc<Self>, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+    /// Serves the store until headquarters stops, or until it was given up: then its books are closed at the end.
+    pub(crate) async fn serve(self: Arc<Self>) {
+        while !self.stop.is_cancelled() {
             match self.books() {
-                None => self.wait_for_hub(&stop).await,
+                None => self.wait_for_hub().await,
                 Some(books) => {
                     tokio::select! {
                         biased;
-                        () = stop.cancelled() => {}
+                        () = self.stop.cancelled() => {}
                         () = self.closed.notified() => {}
-                        () = books.listen() => return,
+                        () = books.listen() => {}
                     }
                 }
             }
         }
+        self.end().await;
+    }
+
+    /// Closes the books of a store that was given up, and waits until nobody has them in hand. Headquarters that stops closes
+    /// them itself.
+    pub(crate) async fn end(&self) {
+        if !self.common.stop.is_cancelled() {
+            let gone = self.books().map(|books| books.gone());
+            self.close().await;
+            if let Some(gone) = gone {
+                gone.cancelled().await;
+            }
+        }
+        self.ended.cancel();
     }
 
     /// Saves and closes the books.
@@ -291,96 +293,6 @@ impl Tenant {
         let books = self.books.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(books) = books {
             books.close().await;
-        }
-    }
-
-    /// Lets a hub in that comes with a code; ends when books are open. Where the store is known already and the code is no
-    /// longer good, the books are opened as they are.
-    async fn wait_for_hub(self: &Arc<Self>, stop: &CancellationToken) {
-        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut door) = door else {
-            // The books are being closed; whoever does that opens the door, and then says so.
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.closed.notified() => {}
-            }
-            return;
-        };
-        let mut talks: JoinSet<bool> = JoinSet::new();
-        let mut look = interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                Some(joined) = talks.join_next() => if matches!(joined, Ok(true)) { return },
-                Some(arrival) = door.next(), if talks.len() < TALKS_MAX => {
-                    let tenant = Arc::clone(self);
-                    talks.spawn(async move { tenant.meet(&arrival).await });
-                }
-                _ = look.tick() => {
-                    if talks.is_empty() && !self.desk.is_open() && self.reopen().await {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// One newcomer. Whether it joined.
-    async fn meet(&self, arrival: &Arrival) -> bool {
-        let from = arrival.connection.remote_address();
-        let taken = take_in(arrival, &self.desk, |joining| self.join(joining)).await;
-        // Our last word has arrived, but a connection that goes now takes it along unread: the hub hangs up.
-        let _ = tokio::time::timeout(LAST_WORD, arrival.connection.closed()).await;
-        match taken {
-            Ok(joining) => {
-                let hub = NodeId::of(&joining.hub);
-                info!(store = %self.name, %from, hub = %hub.short(), "the store joined");
-                true
-            }
-            Err(err) => {
-                warn!(store = %self.name, %from, %err, "a newcomer was not let in");
-                false
-            }
-        }
-    }
-
-    /// Notes, durably, which store this is, and opens its books.
-    async fn join(&self, joining: Joining) -> Result<(), String> {
-        let _one_at_a_time = self.joining.lock().await;
-        if self.books().is_some() {
-            return Err("another hub has just joined with this store's code".into());
-        }
-        let other = self.root().is_some_and(|known| known != joining.root);
-        if other && !toko_crdt::mutant!("another-store-under-one-name") {
-            return Err(format!("{} joined before with another root key: that is another store", self.name));
-        }
-        if !self.common.claim(joining.root, self.node) && !toko_crdt::mutant!("one-store-under-two-names") {
-            return Err("the store joined under another name before".into());
-        }
-        let site = self.site();
-        Books::make(&site, &self.key, &joining).await.map_err(|problem| with_causes(&problem))?;
-        self.folder().joined(joining.root).map_err(|problem| problem.to_string())?;
-        self.set_books(Books::open(&site).await.map_err(|problem| with_causes(&problem))?);
-        Ok(())
-    }
-
-    /// Opens the books of a store whose root key is known. Whether they are open.
-    async fn reopen(&self) -> bool {
-        let _one_at_a_time = self.joining.lock().await;
-        if self.root().is_none() {
-            return false;
-        }
-        match Books::open(&self.site()).await {
-            Ok(books) => {
-                self.set_books(books);
-                true
-            }
-            Err(err) => {
-                error!(store = %self.name, err = %with_causes(&err), "the books do not open; trying again");
-                false
-            }
         }
     }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod desk;
+mod failing;
 mod many;
 mod office;
 mod process;

@@ -67,7 +67,11 @@ impl Office {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        self.ask().ask(Method::GET, path, None).await.unwrap()
+        self.try_get(path).await.unwrap()
+    }
+
+    pub(crate) async fn try_get(&self, path: &str) -> Result<Value, AskError> {
+        self.ask().ask(Method::GET, path, None).await
     }
 
     pub(crate) async fn try_post(&self, path: &str, body: Value) -> Result<Value, AskError> {

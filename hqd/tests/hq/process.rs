@@ -1,6 +1,7 @@
 //! `hqd` as a process of its own, as systemd starts it.
 
 use crate::store::SOON;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,6 +34,8 @@ pub(crate) struct Footprint {
     pub(crate) threads: u64,
     pub(crate) files: u64,
     pub(crate) memory_kib: u64,
+    /// Time that it had of processors so far.
+    pub(crate) processor_ms: u64,
 }
 
 impl Hqd {
@@ -91,8 +94,27 @@ impl Hqd {
             threads: figures["Threads"],
             files: fs::read_dir(proc.join("fd")).unwrap().count() as u64,
             memory_kib: figures["VmRSS"],
+            processor_ms: processor_ms(&proc),
         }
     }
+
+    /// Stops it as systemd does, and waits until it is gone. Returns how long that took.
+    pub(crate) async fn stop(mut self) -> Duration {
+        let began = Instant::now();
+        rustix::process::kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        let mut process = std::mem::replace(&mut self.process, Command::new("true").spawn().unwrap());
+        let ended = tokio::task::spawn_blocking(move || process.wait()).await.unwrap().unwrap();
+        assert!(ended.success(), "{ended}\n{}", self.log());
+        began.elapsed()
+    }
+}
+
+/// The kernel counts in hundredths of a second.
+fn processor_ms(proc: &Path) -> u64 {
+    let stat = fs::read_to_string(proc.join("stat")).unwrap();
+    let after_name = stat.rsplit_once(") ").unwrap().1;
+    let field = |nth: usize| after_name.split(' ').nth(nth).unwrap().parse::<u64>().unwrap();
+    (field(11) + field(12)) * 10
 }
 
 impl Drop for Hqd {

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::timeout;
 
-const TOMATO: Line = Line { sku: "TOMATO", pieces: 2, pence: 255 };
+pub(crate) const TOMATO: Line = Line { sku: "TOMATO", pieces: 2, pence: 255 };
 
 /// Where headquarters keeps a store, found by its name.
-fn folder(office: &Office, name: &str) -> PathBuf {
+pub(crate) fn folder(office: &Office, name: &str) -> PathBuf {
     let folders = fs::read_dir(office.data().join("stores")).unwrap().map(|item| item.unwrap().path());
     let named = |dir: &PathBuf| {
         fs::read_to_string(dir.join("store.toml")).is_ok_and(|text| text.contains(&format!("\"{name}\"")))
@@ -22,14 +22,14 @@ fn folder(office: &Office, name: &str) -> PathBuf {
     folders.into_iter().find(named).unwrap()
 }
 
-async fn not_open(office: &Office) -> Vec<Value> {
+pub(crate) async fn not_open(office: &Office) -> Vec<Value> {
     let status = office.get("/status").await;
     let alerts = status["alerts"].as_array().unwrap().iter();
     alerts.filter(|alert| alert["code"] == "store-not-open").cloned().collect()
 }
 
 /// Headquarters with two stores of one sale each.
-async fn two_stores() -> (Office, Store, Store) {
+pub(crate) async fn two_stores() -> (Office, Store, Store) {
     let office = Office::new().await;
     let (one, other) = (Store::open().await, Store::open().await);
     for (store, name) in [(&one, "One"), (&other, "Other")] {

@@ -125,13 +125,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "another-store-under-one-name",
-        "hqd/src/tenant.rs",
+        "hqd/src/tenant/joining.rs",
         "two stores' books become one",
         &["hqd/hq stores::"],
     ),
     mutant(
         "one-store-under-two-names",
-        "hqd/src/tenant.rs",
+        "hqd/src/tenant/joining.rs",
         "a store's sales are counted twice at headquarters",
         &["hqd/hq stores::"],
     ),
