@@ -16,6 +16,7 @@ use toko_mesh::store::SaveError;
 
 use super::host::{Image, SYNC, address};
 use super::plan::{Fault, Kind};
+use super::printer::Wrong;
 use super::shop::{Part, Shop};
 use super::swaps::Cut;
 
@@ -32,6 +33,8 @@ const FULL_FOR: Duration = Duration::from_secs(120);
 /// Of so many writes or syncs to come one fails, and how long it is waited for at least: a till writes when somebody buys.
 const FAILS_WITHIN: u64 = 6;
 const FAILS_FOR: Duration = Duration::from_secs(30);
+/// How long it takes at least until somebody looks after the printer.
+const UNLOOKED_FOR: Duration = Duration::from_secs(25);
 /// How often the hub seals.
 const SEAL_EVERY: Duration = Duration::from_secs(50);
 /// How often a blank box is made a hub at the end, where all is well.
@@ -184,7 +187,8 @@ impl Trouble {
         ) {
             return self.swap(fault, now).await;
         }
-        if self.shop.part(fault.host) == Part::Nothing {
+        let printer = matches!(fault.kind, Kind::PaperOut | Kind::PrinterMute | Kind::PrinterOff);
+        if !printer && self.shop.part(fault.host) == Part::Nothing {
             // It is scrap.
             return;
         }
@@ -244,6 +248,7 @@ impl Trouble {
         let least = match fault.kind {
             Kind::Full => FULL_FOR,
             Kind::Eio => FAILS_FOR,
+            _ if printer => UNLOOKED_FOR,
             _ => Duration::ZERO,
         };
         self.going_on.push((now + fault.lasts.max(least), fault));
@@ -276,6 +281,7 @@ impl Trouble {
         net.heal();
         let ip = |nth: usize| net.now_at(self.shop.stations[nth].host.ip());
         let mut local: BTreeMap<usize, Weather> = BTreeMap::new();
+        let mut wrong = Wrong::default();
         for (_, fault) in &self.going_on {
             let (host, much) = (fault.host, fault.much);
             match fault.kind {
@@ -306,12 +312,20 @@ impl Trouble {
                     net.set_cut(ip(host), ip(fault.other), true);
                     net.set_cut(ip(fault.other), ip(host), true);
                 }
+                Kind::PaperOut => wrong.out = true,
+                Kind::PrinterMute => wrong.mute = true,
+                Kind::PrinterOff => wrong.off = true,
+                // One plug for both.
+                Kind::Power if self.shop.part(host) == Part::Hub && much.is_multiple_of(2) => {
+                    wrong.off = true
+                }
                 _ => {}
             }
         }
         for (host, weather) in local {
             net.set_weather_at(ip(host), Some(weather));
         }
+        self.shop.printer.set(wrong);
     }
 
     /// A node that saves nothing any more is started again: on a disk that syncs it sells again. So is a box whose power went
