@@ -103,6 +103,8 @@ struct State {
     cycles: u64,
     /// It serves one host at a time.
     busy: bool,
+    /// Whose page is under way.
+    under_way: Option<usize>,
     /// The sheet that goes on when there is paper again.
     stuck: Option<usize>,
 }
@@ -119,6 +121,7 @@ impl Printer {
             felt: Felt::default(),
             cycles: 0,
             busy: false,
+            under_way: None,
             stuck: None,
         };
         Self { net: net.clone(), policy, state: Mutex::new(state) }
@@ -150,6 +153,12 @@ impl Printer {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.lock().busy
+    }
+
+    /// Whether a page of this box is under way.
+    #[must_use]
+    pub fn has_a_page_of(&self, nth: usize) -> bool {
+        self.lock().under_way == Some(nth)
     }
 
     /// What was felt so far.
@@ -255,6 +264,7 @@ impl<'a> Link<'a> {
         let mut state = self.printer.lock();
         self.cycles = state.cycles;
         self.sheet = Some(state.paper.len());
+        state.under_way = Some(by.disk.0);
         let words = [state.paper.len() as u64, u64::from(marked), by.disk.0 as u64];
         state.paper.push(Sheet { job, marked, whole: false, by });
         let takes = Duration::from_millis(400 + state.dice.below(2_600));
@@ -278,7 +288,7 @@ impl<'a> Link<'a> {
 impl Drop for Link<'_> {
     fn drop(&mut self) {
         let mut state = self.printer.lock();
-        state.busy = false;
+        (state.busy, state.under_way) = (false, None);
         let Some(nth) = self.sheet.take() else { return };
         if state.cycles == self.cycles && state.dice.below(2) == 0 {
             match state.wrong.out {

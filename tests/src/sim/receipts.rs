@@ -180,3 +180,60 @@ fn hub(shop: &Shop) -> Option<Node> {
     let hubs = shop.used().filter(|nth| shop.part(*nth) == Part::Hub);
     hubs.filter_map(|nth| shop.running(nth)).find(Node::is_hub)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::printer::By;
+    use toko_crdt::NodeId;
+    use toko_crdt::clock::UnixMicros;
+    use toko_retail::views::PrintAttempt;
+
+    fn sheet(disk: (usize, u64), attempt: u32, known: &[u32], marked: bool) -> Sheet {
+        let at = |attempt| (NodeId([1; 32]), attempt);
+        let known = known.iter().copied().map(at).collect();
+        Sheet { job: "j".into(), marked, whole: true, by: By { disk, attempt: at(attempt), known } }
+    }
+
+    fn wrong(sheets: &[Sheet]) -> usize {
+        copies("j", &sheets.iter().collect::<Vec<_>>()).len()
+    }
+
+    #[test]
+    fn a_second_sheet_without_the_banner_is_wrong_unless_nobody_could_know() {
+        let first = sheet((0, 0), 1, &[], false);
+        assert_eq!(wrong(&[first.clone(), sheet((0, 0), 2, &[1], true)]), 0);
+        assert_eq!(wrong(&[first.clone(), sheet((0, 0), 2, &[1], false)]), 1, "the banner is left off");
+        assert_eq!(wrong(&[first.clone(), sheet((0, 0), 1, &[], false)]), 1, "its start was not kept");
+        assert_eq!(wrong(&[first.clone(), sheet((4, 0), 2, &[1], false)]), 1, "the next hub knew");
+        assert_eq!(wrong(&[first.clone(), sheet((4, 0), 1, &[], false)]), 0, "the next hub could not know");
+        assert_eq!(wrong(&[first, sheet((0, 1), 1, &[], false)]), 0, "its disk went back");
+        assert_eq!(wrong(&[sheet((0, 0), 1, &[], true)]), 1, "a banner without a reason");
+    }
+
+    #[test]
+    fn what_the_books_call_printed_is_on_paper_and_what_is_not_is_in_doubt() {
+        let job = |outcome, level, why: &str, open| PrintJob {
+            job: [1; 16],
+            sale: EffectId([1; 32]),
+            printer: String::new(),
+            ttl_s: 0,
+            copies: 1,
+            is_copy: false,
+            asked_by: NodeId([1; 32]),
+            asked_at: UnixMicros(0),
+            attempts: vec![PrintAttempt {
+                attempt: 1,
+                owner: NodeId([1; 32]),
+                printer: String::new(),
+                outcome: Some((outcome, level, why.to_owned())),
+            }],
+            open,
+        };
+        let printed = job(PrintOutcome::Printed, 3, "", false);
+        assert!(told(&printed, true, false).is_none() && told(&printed, false, false).is_some());
+        assert!(told(&job(PrintOutcome::InDoubt, 0, "", true), false, false).is_none());
+        let old = job(PrintOutcome::GivenUp, 0, OLD, false);
+        assert!(told(&old, false, true).is_none() && told(&old, false, false).is_some());
+    }
+}

@@ -2,7 +2,7 @@
 
 mod boxes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const RESTART: Duration = Duration::from_millis(300);
 const PROBE: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a bad moment looks.
 const AIM_EVERY: Duration = Duration::from_millis(2);
+/// How often somebody who waits for a page does.
+const PAGE_EVERY: Duration = Duration::from_millis(150);
 /// How much room a disk that fills up still has at most, and how long it takes at least until somebody makes room: the log
 /// has space ahead, so that a short while is never felt.
 const ROOM_BYTES: u64 = 32 << 10;
@@ -52,6 +54,8 @@ pub struct Trouble {
     to_start: BTreeMap<usize, Instant>,
     /// Boxes whose power goes as soon as another has something new of them, and what others had when it was decided.
     aimed: BTreeMap<usize, Frontier>,
+    /// Boxes whose hub is killed as soon as a page of it is under way.
+    at_a_page: BTreeSet<usize>,
     /// Copies of disks, by the fault that puts them back.
     copies: BTreeMap<usize, Image>,
     /// The box that is to become the hub, and when that is tried next.
@@ -96,6 +100,7 @@ impl Trouble {
             going_on: Vec::new(),
             to_start: BTreeMap::new(),
             aimed: BTreeMap::new(),
+            at_a_page: BTreeSet::new(),
             copies: BTreeMap::new(),
             heir: None,
             pace,
@@ -123,7 +128,11 @@ impl Trouble {
                 self.seal = now + SEAL_EVERY;
                 self.let_the_hub_seal().await;
             }
-            let aim = if self.aimed.is_empty() { probe } else { Instant::now() + AIM_EVERY };
+            let aim = match (self.aimed.is_empty(), self.at_a_page.is_empty()) {
+                (false, _) => Instant::now() + AIM_EVERY,
+                (true, false) => Instant::now() + PAGE_EVERY,
+                (true, true) => probe,
+            };
             let next = self.next().min(probe).min(aim);
             tokio::select! {
                 biased;
@@ -208,6 +217,9 @@ impl Trouble {
                 self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
                 self.to_start.insert(fault.host, now + down_for);
             }
+            Kind::Kill if fault.much % 3 == 2 && self.shop.part(fault.host) == Part::Hub => {
+                self.at_a_page.insert(fault.host);
+            }
             Kind::Kill => {
                 host.kill();
                 self.shop.drop_dead(fault.host).await;
@@ -248,7 +260,7 @@ impl Trouble {
         let least = match fault.kind {
             Kind::Full => FULL_FOR,
             Kind::Eio => FAILS_FOR,
-            _ if printer => UNLOOKED_FOR,
+            _ if printer || self.at_a_page.contains(&fault.host) => UNLOOKED_FOR,
             _ => Duration::ZERO,
         };
         self.going_on.push((now + fault.lasts.max(least), fault));
@@ -262,6 +274,9 @@ impl Trouble {
             Kind::Power => {
                 host.aim(None);
                 self.aimed.remove(&fault.host);
+            }
+            Kind::Kill => {
+                self.at_a_page.remove(&fault.host);
             }
             Kind::Restore | Kind::HqRestored => self.put_back(fault).await,
             Kind::HubReplaced if fault.much.is_multiple_of(2) => {
@@ -351,6 +366,7 @@ impl Trouble {
     async fn mend(&mut self) {
         let going_on = std::mem::take(&mut self.going_on);
         self.aimed.clear();
+        self.at_a_page.clear();
         for (_, fault) in &going_on {
             self.end(fault).await;
         }
