@@ -58,6 +58,12 @@ pub struct Wrong {
     pub mute: bool,
 }
 
+impl Wrong {
+    fn and(self, other: Self) -> Self {
+        Self { off: self.off || other.off, out: self.out || other.out, mute: self.mute || other.mute }
+    }
+}
+
 /// What was felt of it: pages that were torn or in doubt, and looks in vain.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Felt {
@@ -98,6 +104,9 @@ struct State {
     dice: Dice,
     paper: Vec<Sheet>,
     wrong: Wrong,
+    /// What goes wrong with the next page, and whether it has begun.
+    lurking: Wrong,
+    struck: bool,
     felt: Felt,
     /// How often its power went.
     cycles: u64,
@@ -118,6 +127,8 @@ impl Printer {
             dice: Dice::new(seed ^ 0x9a_9e5),
             paper: Vec::new(),
             wrong: Wrong::default(),
+            lurking: Wrong::default(),
+            struck: false,
             felt: Felt::default(),
             cycles: 0,
             busy: false,
@@ -127,20 +138,13 @@ impl Printer {
         Self { net: net.clone(), policy, state: Mutex::new(state) }
     }
 
-    /// What is wrong with it from now on.
-    pub fn set(&self, wrong: Wrong) {
+    /// What is wrong with it from now on, and what will be once a page is under way.
+    pub fn set(&self, wrong: Wrong, lurking: Wrong) {
         let mut state = self.lock();
-        if wrong.off && !state.wrong.off {
-            state.cycles += 1;
-            state.stuck = None;
-        }
-        state.wrong = wrong;
-        if !wrong.out
-            && !wrong.off
-            && let Some(nth) = state.stuck.take()
-        {
-            state.paper[nth].whole = true;
-        }
+        state.lurking = lurking;
+        state.struck &= lurking != Wrong::default();
+        let now = if state.struck { wrong.and(lurking) } else { wrong };
+        state.now_is(now);
     }
 
     /// Everything that came out of it, in order.
@@ -204,6 +208,7 @@ impl Printer {
         while fed < takes {
             sleep(TICK).await;
             let mut state = self.lock();
+            state.strike();
             mute |= state.wrong.mute;
             if state.cycles != link.cycles {
                 state.felt.off += 1;
@@ -234,6 +239,30 @@ impl Printer {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn now_is(&mut self, wrong: Wrong) {
+        if wrong.off && !self.wrong.off {
+            self.cycles += 1;
+            self.stuck = None;
+        }
+        self.wrong = wrong;
+        if !wrong.out
+            && !wrong.off
+            && let Some(nth) = self.stuck.take()
+        {
+            self.paper[nth].whole = true;
+        }
+    }
+
+    /// A page is under way: what waited for one goes wrong.
+    fn strike(&mut self) {
+        if !self.struck && self.lurking != Wrong::default() {
+            self.struck = true;
+            self.now_is(self.wrong.and(self.lurking));
+        }
     }
 }
 

@@ -36,7 +36,7 @@ const FULL_FOR: Duration = Duration::from_secs(120);
 const FAILS_WITHIN: u64 = 6;
 const FAILS_FOR: Duration = Duration::from_secs(30);
 /// How long it takes at least until somebody looks after the printer.
-const UNLOOKED_FOR: Duration = Duration::from_secs(25);
+const UNLOOKED_FOR: Duration = Duration::from_secs(40);
 /// How often the hub seals.
 const SEAL_EVERY: Duration = Duration::from_secs(50);
 /// How often a blank box is made a hub at the end, where all is well.
@@ -217,7 +217,7 @@ impl Trouble {
                 self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
                 self.to_start.insert(fault.host, now + down_for);
             }
-            Kind::Kill if fault.much % 3 == 2 && self.shop.part(fault.host) == Part::Hub => {
+            Kind::Kill if fault.much % 3 > 0 && self.shop.part(fault.host) == Part::Hub => {
                 self.at_a_page.insert(fault.host);
             }
             Kind::Kill => {
@@ -296,7 +296,7 @@ impl Trouble {
         net.heal();
         let ip = |nth: usize| net.now_at(self.shop.stations[nth].host.ip());
         let mut local: BTreeMap<usize, Weather> = BTreeMap::new();
-        let mut wrong = Wrong::default();
+        let (mut wrong, mut lurking) = (Wrong::default(), Wrong::default());
         for (_, fault) in &self.going_on {
             let (host, much) = (fault.host, fault.much);
             match fault.kind {
@@ -327,6 +327,10 @@ impl Trouble {
                     net.set_cut(ip(host), ip(fault.other), true);
                     net.set_cut(ip(fault.other), ip(host), true);
                 }
+                // Mostly in the middle of a page.
+                Kind::PaperOut if much % 4 > 0 => lurking.out = true,
+                Kind::PrinterMute if much % 4 > 0 => lurking.mute = true,
+                Kind::PrinterOff if much % 4 > 0 => lurking.off = true,
                 Kind::PaperOut => wrong.out = true,
                 Kind::PrinterMute => wrong.mute = true,
                 Kind::PrinterOff => wrong.off = true,
@@ -340,7 +344,7 @@ impl Trouble {
         for (host, weather) in local {
             net.set_weather_at(ip(host), Some(weather));
         }
-        self.shop.printer.set(wrong);
+        self.shop.printer.set(wrong, lurking);
     }
 
     /// A node that saves nothing any more is started again: on a disk that syncs it sells again. So is a box whose power went
