@@ -217,7 +217,7 @@ impl Trouble {
                 self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
                 self.to_start.insert(fault.host, now + down_for);
             }
-            Kind::Kill if fault.much % 3 > 0 && self.shop.part(fault.host) == Part::Hub => {
+            Kind::Kill if !fault.much.is_multiple_of(3) && self.shop.part(fault.host) == Part::Hub => {
                 self.at_a_page.insert(fault.host);
             }
             Kind::Kill => {
