@@ -7,18 +7,17 @@
 //! if it is told to, and only what was never sent.
 
 use crate::printers::{Printers, Station};
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::spool::{Next, Policy, Word};
 use toko_devices::{Level, Outcome, Page};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
+use toko_paper::work::{Step, Work};
 use toko_retail::ops::PrintOutcome;
 use toko_retail::views::{self, PrintJob};
 use tracing::{info, warn};
@@ -35,16 +34,9 @@ pub(crate) struct Paper {
     printers: Arc<Printers>,
     station: Arc<Station>,
     stop: CancellationToken,
-    /// When this process started an attempt, for the pause between attempts that sent nothing.
-    started: BTreeMap<[u8; 16], UnixMicros>,
+    work: Work,
     /// Since when the printer has work and cannot do it.
     not_ready_since: Option<Instant>,
-}
-
-/// What to do about one job.
-struct Step {
-    job: PrintJob,
-    next: Next,
 }
 
 impl Paper {
@@ -55,7 +47,7 @@ impl Paper {
         station: Arc<Station>,
         stop: CancellationToken,
     ) -> Self {
-        Self { node, shop_name, printers, station, stop, started: BTreeMap::new(), not_ready_since: None }
+        Self { node, shop_name, printers, station, stop, work: Work::default(), not_ready_since: None }
     }
 
     /// Works off what is asked for until it is told to stop.
@@ -65,7 +57,7 @@ impl Paper {
         while !self.stop.is_cancelled() {
             changed.mark_unchanged();
             let could = seen.borrow_and_update().can_print();
-            let pause = match self.work().await {
+            let pause = match self.work_off().await {
                 Ok(pause) => pause,
                 Err(err) => {
                     warn!(printer = %self.station.config.name, %err, "printing waits");
@@ -81,7 +73,7 @@ impl Paper {
                     if told.is_err() {
                         break;
                     }
-                    self.started.clear();
+                    self.work.hurry_all();
                 }
                 () = self.station.wake.notified() => {}
                 () = sleep_until(Instant::now() + pause) => {}
@@ -90,7 +82,7 @@ impl Paper {
     }
 
     /// One job after the other, until nothing can be done now; then how long to wait.
-    async fn work(&mut self) -> Result<Duration, String> {
+    async fn work_off(&mut self) -> Result<Duration, String> {
         loop {
             if !self.node.is_hub() {
                 // The hub of the next term prints; two that print would print twice. It cannot while we hold the link.
@@ -128,7 +120,6 @@ impl Paper {
     fn steps(&mut self) -> Result<(Vec<Step>, Duration), String> {
         let now = self.node.machine().wall();
         let members = self.node.members();
-        let (mut held, mut pause, mut steps) = (0, LOOK_EVERY, Vec::new());
         let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
         self.printers.forget_all_but(&jobs);
         let here = |job: &PrintJob| {
@@ -136,22 +127,22 @@ impl Paper {
             place.is_some_and(|place| place.config.name == self.station.config.name)
         };
         let mine: Vec<PrintJob> = jobs.into_iter().filter(here).collect();
-        self.started.retain(|id, _| mine.iter().any(|job| job.job == *id));
         let (queued, printing) = (mine.len(), self.station.state().printing);
-        // What is under way would read as doubt.
-        for job in mine.into_iter().filter(|job| printing != Some(job.job)) {
-            match self.decide(&job, now) {
-                Next::Hold => held += 1,
-                Next::Wait { until } => {
-                    let micros = until.0.saturating_sub(micros(now));
-                    pause = pause.min(Duration::from_micros(micros.max(1_000)));
+        let again = {
+            let mut wishes = self.printers.wishes();
+            for job in mine.iter().filter(|job| printing != Some(job.job)) {
+                if wishes.soon.remove(&job.job) {
+                    self.work.hurry(&job.job);
                 }
-                Next::Done => {}
-                next => steps.push(Step { job, next }),
             }
-        }
-        self.station.say(|state| (state.queued, state.held) = (queued, held));
-        Ok((steps, pause))
+            wishes.again.clone()
+        };
+        let word = |job: &PrintJob| again.contains(&job.job).then_some(Word::Reprint);
+        let policy = if self.station.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
+        let looked = self.work.look(mine, printing, word, (policy, now));
+        self.station.say(|state| (state.queued, state.held) = (queued, looked.held));
+        let again_in = looked.again_in.map_or(LOOK_EVERY, |wait| wait.max(Duration::from_millis(1)));
+        Ok((looked.steps, again_in.min(LOOK_EVERY)))
     }
 
     /// Whether a job sent now would come out, as far as can be known without sending one.
@@ -202,18 +193,6 @@ impl Paper {
         Ok(any)
     }
 
-    fn decide(&mut self, job: &PrintJob, now: UnixMicros) -> Next {
-        let (again, soon) = {
-            let mut wishes = self.printers.wishes();
-            (wishes.again.contains(&job.job), wishes.soon.remove(&job.job))
-        };
-        if soon {
-            self.started.remove(&job.job);
-        }
-        let policy = if self.station.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
-        job::next(job, self.started.get(&job.job).copied(), again.then_some(Word::Reprint), policy, now)
-    }
-
     async fn take(&mut self, step: Step) -> Result<(), String> {
         let Step { job, next } = step;
         match next {
@@ -238,8 +217,7 @@ impl Paper {
         if !self.claim(job).await? {
             return Ok(());
         }
-        self.started.insert(job.job, self.node.machine().wall());
-        if let Err(err) = job::start(&self.node, job, &self.station.config.name).await {
+        if let Err(err) = self.work.begin(&self.node, job, &self.station.config.name).await {
             self.station.say(|state| state.printing = None);
             return Err(err);
         }
@@ -309,14 +287,6 @@ impl Paper {
             Some(name) => page.marked_backup_from(name),
             None => page,
         };
-        if banner && !toko_crdt::mutant!("leave-the-banner-off") {
-            page.marked_possible_duplicate()
-        } else {
-            page
-        }
+        job::under_banner(page, banner)
     }
-}
-
-fn micros(at: UnixMicros) -> u64 {
-    u64::try_from(at.0).unwrap_or(0)
 }

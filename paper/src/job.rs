@@ -40,7 +40,8 @@ pub fn attempts(job: &PrintJob, started: UnixMicros) -> Vec<Attempt> {
     .collect()
 }
 
-/// What is to be done about a job; `started` is when its last attempt began, if that was here.
+/// What is to be done about a job; `started` is when its last attempt began, if that was here. What began elsewhere, or by a
+/// clock that was ahead, is not waited for: it could be years.
 #[must_use]
 pub fn next(
     job: &PrintJob,
@@ -49,7 +50,8 @@ pub fn next(
     policy: Policy,
     now: UnixMicros,
 ) -> Next {
-    let attempts = attempts(job, started.unwrap_or(job.asked_at));
+    let started = started.filter(|started| *started <= now).unwrap_or(UnixMicros(0));
+    let attempts = attempts(job, started);
     let ttl = match job.ttl_s {
         0 => Duration::MAX,
         seconds => Duration::from_secs(seconds.into()),
@@ -155,6 +157,16 @@ pub async fn page(node: &Node, job: &PrintJob, frame: Frame<'_>) -> Result<Optio
     Ok(Some(receipt::page(&content, job.job, frame.sign).times(job.copies.min(paper::COPIES_MAX))))
 }
 
+/// A page as an attempt sends it: under the banner of a possible duplicate, where it needs one.
+#[must_use]
+pub fn under_banner(page: Page, banner: bool) -> Page {
+    if banner && !toko_crdt::mutant!("leave-the-banner-off") {
+        page.marked_possible_duplicate()
+    } else {
+        page
+    }
+}
+
 async fn sale(node: &Node, id: EffectId) -> Result<Option<SaleV1>, String> {
     let entry = node.fetch_entry(&Hash(id.0)).await.map_err(|problem| problem.to_string())?;
     let Some(bytes) = entry.as_ref().and_then(|entry| entry.body()) else { return Ok(None) };
@@ -173,4 +185,42 @@ async fn append(node: &Node, what: What) -> Result<(), String> {
 
 fn micros(at: UnixMicros) -> spool::UnixMicros {
     spool::UnixMicros(u64::try_from(at.0).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use toko_crdt::NodeId;
+    use toko_retail::views::PrintAttempt;
+
+    /// A hub that was started again knows of no start; its clock, or the till's, may have been ahead by then.
+    #[test]
+    fn a_job_that_was_tried_by_a_clock_that_was_ahead_waits_for_no_other_year() {
+        const YEAR: i64 = 365 * 86_400_000_000;
+        let (now, owner) = (UnixMicros(50 * YEAR), NodeId([1; 32]));
+        let tried = PrintAttempt {
+            attempt: 1,
+            owner,
+            printer: "receipts".into(),
+            outcome: Some((PrintOutcome::NotPrinted, 0, String::new())),
+        };
+        let job = |asked_at| PrintJob {
+            job: [1; 16],
+            sale: EffectId([1; 32]),
+            printer: "receipts".into(),
+            ttl_s: 0,
+            copies: 1,
+            is_copy: false,
+            asked_by: owner,
+            asked_at,
+            attempts: vec![tried.clone()],
+            open: true,
+        };
+        let next = |job: &PrintJob, started| next(job, started, None, Policy::Hold, now);
+        let ahead = UnixMicros(now.0 + YEAR);
+        let send = Next::Send { attempt: 2, banner: false };
+        assert_eq!(next(&job(ahead), None), send, "the till's");
+        assert_eq!(next(&job(now), Some(ahead)), send, "the hub's");
+        assert!(matches!(next(&job(now), Some(now)), Next::Wait { .. }), "its pause is kept");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The joint of `retail`, which knows what a receipt says, and `devices`, which knows what a printer did, for whoever owns a
 //! printer: a hub, or a terminal that has one of its own. In reading order: a [`job`] is read from the books, decided upon and
-//! answered there; [`receipt`] is the page; [`drawer`] is the drawer on it and what its sensor tells; [`settings`] are the words
+//! answered there, [`work`] is all of them at one printer; [`receipt`] is the page; [`drawer`] is the drawer on it and what its sensor tells; [`settings`] are the words
 //! for a printer that both know.
 //!
 //! Invariants: who prints a job stands in the job from the moment that it is asked for (see [`job::printed_at_its_till`]), so no
@@ -15,3 +15,4 @@ pub mod drawer;
 pub mod job;
 pub mod receipt;
 pub mod settings;
+pub mod work;

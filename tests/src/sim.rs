@@ -6,14 +6,14 @@
 //!
 //! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`swaps`] what becomes of whole
-//! boxes, [`felt`] who noticed, [`ledger`] what must have come of it and [`judge`] whether it
-//! did; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only;
+//! boxes, [`printer`] where receipts come out, [`felt`] who noticed, [`ledger`] what must have come of it, [`judge`] whether it
+//! did and [`receipts`] whether the paper says so too; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only;
 //! [`herd`] is many stores that call one headquarters at the same moment.
 //!
 //! Invariants: one seed decides everything; the trace of a run is the same in another process. The trace covers times, ends,
 //! lengths and fates of packets, answers and digests, and not bytes: each handshake draws keys of its own.
 //!
-//! Absent on purpose: the HTTP doors, mDNS and real printers' cables, which the process tests have.
+//! Absent on purpose: the HTTP doors, mDNS and printers' cables and tongues, which the process tests have.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub mod host;
 pub mod judge;
 pub mod ledger;
 pub mod plan;
+pub mod printer;
+pub mod receipts;
 pub mod shop;
 pub mod shrink;
 pub mod swaps;
@@ -57,6 +59,9 @@ use trouble::{Done, Pace, Trouble};
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long cashiers may take to finish what is in hand after everything is well.
 const FINISH: Duration = Duration::from_secs(120);
+/// How long the printer may take for what waits then: the longest pause of a hub, and so much for each receipt.
+const PRINT: Duration = Duration::from_secs(90);
+const PRINT_EACH: Duration = Duration::from_secs(5);
 /// How long all nodes may take to agree after that: the longest pause between two dials, and an hour's entries.
 const AGREE: Duration = Duration::from_secs(90);
 
@@ -104,6 +109,8 @@ pub struct Outcome {
     pub planned: Vec<Fault>,
     /// What cashiers did.
     pub tally: Tally,
+    /// What came out of the printer. Nothing for sessions and stores alone.
+    pub receipts: receipts::Tally,
     /// What became of packets.
     pub packets: toko_mesh::sim_net::Tally,
     /// How long the shop was simulated, opening and healing included.
@@ -182,6 +189,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
         slow_disks: 0,
         planned: planned.clone(),
         tally: Tally::default(),
+        receipts: receipts::Tally::default(),
         packets: toko_mesh::sim_net::Tally::default(),
         simulated: Duration::ZERO,
         healed_in: None,
@@ -206,6 +214,7 @@ async fn run(setting: &Setting, goods: Arc<Goods>) -> Outcome {
     outcome.looks = judge.looks;
     outcome.upkeep = judge::upkeep(&shop);
     outcome.tally = shop.ledger().tally;
+    outcome.receipts = receipts::tally(&shop);
     outcome.packets = shop.net.tally();
     outcome.trace = shop.net.trace();
     outcome.simulated = began.elapsed();
@@ -255,19 +264,10 @@ async fn trade(
     faults
 }
 
-/// Everything is well: all nodes must agree within the bound, on what the ledger says.
+/// Everything is well: all nodes must agree within the bound, on what the ledger says, and what waits is printed.
 async fn heal(shop: &Shop, judge: &mut Judge, violations: &mut Vec<String>) -> Option<Duration> {
     let well = Instant::now();
-    let agreed = loop {
-        if let Some(digests) = judge::agreed(shop) {
-            break digests;
-        }
-        if well.elapsed() > AGREE {
-            violations.push(format!("I4: not agreed after {AGREE:?}: {}", judge::disagreement(shop)));
-            return None;
-        }
-        sleep(Duration::from_millis(50)).await;
-    };
+    agree(shop, violations).await?;
     let took = well.elapsed();
     while let Some(unseen) = shop.unseen_copy().await {
         if well.elapsed() > AGREE {
@@ -276,9 +276,33 @@ async fn heal(shop: &Shop, judge: &mut Judge, violations: &mut Vec<String>) -> O
         }
         sleep(Duration::from_millis(500)).await;
     }
+    let asked = u32::try_from(shop.ledger().wanted().len()).unwrap_or(u32::MAX);
+    while let Some(waiting) = receipts::waits(shop) {
+        if well.elapsed() > PRINT + PRINT_EACH * asked {
+            violations.push(format!("I10: {waiting}"));
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    let agreed = agree(shop, violations).await?;
     shop.net.note(&agreed);
     violations.extend(judge.look(shop, true));
+    violations.extend(receipts::weigh(shop));
     Some(took)
+}
+
+async fn agree(shop: &Shop, violations: &mut Vec<String>) -> Option<[u64; 2]> {
+    let began = Instant::now();
+    loop {
+        if let Some(digests) = judge::agreed(shop) {
+            return Some(digests);
+        }
+        if began.elapsed() > AGREE {
+            violations.push(format!("I4: not agreed after {AGREE:?}: {}", judge::disagreement(shop)));
+            return None;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn slow_disks(shop: &Shop) -> u64 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toko_tests::sim::cli::tills_of;
 use toko_tests::sim::goods::Goods;
 use toko_tests::sim::plan::Kind;
+use toko_tests::sim::receipts::Tally as Paper;
 use toko_tests::sim::shrink::{replay, shrink};
 use toko_tests::sim::{Outcome, Setting, goods, herd, play};
 
@@ -78,6 +79,8 @@ fn each_kind_of_fault_is_felt_and_nothing_is_felt_where_none_is() {
     let quiet = good(&setting(20, 2, &[]), &goods);
     assert!(quiet.faults.is_empty(), "{:?}", quiet.faults);
     assert!(quiet.felt.is_empty() && quiet.slow_disks == 0, "{:?}, {}", quiet.felt, quiet.slow_disks);
+    let paper = quiet.receipts;
+    assert!(paper.asked > 3 && paper.printed == paper.asked && paper.torn + paper.marked == 0, "{paper:?}");
     for kind in Kind::usual() {
         // A disk has room ahead, which a few customers do not use up.
         let open = Duration::from_secs(if kind == Kind::Full { 480 } else { 180 });
@@ -104,6 +107,19 @@ fn boxes_wake_up_in_1970_and_the_shop_holds() {
     let goods = goods().unwrap();
     let woke: u64 = (30..34).map(|seed| good(&setting(seed, 2, &[Kind::Epoch]), &goods).woke_in_1970).sum();
     assert!(woke > 3, "{woke}");
+}
+
+/// What the judge of paper holds each of these days to: a receipt is printed once, or says that it may be a copy.
+#[test]
+fn f35_receipts_outlive_hubs_and_printers_and_none_passes_for_the_first_twice() {
+    let goods = goods().unwrap();
+    let bad = [Kind::Kill, Kind::PaperOut, Kind::PrinterMute, Kind::PrinterOff];
+    let swaps = [Kind::HubReplaced, Kind::Restore, Kind::Partition, Kind::PrinterOff];
+    let mut paper = Paper::default();
+    for seed in 600..606 {
+        paper.add(&good(&setting(seed, 2, if seed % 2 == 0 { &bad } else { &swaps }), &goods).receipts);
+    }
+    assert!(paper.printed > 30 && paper.marked > 1 && paper.torn > 1, "{paper:?}");
 }
 
 /// Beyond eight neighbours a terminal keeps four links beside the hub's; what it hears, it hears through others.
@@ -256,6 +272,14 @@ mod seeds {
         let goods = goods().unwrap();
         for seed in 400..402 {
             good(&setting(seed, 2, &[Kind::Power, Kind::Kill, Kind::Partition]), &goods);
+        }
+    }
+
+    #[test]
+    fn receipts_hold_when_hubs_and_printers_die_with_a_page_under_way() {
+        let goods = goods().unwrap();
+        for seed in 600..603 {
+            good(&setting(seed, 2, &[Kind::Kill, Kind::PrinterOff]), &goods);
         }
     }
 

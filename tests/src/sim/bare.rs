@@ -94,6 +94,7 @@ pub fn play(setting: &Setting, goods: &Arc<Goods>) -> Result<Outcome, String> {
         slow_disks: 0,
         planned,
         tally: bare.ledger.tally,
+        receipts: super::receipts::Tally::default(),
         packets: sim_net::Tally { sent: traffic.0, bytes: traffic.1, ..sim_net::Tally::default() },
         simulated: duration(bare.links.now),
         healed_in: healed_in.map(duration),

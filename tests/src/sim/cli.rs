@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::plan::Kind;
 use super::shrink::{replay, shrink};
-use super::{Outcome, Setting, goods, herd, play};
+use super::{Outcome, Setting, goods, herd, play, receipts};
 
 /// Plays a whole shop in memory, with everything that goes wrong in one.
 #[derive(Debug, Parser)]
@@ -75,6 +75,7 @@ struct Sums {
     felt: BTreeMap<Kind, u64>,
     sales: u64,
     lines: u64,
+    receipts: receipts::Tally,
     slowest_heal: Duration,
 }
 
@@ -186,6 +187,7 @@ impl Sums {
         }
         self.sales += outcome.tally.sales;
         self.lines += outcome.tally.lines;
+        self.receipts.add(&outcome.receipts);
         self.slowest_heal = self.slowest_heal.max(outcome.healed_in.unwrap_or_default());
     }
 }
@@ -199,7 +201,7 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
     let tally = &outcome.tally;
     let healed = outcome.healed_in.map_or("-".to_owned(), |took| format!("{:.2} s", took.as_secs_f64()));
     println!(
-        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} settled {} summed {} faults {} healed in {healed} speed {:.0}x{}",
+        "seed {} trace {:016x} terminals {} sales {} lines {} parked {} taken over {} returns {} repeated {} seals {} pruned {} settled {} summed {} receipts {} marked {} faults {} healed in {healed} speed {:.0}x{}",
         setting.seed,
         outcome.trace,
         setting.tills,
@@ -213,6 +215,8 @@ fn say(as_json: bool, setting: &Setting, outcome: &Outcome, took: Duration) {
         outcome.upkeep.pruned,
         outcome.upkeep.settled,
         outcome.upkeep.summed,
+        outcome.receipts.printed,
+        outcome.receipts.marked,
         outcome.faults.values().sum::<u64>(),
         ratio(outcome.simulated, took),
         if outcome.violations.is_empty() { "" } else { " FAILED" },
@@ -243,7 +247,7 @@ fn say_sums(as_json: bool, sums: &Sums, took: Duration) {
     let (faults, felt) = (by_word(&sums.faults), by_word(&sums.felt));
     if as_json {
         let all = json!({
-            "runs": sums.runs, "store_hours": hours, "sales": sums.sales, "lines": sums.lines, "faults": faults, "felt": felt,
+            "runs": sums.runs, "store_hours": hours, "sales": sums.sales, "lines": sums.lines, "receipts": sums.receipts.by_word(), "faults": faults, "felt": felt,
             "failed": sums.failed, "slowest_heal_s": sums.slowest_heal.as_secs_f64(),
             "speed": ratio(sums.simulated, took), "took_s": took.as_secs_f64(),
         });
@@ -255,6 +259,11 @@ fn say_sums(as_json: bool, sums: &Sums, took: Duration) {
         false => counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join(", "),
     };
     println!("{} runs, {hours:.2} store-hours, {} sales, {} lines", sums.runs, sums.sales, sums.lines);
+    let paper = &sums.receipts;
+    println!(
+        "receipts: {} asked for, {} sheets whole, {} torn, {} marked as possible copies, {} twice where nobody could know",
+        paper.asked, paper.printed, paper.torn, paper.marked, paper.doubled
+    );
     println!("faults: {}", listed(&faults));
     // Packets, writes, readings of clocks, boxes: what fared otherwise for it.
     println!("felt: {}", listed(&felt));
@@ -271,6 +280,7 @@ fn shown(setting: &Setting, outcome: &Outcome, took: Duration) -> Value {
         "terminals": setting.tills,
         "sales": outcome.tally.sales,
         "lines": outcome.tally.lines,
+        "receipts": outcome.receipts.by_word(),
         "faults": faults,
         "felt": felt,
         "seals": outcome.upkeep.seals,

@@ -21,6 +21,7 @@ pub fn felt(shop: &Shop) -> Felt {
     let sum = |of: fn(&host::Felt) -> u64| boxes.iter().map(of).sum::<u64>();
     let new = |part| (shop.office() + 1..shop.stations.len()).filter(move |nth| shop.part(*nth) == part);
     let went_back = |nth: usize| shop.went_back(nth);
+    let printer = shop.printer.felt();
     let all = [
         (Kind::Loss, net.lost),
         (Kind::Delay, net.late),
@@ -43,6 +44,9 @@ pub fn felt(shop: &Shop) -> Felt {
         (Kind::Restore, (0..shop.stations.len()).filter(|nth| *nth != shop.office()).map(went_back).sum()),
         (Kind::HubReplaced, new(Part::Hub).count() as u64),
         (Kind::HqRestored, went_back(shop.office())),
+        (Kind::PaperOut, printer.out),
+        (Kind::PrinterMute, printer.mute),
+        (Kind::PrinterOff, printer.off),
     ];
     all.into_iter().filter(|(_, count)| *count > 0).collect()
 }

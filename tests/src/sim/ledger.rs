@@ -11,6 +11,7 @@ use toko_crdt::EffectId;
 use toko_crdt::ids::{CartId, EntryRef};
 
 use super::goods::Piece;
+use super::receipts::Wanted;
 
 /// What a sale, a return or a movement did, as the cashier knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,8 @@ pub struct Ledger {
     places: BTreeMap<EffectId, BTreeSet<EntryRef>>,
     /// Every effect that a key was answered with.
     keys: BTreeMap<String, EffectId>,
+    /// Receipts that somebody wants on paper.
+    wanted: Wanted,
     /// Customers served, for the report.
     pub tally: Tally,
 }
@@ -151,6 +154,19 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// A receipt was asked for with a sale.
+    pub fn wants(&mut self, job: [u8; 16], id: EffectId) {
+        if self.wanted.insert(job, id).is_some_and(|before| before != id) {
+            self.note(format!("I2: one print job is for two sales, {} among them", id.short()));
+        }
+    }
+
+    /// What is to be on paper.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     /// An effect stands there.

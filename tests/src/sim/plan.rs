@@ -56,11 +56,17 @@ pub enum Kind {
     HubReplaced,
     /// Headquarters' disk goes back to what it was some time ago (F43).
     HqRestored,
+    /// The printer runs out of paper (F36).
+    PaperOut,
+    /// The printer says nothing, or not what became of a page (F35).
+    PrinterMute,
+    /// The printer loses its power, with what it had not printed yet (F35).
+    PrinterOff,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Loss,
         Self::Delay,
         Self::Double,
@@ -83,6 +89,9 @@ impl Kind {
         Self::Restore,
         Self::HubReplaced,
         Self::HqRestored,
+        Self::PaperOut,
+        Self::PrinterMute,
+        Self::PrinterOff,
     ];
 
     /// What is drawn from where nothing is said: all but forks, which are asked for by name.
@@ -117,6 +126,9 @@ impl Kind {
             Self::Restore => "restore",
             Self::HubReplaced => "hub-replaced",
             Self::HqRestored => "hq-restored",
+            Self::PaperOut => "paper-out",
+            Self::PrinterMute => "printer-mute",
+            Self::PrinterOff => "printer-off",
         }
     }
 

@@ -35,6 +35,7 @@ use super::Setting;
 use super::goods::Goods;
 use super::host::Host;
 use super::ledger::Ledger;
+use super::printer::{Hand, Printer};
 use super::swaps;
 
 /// Boxes that stand in a corner: for copies of terminals, and for a hub that takes the place of another.
@@ -57,6 +58,8 @@ pub struct Shop {
     pub goods: Arc<Goods>,
     /// Hub, terminals, headquarters, in this order, and then boxes that nobody has used yet.
     pub stations: Vec<Station>,
+    /// Where receipts come out.
+    pub printer: Arc<Printer>,
     /// How many terminals it opened with.
     count: usize,
     /// How far back history is kept here.
@@ -148,8 +151,10 @@ impl Shop {
             (false, _) => History::default(),
         };
         let midnight = setting.late.then(|| Instant::now() + till_midnight(setting.open));
+        let printer = Arc::new(Printer::new(&net, seed));
         let (recovery, ledger) = (None, Mutex::default());
-        let mut shop = Self { net, goods, stations, count: tills, history, midnight, recovery, ledger };
+        let mut shop =
+            Self { net, goods, stations, printer, count: tills, history, midnight, recovery, ledger };
         shop.set_part(0, Part::Hub);
         (1..=tills).for_each(|nth| shop.set_part(nth, Part::Till));
         shop.set_part(shop.office(), Part::Headquarters);
@@ -271,7 +276,14 @@ impl Shop {
             Part::Till => Some(till(&node, &mut tasks).await?),
             Part::Hub => {
                 tasks.spawn(shelf::follow(node.clone(), CancellationToken::new()));
-                tasks.spawn(swaps::get_back(node.clone()));
+                let hand = Hand::new(&self.printer, node.clone(), (nth, self.went_back(nth)));
+                let node = node.clone();
+                tasks.spawn(async move {
+                    // No hub prints before it has its books back.
+                    if swaps::get_back(node).await {
+                        hand.run().await;
+                    }
+                });
                 None
             }
             Part::Headquarters | Part::Nothing => None,

@@ -155,13 +155,14 @@ impl Shop {
     }
 }
 
-/// What a hub that took another's place does at its start, as `hubd recover` does. Of any other hub it asks nothing.
-pub(super) async fn get_back(node: Node) {
+/// What a hub that took another's place does at its start, as `hubd recover` does. Of any other hub it asks nothing. Whether it
+/// has its books back.
+pub(super) async fn get_back(node: Node) -> bool {
     if !node
         .own_disk()
         .is_ok_and(|disk| disk.list().is_ok_and(|names| names.iter().any(|name| name == "recovering")))
     {
-        return;
+        return true;
     }
     loop {
         let state = node.catch_up();
@@ -171,9 +172,7 @@ pub(super) async fn get_back(node: Node) {
         sleep(LOOK).await;
     }
     // What is not kept now is tried again at the next start.
-    if node.proclaim().await.is_ok() {
-        let _ = node.recovered();
-    }
+    node.proclaim().await.is_ok() && node.recovered().is_ok()
 }
 
 /// What a node would find on the disk of a box as it is now: opened by the product's own code, on a copy.

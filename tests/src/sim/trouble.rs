@@ -2,7 +2,7 @@
 
 mod boxes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use toko_mesh::store::SaveError;
 
 use super::host::{Image, SYNC, address};
 use super::plan::{Fault, Kind};
+use super::printer::Wrong;
 use super::shop::{Part, Shop};
 use super::swaps::Cut;
 
@@ -25,6 +26,8 @@ const RESTART: Duration = Duration::from_millis(300);
 const PROBE: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a bad moment looks.
 const AIM_EVERY: Duration = Duration::from_millis(2);
+/// How often somebody who waits for a page does.
+const PAGE_EVERY: Duration = Duration::from_millis(150);
 /// How much room a disk that fills up still has at most, and how long it takes at least until somebody makes room: the log
 /// has space ahead, so that a short while is never felt.
 const ROOM_BYTES: u64 = 32 << 10;
@@ -32,6 +35,8 @@ const FULL_FOR: Duration = Duration::from_secs(120);
 /// Of so many writes or syncs to come one fails, and how long it is waited for at least: a till writes when somebody buys.
 const FAILS_WITHIN: u64 = 6;
 const FAILS_FOR: Duration = Duration::from_secs(30);
+/// How long it takes at least until somebody looks after the printer.
+const UNLOOKED_FOR: Duration = Duration::from_secs(40);
 /// How often the hub seals.
 const SEAL_EVERY: Duration = Duration::from_secs(50);
 /// How often a blank box is made a hub at the end, where all is well.
@@ -49,6 +54,8 @@ pub struct Trouble {
     to_start: BTreeMap<usize, Instant>,
     /// Boxes whose power goes as soon as another has something new of them, and what others had when it was decided.
     aimed: BTreeMap<usize, Frontier>,
+    /// Boxes whose hub is killed as soon as a page of it is under way.
+    at_a_page: BTreeSet<usize>,
     /// Copies of disks, by the fault that puts them back.
     copies: BTreeMap<usize, Image>,
     /// The box that is to become the hub, and when that is tried next.
@@ -93,6 +100,7 @@ impl Trouble {
             going_on: Vec::new(),
             to_start: BTreeMap::new(),
             aimed: BTreeMap::new(),
+            at_a_page: BTreeSet::new(),
             copies: BTreeMap::new(),
             heir: None,
             pace,
@@ -120,7 +128,11 @@ impl Trouble {
                 self.seal = now + SEAL_EVERY;
                 self.let_the_hub_seal().await;
             }
-            let aim = if self.aimed.is_empty() { probe } else { Instant::now() + AIM_EVERY };
+            let aim = match (self.aimed.is_empty(), self.at_a_page.is_empty()) {
+                (false, _) => Instant::now() + AIM_EVERY,
+                (true, false) => Instant::now() + PAGE_EVERY,
+                (true, true) => probe,
+            };
             let next = self.next().min(probe).min(aim);
             tokio::select! {
                 biased;
@@ -184,7 +196,8 @@ impl Trouble {
         ) {
             return self.swap(fault, now).await;
         }
-        if self.shop.part(fault.host) == Part::Nothing {
+        let printer = matches!(fault.kind, Kind::PaperOut | Kind::PrinterMute | Kind::PrinterOff);
+        if !printer && self.shop.part(fault.host) == Part::Nothing {
             // It is scrap.
             return;
         }
@@ -203,6 +216,9 @@ impl Trouble {
             Kind::Power => {
                 self.shop.cut_power(fault.host, Cut::Seeded(fault.much)).await;
                 self.to_start.insert(fault.host, now + down_for);
+            }
+            Kind::Kill if !fault.much.is_multiple_of(3) && self.shop.part(fault.host) == Part::Hub => {
+                self.at_a_page.insert(fault.host);
             }
             Kind::Kill => {
                 host.kill();
@@ -244,6 +260,7 @@ impl Trouble {
         let least = match fault.kind {
             Kind::Full => FULL_FOR,
             Kind::Eio => FAILS_FOR,
+            _ if printer || self.at_a_page.contains(&fault.host) => UNLOOKED_FOR,
             _ => Duration::ZERO,
         };
         self.going_on.push((now + fault.lasts.max(least), fault));
@@ -257,6 +274,9 @@ impl Trouble {
             Kind::Power => {
                 host.aim(None);
                 self.aimed.remove(&fault.host);
+            }
+            Kind::Kill => {
+                self.at_a_page.remove(&fault.host);
             }
             Kind::Restore | Kind::HqRestored => self.put_back(fault).await,
             Kind::HubReplaced if fault.much.is_multiple_of(2) => {
@@ -276,6 +296,7 @@ impl Trouble {
         net.heal();
         let ip = |nth: usize| net.now_at(self.shop.stations[nth].host.ip());
         let mut local: BTreeMap<usize, Weather> = BTreeMap::new();
+        let (mut wrong, mut lurking) = (Wrong::default(), Wrong::default());
         for (_, fault) in &self.going_on {
             let (host, much) = (fault.host, fault.much);
             match fault.kind {
@@ -306,12 +327,24 @@ impl Trouble {
                     net.set_cut(ip(host), ip(fault.other), true);
                     net.set_cut(ip(fault.other), ip(host), true);
                 }
+                // Mostly in the middle of a page.
+                Kind::PaperOut if much % 4 > 0 => lurking.out = true,
+                Kind::PrinterMute if much % 4 > 0 => lurking.mute = true,
+                Kind::PrinterOff if much % 4 > 0 => lurking.off = true,
+                Kind::PaperOut => wrong.out = true,
+                Kind::PrinterMute => wrong.mute = true,
+                Kind::PrinterOff => wrong.off = true,
+                // One plug for both.
+                Kind::Power if self.shop.part(host) == Part::Hub && much.is_multiple_of(2) => {
+                    wrong.off = true
+                }
                 _ => {}
             }
         }
         for (host, weather) in local {
             net.set_weather_at(ip(host), Some(weather));
         }
+        self.shop.printer.set(wrong, lurking);
     }
 
     /// A node that saves nothing any more is started again: on a disk that syncs it sells again. So is a box whose power went
@@ -337,6 +370,7 @@ impl Trouble {
     async fn mend(&mut self) {
         let going_on = std::mem::take(&mut self.going_on);
         self.aimed.clear();
+        self.at_a_page.clear();
         for (_, fault) in &going_on {
             self.end(fault).await;
         }

@@ -5,11 +5,12 @@ use toko_tests::tree::{Page, sources};
 use super::{names, none};
 
 /// Rooms whose code a simulated shop runs, and the simulator itself.
-const PLAYED: [&str; 7] = [
+const PLAYED: [&str; 8] = [
     "crdt/src",
     "retail/src",
     "mesh/src",
     "hubd/src",
+    "paper/src",
     "terminal-agent/src",
     "tests/src/sim",
     "tests/src/sim.rs",

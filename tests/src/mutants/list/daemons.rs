@@ -89,7 +89,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "leave-the-banner-off",
-        "hubd/src/paper.rs",
+        "paper/src/job.rs",
         "a second receipt looks like the first",
         &["tests/process paper::"],
     ),

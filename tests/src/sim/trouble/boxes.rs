@@ -16,7 +16,7 @@ use crate::sim::swaps::Cut;
 const LATER: Duration = Duration::from_secs(2);
 
 impl Trouble {
-    /// Whoever is aimed at loses power, at its worst, once another has something new of it.
+    /// Whoever is aimed at loses power, at its worst, once another has something new of it; or is killed while it prints.
     pub(super) async fn strike(&mut self) {
         let moved = |(nth, before): (&usize, &Frontier)| {
             let now = self.shop.seen_of(*nth)?;
@@ -26,6 +26,14 @@ impl Trouble {
         for nth in hit {
             self.aimed.remove(&nth);
             self.shop.cut_power(nth, Cut::Worst).await;
+            self.to_start.insert(nth, Instant::now() + RESTART);
+        }
+        let prints = |nth: &usize| self.shop.printer.has_a_page_of(*nth) && self.shop.running(*nth).is_some();
+        let hit: Vec<usize> = self.at_a_page.iter().copied().filter(prints).collect();
+        for nth in hit {
+            self.at_a_page.remove(&nth);
+            self.shop.stations[nth].host.kill();
+            self.shop.drop_dead(nth).await;
             self.to_start.insert(nth, Instant::now() + RESTART);
         }
     }
