@@ -1,6 +1,6 @@
 //! How a key becomes a member: one-time codes, the desk that gives them out, and the conversation that redeems them.
 //!
-//! A terminal joins a store ([`enrol`] against [`welcome`]): the code pins the hub before a byte of secret is sent. The hub
+//! A terminal joins a store ([`meet_hub`] against [`welcome`]): the code pins the hub before a byte of secret is sent. The hub
 //! shows the root key, whose hash must begin as the code says, and a statement by it that the key of this very connection
 //! is hub; only then does the terminal show the secret. The hub writes the terminal's statement durably before it answers.
 //!
