@@ -20,7 +20,7 @@ use toko_paper::job::{self, Frame};
 use toko_paper::work::{Step, Work};
 use toko_retail::ops::PrintOutcome;
 use toko_retail::views::{self, PrintJob};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Longest time between two looks at the open jobs, whatever happens.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -140,7 +140,7 @@ impl Paper {
         let word = |job: &PrintJob| again.contains(&job.job).then_some(Word::Reprint);
         let policy = if self.station.config.reprint { Policy::REPRINT_ONCE } else { Policy::Hold };
         let looked = self.work.look(mine, printing, word, (policy, now));
-        self.station.say(|state| (state.queued, state.held) = (queued, looked.held));
+        self.station.say(|state| (state.queued, state.held) = (queued, looked.held.len()));
         let again_in = looked.again_in.map_or(LOOK_EVERY, |wait| wait.max(Duration::from_millis(1)));
         Ok((looked.steps, again_in.min(LOOK_EVERY)))
     }
@@ -209,9 +209,9 @@ impl Paper {
         let header = std::slice::from_ref(&self.shop_name);
         let frame = Frame { sign: self.station.config.sign.as_ref(), header, footer: &[] };
         let Some(page) = job::page(&self.node, job, frame).await? else {
-            // The sale's body is not here yet, or pruned: nothing to print from.
-            return job::end(&self.node, job, attempt, (PrintOutcome::GivenUp, 0, "the sale is not here"))
-                .await;
+            debug!(job = %hex(&job.job), sale = %job.sale.short(), "a receipt waits for whoever keeps its sale");
+            self.work.is_away(job, self.node.machine().wall());
+            return Ok(());
         };
         let page = self.marked(page, job, banner);
         if !self.claim(job).await? {

@@ -9,7 +9,7 @@
 //!
 //! Absent on purpose: a second printer, and waiting for a person's word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use toko_crdt::KvError;
-use toko_crdt::clock::UnixMicros;
 use toko_crdt::hash::hex;
 use toko_devices::spool::{Next, Policy};
 use toko_devices::{Deadlines, Habits, Level, Outcome, OwnedPrinter, Owner};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
+use toko_paper::work::{Step, Work};
 use toko_retail::ops::PrintOutcome;
 use toko_retail::paper::OWN_PRINTER;
 use toko_retail::views::{self, PrintJob};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::{PrinterConfig, Prints, Receipt};
 
@@ -87,8 +87,7 @@ pub(crate) struct Printing {
     earlier: BTreeSet<[u8; 16]>,
     /// Until there is work. A printer of the shop's is not even looked at before: it takes one host at a time.
     owner: Option<Owner>,
-    /// When this process started an attempt, for the pause between attempts that sent nothing.
-    started: BTreeMap<[u8; 16], UnixMicros>,
+    work: Work,
 }
 
 impl Printing {
@@ -125,8 +124,8 @@ impl Printing {
             }
         };
         let (printer, owner) = Owner::new(driver, habits, stop.child_token());
-        let (asked, owner, started) = (Asked::default(), Some(owner), BTreeMap::new());
-        Ok(Self { node, config, receipt, printer, asked, earlier, owner, started })
+        let (asked, owner, work) = (Asked::default(), Some(owner), Work::default());
+        Ok(Self { node, config, receipt, printer, asked, earlier, owner, work })
     }
 
     /// When it is printed on, and where jobs are noted that this process asks for.
@@ -152,7 +151,7 @@ impl Printing {
             if let Some(run) = self.owner.take_if(|_| wanted) {
                 owner.spawn(run.run());
             }
-            let pause = self.work().await.unwrap_or_else(|err| {
+            let pause = self.work_off().await.unwrap_or_else(|err| {
                 warn!(%err, "printing waits");
                 AGAIN_AFTER
             });
@@ -165,7 +164,7 @@ impl Printing {
                     if told.is_err() {
                         break;
                     }
-                    self.started.clear();
+                    self.work.hurry_all();
                 }
                 () = sleep_until(Instant::now() + pause) => {}
             }
@@ -173,35 +172,22 @@ impl Printing {
     }
 
     /// One job after the other, until nothing can be done now; then how long to wait.
-    async fn work(&mut self) -> Result<Duration, String> {
+    async fn work_off(&mut self) -> Result<Duration, String> {
         loop {
             let now = self.node.machine().wall();
-            let jobs = self.jobs()?;
-            self.started.retain(|id, _| jobs.iter().any(|job| job.job == *id));
-            let mut pause = LOOK_EVERY;
-            let mut first = None;
-            for job in jobs {
-                let next =
-                    job::next(&job, self.started.get(&job.job).copied(), None, Policy::REPRINT_ONCE, now);
-                match next {
-                    Next::Wait { until } => {
-                        let micros = until.0.saturating_sub(u64::try_from(now.0).unwrap_or(0));
-                        pause = pause.min(Duration::from_micros(micros.max(1_000)));
-                    }
-                    Next::Done => {}
-                    next => {
-                        first = Some((job, next));
-                        break;
-                    }
-                }
+            let looked = self.work.look(self.jobs()?, None, |_| None, (Policy::REPRINT_ONCE, now));
+            for job in &looked.held {
+                self.give_up(job, "in doubt for the second time; ask for a copy").await?;
             }
-            let Some((job, next)) = first else { return Ok(pause) };
+            let Some(Step { job, next }) = looked.steps.into_iter().next() else {
+                let wait = looked.again_in.map_or(LOOK_EVERY, |wait| wait.max(Duration::from_millis(1)));
+                return Ok(wait.min(LOOK_EVERY));
+            };
             match next {
                 Next::Send { .. } if !self.ready().await => return Ok(LOOK_WHILE_NOT_READY),
                 Next::Send { attempt, banner } => self.send(&job, attempt, banner).await?,
                 Next::Expired => self.give_up(&job, "nobody wants it any more").await?,
-                Next::Hold => self.give_up(&job, "in doubt for the second time; ask for a copy").await?,
-                Next::Wait { .. } | Next::Done => {}
+                Next::Wait { .. } | Next::Hold | Next::Done => {}
             }
         }
     }
@@ -226,12 +212,13 @@ impl Printing {
         let Some(page) =
             job::page(&self.node, job, Frame { sign: self.config.sign.as_ref(), header, footer }).await?
         else {
-            return self.give_up(job, "the sale is not here").await;
+            debug!(job = %hex(&job.job), sale = %job.sale.short(), "a receipt waits for whoever keeps its sale");
+            self.work.is_away(job, self.node.machine().wall());
+            return Ok(());
         };
         let earlier = !self.asked.holds(&job.job) && !toko_crdt::mutant!("print-what-a-twin-asked-for");
         let page = if banner || earlier { page.marked_possible_duplicate() } else { page };
-        self.started.insert(job.job, self.node.machine().wall());
-        job::start(&self.node, job, OWN_PRINTER).await?;
+        self.work.begin(&self.node, job, OWN_PRINTER).await?;
         let outcome = self.printer.print(page).await;
         let (what, level, detail) = job::told(&outcome);
         let id = hex(&job.job);

@@ -395,7 +395,8 @@ impl Hand {
         };
         let frame = Frame { sign: None, header: &[], footer: &[] };
         let Some(page) = job::page(&self.node, &job, frame).await? else {
-            return job::end(&self.node, &job, attempt, (PrintOutcome::GivenUp, 0, NOT_HERE)).await;
+            self.work.is_away(&job, self.node.machine().wall());
+            return Ok(());
         };
         let page = job::under_banner(page, banner);
         let by = By { disk: self.disk, attempt: (self.node.id(), attempt), known: known(&job) };
@@ -408,7 +409,6 @@ impl Hand {
 
 /// Why a job is given up.
 pub(super) const OLD: &str = "nobody wants it any more";
-pub(super) const NOT_HERE: &str = "the sale is not here";
 
 /// Attempts at a job of which something may be on paper.
 fn known(job: &PrintJob) -> Vec<(NodeId, u32)> {
