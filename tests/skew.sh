@@ -10,11 +10,12 @@ target=${CARGO_TARGET_DIR:-target}
 kept=$target/next
 mkdir -p "$kept"
 
-cargo build --locked --package toko-tests --bin demo --features next
+# Built as a part of the whole workspace, like everything else: so nothing below what differs is built twice.
+cargo build --locked --workspace --bin demo --features toko-tests/next
 cp "$target/debug/demo" "$kept/demo.new"
 mv "$kept/demo.new" "$kept/demo"
 
 TOKO_NEXT_BUILD=$(cd "$kept" && pwd)/demo
 export TOKO_NEXT_BUILD
 cargo test --locked --package toko-retail --features next --lib next::
-cargo test --locked --package toko-tests --test process skew -- --ignored
+cargo test --locked --workspace --test process skew -- --ignored

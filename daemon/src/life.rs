@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -38,19 +38,34 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, or until `stop` is cancelled from inside, and says which.
+/// The signals that end the process, heeded from the moment that this is made.
 ///
-/// Errors: the signal handlers could not be set up.
-pub async fn until_stopped(stop: &CancellationToken) -> io::Result<&'static str> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    let why = tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
-        () = stop.cancelled() => "stopped from inside",
-    };
-    notify(&[NotifyState::Stopping]);
-    Ok(why)
+/// Made before anybody is answered: whoever is answered may send one at once, and the process ends in order all the same.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Heeds SIGTERM and SIGINT from now on; until then either ends the process on the spot.
+    ///
+    /// Errors: the handlers could not be set up.
+    pub fn heed() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one, be it one that came before, or until `stop` is cancelled from inside, and says which.
+    pub async fn until_stopped(&mut self, stop: &CancellationToken) -> &'static str {
+        let why = tokio::select! {
+            biased;
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+            () = stop.cancelled() => "stopped from inside",
+        };
+        notify(&[NotifyState::Stopping]);
+        why
+    }
 }
 
 /// One stage of stopping: waits for `work`, but no longer than `deadline`, and leaves one log line either way.
@@ -69,6 +84,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::{getpid, kill_process};
 
     #[tokio::test(start_paused = true)]
     async fn a_stage_that_hangs_is_left_behind_at_its_deadline() {
@@ -78,9 +94,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_from_inside_ends_the_wait() {
-        let stop = CancellationToken::new();
+    async fn a_signal_ends_the_wait_also_one_that_came_before_it() {
+        let (stop, mut signals) = (CancellationToken::new(), Signals::heed().unwrap());
+        kill_process(getpid(), rustix::process::Signal::TERM).unwrap();
+        assert_eq!(signals.until_stopped(&stop).await, "SIGTERM");
         stop.cancel();
-        assert_eq!(until_stopped(&stop).await.unwrap(), "stopped from inside");
+        assert_eq!(signals.until_stopped(&stop).await, "stopped from inside");
     }
 }

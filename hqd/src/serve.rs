@@ -79,13 +79,13 @@ pub(crate) fn run(home: Home, config: Config) -> Result<(), RunError> {
     let done = runtime.block_on(async {
         let stop = CancellationToken::new();
         let server = Server::open(home, config).await?;
+        let mut signals = life::Signals::heed()?;
         let served = server.serve(stop.clone());
         tokio::pin!(served);
-        let signals = stop.clone();
         tokio::select! {
             done = &mut served => done,
-            why = life::until_stopped(&signals) => {
-                info!(why = why?, "stopping");
+            why = signals.until_stopped(&stop) => {
+                info!(why, "stopping");
                 stop.cancel();
                 served.await
             }

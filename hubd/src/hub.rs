@@ -63,6 +63,8 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
         ..NodeConfig::new(data.to_owned(), Role::Hub, config.listen)
     };
     let node = Node::open(node_config, Arc::new(ShopFold), Arc::new(ShopScope)).await.map_err(not_opened)?;
+    // Before anybody is answered.
+    let mut signals = life::Signals::heed().map_err(|problem| Failure::new(exit::FAILED, problem))?;
     let stop = CancellationToken::new();
     let listener = bind(&config.socket).map_err(|problem| {
         Failure::new(exit::STORE, format!("control socket {}: {problem}", config.socket.display()))
@@ -122,7 +124,7 @@ async fn serve(data: &Path, config: Config) -> Result<(), Failure> {
 
     let why = tokio::select! {
         biased;
-        why = life::until_stopped(&stop) => why.map_err(|problem| Failure::new(exit::FAILED, problem))?,
+        why = signals.until_stopped(&stop) => why,
         name = tasks.one_ends() => {
             error!(task = name, "a part of the hub ended early; stopping");
             "a part ended early"

@@ -195,14 +195,12 @@ async fn get_back(place: &Place, asked: &Recover, config: &Config) -> Result<(),
     };
     let opened = Node::open(node_config, Arc::new(ShopFold), Arc::new(ShopScope)).await;
     let node = opened.map_err(crate::hub::not_opened)?;
+    let mut signals = life::Signals::heed().map_err(|problem| Failure::new(exit::FAILED, problem))?;
     let stop = CancellationToken::new();
     let done = tokio::select! {
         biased;
         done = until_whole(&node) => done,
-        why = life::until_stopped(&stop) => {
-            let why = why.map_err(|problem| Failure::new(exit::FAILED, problem))?;
-            Err(Failure::new(exit::FAILED, format!("cut short by {why}")))
-        }
+        why = signals.until_stopped(&stop) => Err(Failure::new(exit::FAILED, format!("cut short by {why}"))),
     };
     let done = match done {
         Ok(state) => finish(&node, place, asked, config).await.map(|()| state),

@@ -16,7 +16,8 @@ use crate::ops::{Idem, OP_BYTES_MAX, OP_VERSION, OpKind, OpV1, StockMovedV1, Wha
 /// The version byte of [`OpV2`].
 const OP_VERSION_NEXT: u8 = 2;
 /// The number behind the last variant of [`What`].
-const MOVED: u8 = 16;
+#[expect(clippy::cast_possible_truncation, reason = "an op has not so many kinds")]
+const MOVED: u8 = OpKind::ALL.len() as u8;
 
 /// The shape of an [`OpV1`] whose `what` is a variant that it does not have.
 #[derive(Serialize, Deserialize)]

@@ -11,8 +11,9 @@ use tokio::net::lookup_host;
 use tokio::runtime::{Builder, Runtime};
 use toko_crdt::StoreId;
 use toko_crdt::member::name_is_sane;
+use toko_daemon::life::{self, Signals};
 use toko_daemon::settings::{Problems, Settings};
-use toko_daemon::{exit, life, log};
+use toko_daemon::{exit, log};
 use toko_mesh::enrol::{Code, CodeKind};
 use toko_mesh::node::setup::{SetupError, enrol_terminal};
 use tracing::error;
@@ -89,23 +90,21 @@ fn sell(place: &Place) -> Done {
     log::start(&config.log.filter, if config.log.json { log::Form::Json } else { log::Form::Text });
     let data = place.data();
     runtime(WORKERS)?.block_on(async {
+        let mut signals = Signals::heed().map_err(|problem| {
+            Failure::new(exit::FAILED, format!("signals cannot be listened for: {problem}"))
+        })?;
         let mut agent = Agent::start(&data, &config).await.map_err(|problem| {
             let text = log::with_causes(&problem);
             error!(err = %text, data = %data.display(), "the terminal did not start");
             Failure::new(start_code(&problem), text)
         })?;
         life::ready();
-        let asked = agent.until_stopped().await;
+        let was_told = agent.until_stopped(&mut signals).await;
         agent.stop().await;
         log::finish();
-        match asked {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                Err(Failure::new(exit::STORE, "a part of the terminal ended by itself; see the log"))
-            }
-            Err(problem) => {
-                Err(Failure::new(exit::FAILED, format!("signals cannot be listened for: {problem}")))
-            }
+        match was_told {
+            true => Ok(()),
+            false => Err(Failure::new(exit::STORE, "a part of the terminal ended by itself; see the log")),
         }
     })
 }

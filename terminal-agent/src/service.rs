@@ -12,7 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use toko_daemon::life;
+use toko_daemon::life::{self, Signals};
 use toko_mesh::identity::Role;
 use toko_mesh::node::setup::Meaning;
 use toko_mesh::node::{Node, NodeConfig, OpenError};
@@ -192,22 +192,20 @@ impl Agent {
     }
 
     /// Waits for a signal, or until a part of the terminal ends by itself, and says which. `true` if it was a signal.
-    ///
-    /// Errors: signals could not be listened for.
-    pub async fn until_stopped(&mut self) -> io::Result<bool> {
+    pub async fn until_stopped(&mut self, signals: &mut Signals) -> bool {
         let never = CancellationToken::new();
         tokio::select! {
             biased;
-            signal = life::until_stopped(&never) => {
-                info!(why = signal?, "stopping");
-                Ok(true)
+            why = signals.until_stopped(&never) => {
+                info!(why, "stopping");
+                true
             }
             Some(ended) = self.tasks.join_next() => {
                 match ended {
                     Ok(part) => warn!(part, "a part of the terminal ended by itself; stopping"),
                     Err(err) => warn!(%err, "a part of the terminal failed; stopping"),
                 }
-                Ok(false)
+                false
             }
         }
     }

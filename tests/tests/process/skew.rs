@@ -119,15 +119,13 @@ fn exchange(till: &mut Till, exe: &Path) {
     till.until("links", |status| crate::rig::settled(status) > 0);
 }
 
-/// Hands a cart from one till to another.
+/// Hands a cart from one till to another, which may have parked it itself before: it waits for this parking.
 fn park_and_take(from: &Till, to: &Till, cart: &str, key: &str) {
-    from.post(&format!("/v1/carts/{cart}/park"), &format!("park-{key}"), &json!({})).unwrap();
-    until("the parked cart", || {
-        match to.try_post(&format!("/v1/carts/{cart}/take"), &format!("take-{key}"), &json!({})) {
-            answer if answer.status == 200 => Ok(()),
-            answer => Err(answer.body.to_string()),
-        }
-    });
+    let path = format!("/v1/carts/{cart}");
+    from.post(&format!("{path}/park"), &format!("park-{key}"), &json!({})).unwrap();
+    let turn = from.get(&path)["turn"].clone();
+    to.until_at(&path, "the parked cart", |seen| seen["turn"] == turn && seen["state"] == "parked");
+    to.post(&format!("{path}/take"), &format!("take-{key}"), &json!({})).unwrap();
 }
 
 /// Waits until everybody says that this was sold, whatever else they make of the books.

@@ -38,7 +38,8 @@ fn whole_start(till: &mut Till, exe: &Path) -> (u64, Books) {
     let books = books(till);
     let process = till.take();
     let calls = calls(&process).unwrap();
-    assert!(process.stop(SOON).unwrap().success());
+    let ended = process.stop(SOON).unwrap();
+    assert!(ended.success(), "{ended}; it wrote:\n{}", till.log());
     (calls, books)
 }
 
