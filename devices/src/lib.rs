@@ -24,7 +24,7 @@
 //! // Another reader of ESC/POS than the one who wrote it:
 //! let paper = Machine::new(32).print(&bytes);
 //! assert_eq!(paper[0].text(), "          CORNER SHOP\nTomatoes 400 g            1.20 €\nJob 7f3a09c1\n");
-//! assert_eq!(paper[0].job(), Some("7f3a09c1"));
+//! assert_eq!(paper[0].job().as_deref(), Some("7f3a09c1"));
 //! ```
 //!
 //! Absent on purpose: what a receipt means and who may print it; a binary joins those to a page. The crate is blind to

@@ -328,16 +328,39 @@ impl Page {
     }
 }
 
-/// The job that a piece of paper names: its last row of the shape `Job <id>`.
+/// The job that a piece of paper names: its last row of the shape `Job <id>`, or of that word alone with the id below it,
+/// broken where the paper was too narrow for both.
 ///
 /// The last one counts, because rows above it are a caller's text and may look alike.
 #[must_use]
-pub fn job_on_paper<'a>(rows: impl DoubleEndedIterator<Item = &'a str>) -> Option<&'a str> {
-    rows.rev().find_map(|row| {
-        let id = row.trim().strip_prefix(JOB_PREFIX)?;
-        let fits = !id.is_empty() && id.len() <= JOB_CHARS_MAX && id.chars().all(job_char);
-        fits.then_some(id)
-    })
+pub fn job_on_paper<'a>(rows: impl DoubleEndedIterator<Item = &'a str>) -> Option<String> {
+    let is_id = |id: &str| !id.is_empty() && id.len() <= JOB_CHARS_MAX && id.chars().all(job_char);
+    // Rows that may be parts of an id, the lowest first.
+    let mut below: Vec<&str> = Vec::new();
+    for row in rows.rev().map(str::trim) {
+        match row.strip_prefix(JOB_PREFIX) {
+            Some(id) if is_id(id) => return Some(id.to_owned()),
+            _ if row == JOB_PREFIX.trim_end() && !below.is_empty() => {
+                let id = joined(&below);
+                if is_id(&id) {
+                    return Some(id);
+                }
+                below.clear();
+            }
+            _ if is_id(row) => below.push(row),
+            _ => below.clear(),
+        }
+    }
+    None
+}
+
+/// A word that was broken into rows: each but the last is as wide as the paper.
+fn joined(below: &[&str]) -> String {
+    let mut parts = below.iter().rev();
+    let wide = below.last().map_or(0, |first| first.len());
+    let whole = parts.clone().take_while(|part| part.len() == wide).count();
+    let rest = parts.clone().nth(whole).filter(|part| part.len() < wide);
+    parts.by_ref().take(whole).chain(rest).copied().collect()
 }
 
 /// Whether a piece of paper says that it may be a second copy: its first row that is not empty is the banner.

@@ -120,7 +120,7 @@ fn on_paper(said: &str) {
     }
     let pieces = Machine::new(model.columns).print(&escpos::encode(&page.job("7f3a09c1").cut(), &model));
     assert_eq!(pieces.len(), 1, "text cut the paper");
-    assert_eq!(pieces[0].job(), Some("7f3a09c1"), "text passed for the job's name");
+    assert_eq!(pieces[0].job().as_deref(), Some("7f3a09c1"), "text passed for the job's name");
     assert!(pieces[0].text().contains("End"), "text swallowed what follows it");
 }
 

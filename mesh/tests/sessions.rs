@@ -5,6 +5,9 @@
 #[path = "sessions/bases.rs"]
 mod bases;
 #[cfg(test)]
+#[path = "sessions/blobs.rs"]
+mod blobs;
+#[cfg(test)]
 #[path = "sessions/pulse.rs"]
 mod pulse;
 #[cfg(test)]

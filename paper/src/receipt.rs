@@ -140,6 +140,8 @@ fn item(page: Page, line: &ReceiptLine) -> Page {
 mod tests {
     use super::*;
     use toko_crdt::EffectId;
+    use toko_devices::virtual_printer::{Machine, Piece};
+    use toko_devices::{Model, escpos};
     use toko_retail::currency::Currency;
     use toko_retail::day::Day;
     use toko_retail::line::PricedLine;
@@ -170,6 +172,16 @@ mod tests {
             ..Dress::default()
         };
         Receipt::of(&sale, EffectId([7; 32]), &dress).unwrap()
+    }
+
+    #[test]
+    fn paper_of_either_width_names_its_job() {
+        for model in [Model::paper_58mm(), Model::paper_80mm()] {
+            let bytes = escpos::encode(&page(&receipt(), [0x7f; 16], None), &model);
+            let pieces = Machine::new(model.columns).print(&bytes);
+            let jobs: Vec<Option<String>> = pieces.iter().map(Piece::job).collect();
+            assert_eq!(jobs, [Some("7f".repeat(16))], "{} columns: {pieces:?}", model.columns);
+        }
     }
 
     #[test]

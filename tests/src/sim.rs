@@ -51,7 +51,7 @@ use felt::Felt;
 use goods::Goods;
 use judge::Judge;
 use ledger::Tally;
-use plan::{Draft, Fault, Kind};
+use plan::{Draft, Fault, Kind, Mode};
 use shop::Shop;
 use trouble::{Done, Pace, Trouble};
 
@@ -137,14 +137,17 @@ pub struct Upkeep {
 }
 
 impl Setting {
+    /// What is played of a shop.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        Mode::of(self.bare, self.late)
+    }
+
     /// The plan of this run.
     #[must_use]
     pub fn plan(&self) -> Vec<Fault> {
         let (hosts, mut kinds) = (self.tills + 2, self.kinds.clone());
-        if self.late {
-            // A backup of headquarters that is older than the books are kept: what stores let go of is in no journal any more.
-            kinds.retain(|kind| *kind != Kind::HqRestored);
-        }
+        kinds.retain(|kind| kind.has_part_in(self.mode()));
         let mut plan = plan::draw(&Draft { seed: self.seed, hosts, open: self.open, kinds: &kinds });
         if let Some(only) = &self.only {
             plan.retain(|fault| only.contains(&fault.number));

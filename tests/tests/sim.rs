@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toko_tests::sim::cli::tills_of;
 use toko_tests::sim::goods::Goods;
-use toko_tests::sim::plan::Kind;
+use toko_tests::sim::plan::{Kind, Mode};
 use toko_tests::sim::receipts::Tally as Paper;
 use toko_tests::sim::shrink::{replay, shrink};
 use toko_tests::sim::{Outcome, Setting, goods, herd, play};
@@ -89,6 +89,23 @@ fn each_kind_of_fault_is_felt_and_nothing_is_felt_where_none_is() {
         assert!(day.faults.keys().eq([&kind]), "{kind}: {:?}", day.faults);
         assert!(felt.is_some_and(|felt| *felt > 0), "{kind}: done {done:?}, felt {:?}", day.felt);
     }
+}
+
+#[test]
+fn each_kind_of_fault_happens_to_bare_sessions_or_is_left_out_of_their_plan() {
+    let goods = goods().unwrap();
+    for kind in Kind::ALL {
+        let day = |seed| Setting { bare: true, ..setting(seed, 2, &[kind]) };
+        if kind.has_part_in(Mode::Bare) {
+            let done = good(&day(21), &goods).faults;
+            assert!(done.keys().eq([&kind]), "{kind}: {done:?}");
+        } else {
+            assert_eq!(day(21).plan(), [], "{kind}");
+        }
+    }
+    // Where nothing is said, what is left is drawn.
+    let usual = Setting { bare: true, ..setting(21, 2, &Kind::usual()) };
+    assert!(!usual.plan().is_empty() && usual.plan().iter().all(|fault| fault.kind.has_part_in(Mode::Bare)));
 }
 
 /// Nobody is refused anything and nobody waits for more than the syncs of his own disk, which the cashiers hold each answer to;
@@ -205,11 +222,16 @@ mod command {
 
     /// What it says, where it ends as it should.
     fn sim(args: &[&str], exit: i32) -> String {
+        said(args, exit).0
+    }
+
+    /// What it says, and what it complains of.
+    fn said(args: &[&str], exit: i32) -> (String, String) {
         let played = Command::new(env!("CARGO_BIN_EXE_sim")).args(args).output().unwrap();
         let said = String::from_utf8(played.stdout).unwrap();
-        let mourned = String::from_utf8_lossy(&played.stderr);
+        let mourned = String::from_utf8(played.stderr).unwrap();
         assert_eq!(played.status.code(), Some(exit), "sim {}:\n{said}{mourned}", args.join(" "));
-        said
+        (said, mourned)
     }
 
     fn traces(said: &str) -> Vec<&str> {
@@ -225,6 +247,24 @@ mod command {
             let (one, other) = (sim(args, 0), sim(args, 0));
             assert!(!traces(&one).is_empty(), "{one}");
             assert_eq!(traces(&one), traces(&other), "{one}\n{other}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_has_no_part_in_what_is_played_is_refused_by_name() {
+        let refused = [
+            (&["--bare", "--faults", "power,printer-off"][..], "printer-off has no part in bare", "loss"),
+            (&["--late", "--faults", "hq-restored"], "hq-restored has no part in a shop that is open", "mtu"),
+            (&["--faults", "fork"], "fork has no part in a whole shop", "printer-off"),
+            (&["--bare", "--faults", "flood"], "no fault is called \"flood\"", "fork"),
+        ];
+        for (args, named, there_is) in refused {
+            let (played, why) = said(args, 64);
+            let (why, there_are) = why.split_once(": there are ").unwrap_or_else(|| panic!("{why}"));
+            assert!(why.contains(named) && played.is_empty(), "{why}");
+            assert!(there_are.trim().split(", ").any(|kind| kind == there_is), "{there_are}");
+            let refused = named.split(' ').next().unwrap();
+            assert!(there_are.trim().split(", ").all(|kind| kind != refused), "{there_are}");
         }
     }
 

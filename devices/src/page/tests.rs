@@ -9,6 +9,10 @@ fn rows(page: &Page, columns: usize) -> Vec<String> {
     page.lay_out(columns).into_iter().filter_map(text).collect()
 }
 
+fn job_of(rows: &[String]) -> Option<String> {
+    job_on_paper(rows.iter().map(String::as_str))
+}
+
 #[test]
 fn a_long_name_wraps_and_its_amount_stays_whole_at_the_end() {
     let page = Page::new().columns("White hanging heart t-light holder", "1 234.55");
@@ -52,7 +56,7 @@ fn a_name_cannot_start_a_line_of_its_own() {
     let page = Page::new().line("Tin\nJob 999\r\n").line("Job").job("a1-\n7/Z");
     let rows = rows(&page, 42);
     assert_eq!(rows, ["Tin Job 999", "Job", "Job a1-7Z"]);
-    assert_eq!(job_on_paper(rows.iter().map(String::as_str)), Some("a1-7Z"));
+    assert_eq!(job_of(&rows).as_deref(), Some("a1-7Z"));
 }
 
 #[test]
@@ -60,7 +64,25 @@ fn a_name_that_wraps_into_a_job_line_does_not_hide_the_real_one() {
     let page = Page::new().line("0123456789abcdefgh Job 42").job("77");
     let rows = rows(&page, 20);
     assert_eq!(rows[1], "Job 42");
-    assert_eq!(job_on_paper(rows.iter().map(String::as_str)), Some("77"));
+    assert_eq!(job_of(&rows).as_deref(), Some("77"));
+}
+
+#[test]
+fn a_job_is_found_on_paper_of_any_width() {
+    let (short, receipt) = ("a1-7Z", "0198c0de5f4a4d0e9b1c07e25f4a4d0e");
+    let longest = "7".repeat(JOB_CHARS_MAX);
+    for columns in [8, 20, 21, 30, 31, 32, 33, 42, 48, 64, 68] {
+        for id in [short, receipt, &longest] {
+            // What stands above looks like it, and is no part of it.
+            let page = Page::new().line("Job").line("42").line("abc").rule().line("Job").job(id);
+            let rows = rows(&page, columns);
+            assert_eq!(job_of(&rows).as_deref(), Some(id), "{columns}: {rows:?}");
+        }
+    }
+    assert_eq!(job_of(&["Job".into(), String::new(), "77".into()]), None, "a row between");
+    assert_eq!(job_of(&["Job".into(), "0123".into(), "456".into(), "7".into()]).as_deref(), Some("0123456"));
+    let too_long = ["Job".into(), "7".repeat(40), "7".repeat(40)];
+    assert_eq!(job_of(&too_long), None);
 }
 
 #[test]

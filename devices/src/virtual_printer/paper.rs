@@ -82,7 +82,7 @@ impl Tray {
         let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
         let line = LoggedV1 {
             n,
-            job: piece.job().map(str::to_owned),
+            job: piece.job(),
             marked: piece.marked(),
             bytes: piece.bytes(),
             at: u64::try_from(at).unwrap_or(u64::MAX),

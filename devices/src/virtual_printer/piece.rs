@@ -42,7 +42,7 @@ impl Piece {
 
     /// The print job it names, see [`page::job_on_paper`].
     #[must_use]
-    pub fn job(&self) -> Option<&str> {
+    pub fn job(&self) -> Option<String> {
         page::job_on_paper(self.rows.iter().map(String::as_str))
     }
 

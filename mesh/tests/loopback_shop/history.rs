@@ -200,7 +200,7 @@ async fn what_headquarters_alone_keeps_a_terminal_gets_through_the_hub() {
         }
         sales.push(sale);
     }
-    let [first, second, third, .., last] = sales.as_slice() else { panic!("sales") };
+    let [first, second, third, fourth, .., last] = sales.as_slice() else { panic!("sales") };
     let held = |node: &Node| node.holders(&last.place).unwrap().contains(&headquarters.id());
     until(&hub, "headquarters said that it holds the last sale", held).await;
     hub.seal().await.unwrap();
@@ -215,7 +215,11 @@ async fn what_headquarters_alone_keeps_a_terminal_gets_through_the_hub() {
 
     let fetched = blank.fetch_entry(&first.hash).await.unwrap().expect("the hub asks headquarters for it");
     assert_eq!(Some(fetched), headquarters.entry(&first.place).unwrap());
-    // Two that ask at once, and one that asks for what nobody has.
+    // Two that ask at once, at one node and at two, and one that asks for what nobody has.
+    let (one, other) = tokio::join!(blank.fetch_entry(&fourth.hash), blank.fetch_entry(&fourth.hash));
+    for got in [one, other] {
+        assert_eq!(got.unwrap(), headquarters.entry(&fourth.place).unwrap());
+    }
     let (one, other) = tokio::join!(blank.fetch_entry(&second.hash), till.fetch_entry(&second.hash));
     assert_eq!((one.unwrap().map(|entry| entry.hash()), other.unwrap().map(|entry| entry.hash())), {
         let second = Some(second.hash);

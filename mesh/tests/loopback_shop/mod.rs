@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cut;
+mod fetching;
 mod history;
 mod poison;
 mod relay;

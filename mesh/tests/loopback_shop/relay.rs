@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 #[derive(Debug, Default)]
 struct Faults {
     cut: bool,
+    /// What still passes before it is cut, in bytes.
+    left: Option<usize>,
     blocked: BTreeSet<SocketAddr>,
 }
 
@@ -37,7 +39,13 @@ impl Relay {
 
     /// Pulls the cable, or puts it back.
     pub(crate) fn cut(&self, cut: bool) {
-        self.faults.lock().unwrap().cut = cut;
+        let mut faults = self.faults.lock().unwrap();
+        (faults.cut, faults.left) = (cut, None);
+    }
+
+    /// Pulls the cable when so many more bytes have gone through it.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.faults.lock().unwrap().left = Some(bytes);
     }
 
     /// Drops what comes from this node, or does so no more.
@@ -56,7 +64,7 @@ async fn forth(front: Arc<UdpSocket>, target: Arc<OnceLock<SocketAddr>>, faults:
     let (mut tasks, mut buffer) = (JoinSet::new(), vec![0; 65_536]);
     while let Ok((bytes, from)) = front.recv_from(&mut buffer).await {
         let Some(target) = target.get() else { continue };
-        if is_lost(&faults, from) {
+        if is_lost(&faults, from, bytes) {
             continue;
         }
         let back = match backs.get(&from) {
@@ -77,14 +85,18 @@ async fn back_again(front: Arc<UdpSocket>, back: Arc<UdpSocket>, to: SocketAddr,
     let mut buffer = vec![0; 65_536];
     loop {
         match back.recv(&mut buffer).await {
-            Ok(bytes) if !is_lost(&faults, to) => drop(front.send_to(&buffer[..bytes], to).await),
+            Ok(bytes) if !is_lost(&faults, to, bytes) => drop(front.send_to(&buffer[..bytes], to).await),
             // A node that is not there answers by ICMP; it may come back.
             _ => tokio::task::yield_now().await,
         }
     }
 }
 
-fn is_lost(faults: &Mutex<Faults>, other: SocketAddr) -> bool {
-    let faults = faults.lock().unwrap();
+fn is_lost(faults: &Mutex<Faults>, other: SocketAddr, bytes: usize) -> bool {
+    let mut faults = faults.lock().unwrap();
+    if let Some(left) = faults.left {
+        faults.left = left.checked_sub(bytes);
+        faults.cut |= faults.left.is_none();
+    }
     faults.cut || faults.blocked.contains(&other)
 }

@@ -7,7 +7,7 @@ use toko_crdt::frontier::{Frontier, Head};
 use toko_crdt::journal::BatchError;
 use toko_crdt::sign::SecretKey;
 use toko_crdt::{Body, Entry, Hash, JournalId, Lane, NodeId, Run, StoreId};
-use toko_mesh::proto::frame::{BlobPart, Code, Fragment, Hello, Lanes, Lines, PAYLOAD_BYTES_MAX};
+use toko_mesh::proto::frame::{Code, Fragment, Hello, Lanes, Lines, PAYLOAD_BYTES_MAX};
 use toko_mesh::proto::session::{Base, Roster};
 use toko_mesh::proto::{Claims, Config, Frame, Input, Outcome, Output, Session, Violation};
 
@@ -509,48 +509,6 @@ fn a_frontier_of_many_lines_is_told_in_several_frames() {
         assert!(!sent(&other.frame(again), &Frame::WantLines));
     }
     assert_eq!(other.session.peer_frontier(), many);
-}
-
-#[test]
-fn a_blob_travels_part_by_part_and_a_missing_one_is_said_to_be() {
-    let blob: Arc<[u8]> = (0..300_000_u32).map(|i| i.to_le_bytes()[i as usize % 3]).collect();
-    let hash = Hash([6; 32]);
-    let mut asks = Desk::settled(config(&Claims::default()), Frontier::default());
-    let mut serves = Desk::settled(config(&Claims::default()), Frontier::default());
-    let mut got = Vec::new();
-    let mut to_serve = asks.give(Input::FetchBlob { hash, offset: 0 });
-    while !to_serve.is_empty() {
-        let mut to_ask = Vec::new();
-        for output in std::mem::take(&mut to_serve) {
-            match output {
-                Output::Send(frame) => to_ask.extend(serves.frame(frame)),
-                Output::BlobPart { offset, bytes, .. } => {
-                    assert_eq!(offset, got.len() as u64);
-                    got.extend_from_slice(&bytes);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        for output in to_ask {
-            let Output::LoadBlob { offset, bytes_max, .. } = output else { panic!("{output:?}") };
-            let from = usize::try_from(offset).unwrap();
-            let bytes = blob[from..blob.len().min(from + bytes_max)].into();
-            let slice = Some((blob.len() as u64, bytes));
-            for output in serves.give(Input::BlobLoaded { hash, offset, slice }) {
-                if let Output::Send(frame) = output {
-                    to_serve.extend(asks.frame(frame));
-                }
-            }
-        }
-    }
-    assert_eq!(got, &blob[..]);
-
-    asks.give(Input::FetchBlob { hash, offset: 0 });
-    assert_eq!(asks.frame(Frame::NoBlob { hash }), [Output::BlobMissing { hash }]);
-    asks.give(Input::FetchBlob { hash, offset: 0 });
-    assert!(asks.wait(6_000 * MS).contains(&Output::BlobMissing { hash }), "it does not answer");
-    let stray = BlobPart { hash, offset: 0, total: 9, bytes: vec![1; 9].into() };
-    assert_eq!(asks.frame(Frame::BlobPart(stray)), [], "nobody asked");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::plan::Kind;
+use super::plan::{Kind, Mode};
 use super::shrink::{replay, shrink};
 use super::{Outcome, Setting, goods, herd, play, receipts};
 
@@ -33,7 +33,7 @@ struct Args {
     /// The mean time between two customers of a terminal, in seconds.
     #[arg(long, default_value_t = 20.0)]
     gap: f64,
-    /// The kinds of faults to draw from, with commas between; `all` (but `fork`) or `none`.
+    /// The kinds of faults to draw from, with commas between; `all` that have a part in what is played (but `fork`) or `none`.
     #[arg(long, default_value = "all")]
     faults: String,
     /// Only these faults of the plan, by number, with commas between; `none` for none of them.
@@ -97,7 +97,7 @@ fn work(args: &Args) -> Result<bool, String> {
     if let Some(stores) = args.herd {
         return gather(args, usize::from(stores));
     }
-    let kinds = kinds(&args.faults)?;
+    let kinds = kinds(&args.faults, Mode::of(args.bare, args.late))?;
     let only = args.only.as_deref().map(numbers).transpose()?;
     let goods = goods().map_err(|problem| problem.to_string())?;
     let (began, mut sums) = (Instant::now(), Sums::default());
@@ -305,18 +305,32 @@ pub fn tills_of(seed: u64) -> usize {
     1 + usize::try_from(drawn).unwrap_or(0)
 }
 
-fn kinds(list: &str) -> Result<Vec<Kind>, String> {
-    let words = || Kind::ALL.map(Kind::word).join(", ");
+fn kinds(list: &str, mode: Mode) -> Result<Vec<Kind>, String> {
     match list {
         "all" => Ok(Kind::usual()),
         "none" => Ok(Vec::new()),
-        list => list
-            .split(',')
-            .map(|word| {
-                Kind::parse(word.trim()).ok_or_else(|| format!("no fault is called {word:?}: {}", words()))
-            })
-            .collect(),
+        list => list.split(',').map(|word| kind(word.trim(), mode)).collect(),
     }
+}
+
+/// The kind of fault with this word, if it does anything in what is played.
+fn kind(word: &str, mode: Mode) -> Result<Kind, String> {
+    let there_are = || {
+        let kinds = Kind::ALL.into_iter().filter(|kind| kind.has_part_in(mode));
+        kinds.map(Kind::word).collect::<Vec<_>>().join(", ")
+    };
+    let Some(kind) = Kind::parse(word) else {
+        return Err(format!("no fault is called {word:?}: there are {}", there_are()));
+    };
+    if kind.has_part_in(mode) {
+        return Ok(kind);
+    }
+    let played = match mode {
+        Mode::Day => "a whole shop",
+        Mode::Late => "a shop that is open over midnight (--late)",
+        Mode::Bare => "bare sessions and stores (--bare)",
+    };
+    Err(format!("the fault {kind} has no part in {played}: there are {}", there_are()))
 }
 
 fn numbers(list: &str) -> Result<Vec<usize>, String> {

@@ -8,6 +8,29 @@ use std::time::Duration;
 
 use toko_mesh::sim_disk::Dice;
 
+/// What is played of a shop: not every fault has a part in all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// All of it, within a day.
+    Day,
+    /// All of it, over midnight, and books are let go of.
+    Late,
+    /// Sessions and stores alone.
+    Bare,
+}
+
+impl Mode {
+    /// As the command line says it.
+    #[must_use]
+    pub fn of(bare: bool, late: bool) -> Self {
+        match (bare, late) {
+            (true, _) => Self::Bare,
+            (false, true) => Self::Late,
+            (false, false) => Self::Day,
+        }
+    }
+}
+
 /// A kind of fault. The code beside each names what a shop knows it as.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
@@ -98,6 +121,40 @@ impl Kind {
     #[must_use]
     pub fn usual() -> Vec<Self> {
         Self::ALL.into_iter().filter(|kind| *kind != Self::Fork).collect()
+    }
+
+    /// Whether it does anything there.
+    #[must_use]
+    pub fn has_part_in(self, mode: Mode) -> bool {
+        match self {
+            Self::Loss
+            | Self::Delay
+            | Self::Reorder
+            | Self::Partition
+            | Self::OneWay
+            | Self::Partial
+            | Self::Power
+            | Self::Kill
+            | Self::Full
+            | Self::Eio
+            | Self::Clone
+            | Self::Restore => true,
+            // A backup of headquarters that is older than the books are kept: what stores let go of is in no journal any more.
+            Self::HqRestored => mode != Mode::Late,
+            Self::Fork => mode == Mode::Bare,
+            // No packets, clocks, printers or new hubs there, and a disk takes no time.
+            Self::Double
+            | Self::Mtu
+            | Self::Move
+            | Self::Stall
+            | Self::Drift
+            | Self::Jump
+            | Self::Epoch
+            | Self::HubReplaced
+            | Self::PaperOut
+            | Self::PrinterMute
+            | Self::PrinterOff => mode != Mode::Bare,
+        }
     }
 
     /// Its word on the command line.

@@ -288,7 +288,7 @@ impl<'a> Link<'a> {
     /// The first bytes of a page leave; how long the rest takes.
     fn feed(&mut self, page: &Page, by: By) -> Duration {
         let pieces = Machine::new(48).print(&escpos::encode(page, &Model::paper_80mm()));
-        let job = pieces.iter().find_map(|piece| piece.job()).unwrap_or_default().to_owned();
+        let job = pieces.iter().find_map(|piece| piece.job()).unwrap_or_default();
         let marked = pieces.first().is_some_and(|piece| piece.marked());
         let mut state = self.printer.lock();
         self.cycles = state.cycles;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::goods::Goods;
+use super::plan::Kind;
 use super::{Outcome, Setting, play};
 
 /// How many runs a shrink may cost.
@@ -89,8 +90,12 @@ pub fn replay(setting: &Setting) -> String {
     if setting.customers != u64::MAX {
         words += &format!(" --steps {}", setting.customers);
     }
-    if setting.kinds != super::Kind::usual() {
-        let kinds: Vec<&str> = setting.kinds.iter().map(|kind| kind.word()).collect();
+    let drawn = |kinds: &[Kind]| -> Vec<&str> {
+        let kinds = kinds.iter().filter(|kind| kind.has_part_in(setting.mode()));
+        kinds.map(|kind| kind.word()).collect()
+    };
+    let kinds = drawn(&setting.kinds);
+    if kinds != drawn(&Kind::usual()) {
         words += &format!(" --faults {}", if kinds.is_empty() { "none".to_owned() } else { kinds.join(",") });
     }
     if let Some(only) = &setting.only {

@@ -60,7 +60,7 @@ struct Place {
     spot: Spot,
     was_there: bool,
     key: SecretKey,
-    /// Its directory, for the store of this root key.
+    /// Its directory, for the store of this root key, while nobody is asked there.
     made: Option<(PublicKey, DataDir)>,
 }
 
@@ -85,10 +85,7 @@ impl Place {
             let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
             let endpoint = self.spot.machine.bind(any.parse().unwrap_or(*addr), None)?;
             match self.enrol_at(&endpoint, &tls, code, *addr, name.clone()).await {
-                Ok(enrolled) => match self.made.take() {
-                    Some((_, data)) => return Ok((enrolled, data)),
-                    None => return Err(last),
-                },
+                Ok(enrolled) => return Ok(enrolled),
                 // Whoever says no has heard the code; nobody else needs to.
                 Err(error @ SetupError::Enrol(EnrolError::Refused(_))) => return Err(error),
                 Err(SetupError::Enrol(error)) => last = error.into(),
@@ -98,7 +95,8 @@ impl Place {
         Err(last)
     }
 
-    /// A conversation that broke off is begun again: with the same key, the hub gives the same answer.
+    /// A conversation that broke off is begun again: with the same key, the hub gives the same answer. What was enrolled comes
+    /// with its directory, which is kept for the next try otherwise.
     async fn enrol_at(
         &mut self,
         endpoint: &Endpoint,
@@ -106,36 +104,38 @@ impl Place {
         code: &Code,
         addr: SocketAddr,
         name: Option<String>,
-    ) -> Result<Enrolled, SetupError> {
+    ) -> Result<(Enrolled, DataDir), SetupError> {
         let mut talks = 1;
         loop {
-            let asked = match enrol::meet_hub(endpoint, tls, code, addr).await {
+            let failed = match enrol::meet_hub(endpoint, tls, code, addr).await {
                 Ok(hub) => {
-                    self.make(hub.root)?;
-                    hub.ask(tls, code, name.clone()).await
+                    let (root, data) = (hub.root, self.make(hub.root)?);
+                    match hub.ask(tls, code, name.clone()).await {
+                        Ok(enrolled) => return Ok((enrolled, data)),
+                        Err(error) => {
+                            self.made = Some((root, data));
+                            error
+                        }
+                    }
                 }
-                Err(error) => Err(error),
+                Err(error) => error,
             };
-            match asked {
-                Err(EnrolError::Talk(err)) if talks < TALKS_MAX => {
+            match failed {
+                EnrolError::Talk(err) if talks < TALKS_MAX => {
                     warn!(%err, %addr, "the conversation broke off, trying again");
                     talks += 1;
                 }
-                asked => return Ok(asked?),
+                failed => return Err(failed.into()),
             }
         }
     }
 
-    /// Makes the directory for the store of this root key, unless it is made.
-    fn make(&mut self, root: PublicKey) -> Result<(), SetupError> {
-        match &self.made {
-            Some((of, _)) if *of == root => Ok(()),
-            Some(_) => Err(EnrolError::OtherStore.into()),
-            None => {
-                let data = make_dir(&self.spot, (root, self.key.clone(), Role::Terminal))?;
-                self.made = Some((root, data));
-                Ok(())
-            }
+    /// The directory for the store of this root key: the one that an earlier try made, or a new one.
+    fn make(&mut self, root: PublicKey) -> Result<DataDir, SetupError> {
+        match self.made.take_if(|(of, _)| *of == root) {
+            Some((_, data)) => Ok(data),
+            None if self.made.is_some() => Err(EnrolError::OtherStore.into()),
+            None => make_dir(&self.spot, (root, self.key.clone(), Role::Terminal)),
         }
     }
 
