@@ -17,8 +17,7 @@ use toko_devices::spool::{Next, Policy, Word};
 use toko_devices::{Level, Outcome, Page};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
-use toko_paper::work::{Step, Work};
-use toko_retail::ops::PrintOutcome;
+use toko_paper::work::{Looked, Step, Work};
 use toko_retail::views::{self, PrintJob};
 use tracing::{debug, info, warn};
 
@@ -92,32 +91,22 @@ impl Paper {
                 });
                 return Ok(LOOK_EVERY);
             }
-            let (steps, mut pause) = self.steps()?;
-            if steps.is_empty() || self.stop.is_cancelled() {
+            let (looked, pause) = self.look()?;
+            if looked.steps.is_empty() || self.stop.is_cancelled() {
                 return Ok(pause);
             }
-            let sends = steps.iter().any(|step| matches!(step.next, Next::Send { .. }));
-            if sends && !self.ready().await {
-                let handed_on = self.hand_on(&steps).await?;
-                let expired = steps.into_iter().find(|step| step.next == Next::Expired);
-                match expired {
-                    Some(step) => self.take(step).await?,
-                    None if handed_on => {}
-                    None => {
-                        pause = pause.min(LOOK_WHILE_NOT_READY);
-                        return Ok(pause);
-                    }
-                }
-                continue;
-            }
-            if let Some(step) = steps.into_iter().next() {
-                self.take(step).await?;
+            let can = !looked.sends() || self.ready().await;
+            let handed_on = !can && self.hand_on(&looked.steps).await?;
+            match looked.first(can) {
+                Some(step) => self.take(step).await?,
+                None if handed_on => {}
+                None => return Ok(pause.min(LOOK_WHILE_NOT_READY)),
             }
         }
     }
 
     /// What can be done now about the jobs that are to come out here, oldest first, and when to look again.
-    fn steps(&mut self) -> Result<(Vec<Step>, Duration), String> {
+    fn look(&mut self) -> Result<(Looked, Duration), String> {
         let now = self.node.machine().wall();
         let members = self.node.members();
         let jobs = self.node.read(views::jobs_open).map_err(|err| err.to_string())?;
@@ -142,7 +131,7 @@ impl Paper {
         let looked = self.work.look(mine, printing, word, (policy, now));
         self.station.say(|state| (state.queued, state.held) = (queued, looked.held.len()));
         let again_in = looked.again_in.map_or(LOOK_EVERY, |wait| wait.max(Duration::from_millis(1)));
-        Ok((looked.steps, again_in.min(LOOK_EVERY)))
+        Ok((looked, again_in.min(LOOK_EVERY)))
     }
 
     /// Whether a job sent now would come out, as far as can be known without sending one.
@@ -198,8 +187,8 @@ impl Paper {
         match next {
             Next::Send { attempt, banner } => self.send(&job, attempt, banner).await,
             Next::Expired => {
-                warn!(job = %hex(&job.job), why = "nobody wants it any more", "a receipt is given up");
-                job::end(&self.node, &job, 0, (PrintOutcome::GivenUp, 0, "nobody wants it any more")).await
+                warn!(job = %hex(&job.job), why = job::OLD, "a receipt is given up");
+                job::give_up(&self.node, &job, 0, job::OLD).await
             }
             Next::Wait { .. } | Next::Hold | Next::Done => Ok(()),
         }
@@ -217,31 +206,39 @@ impl Paper {
         if !self.claim(job).await? {
             return Ok(());
         }
-        if let Err(err) = self.work.begin(&self.node, job, &self.station.config.name).await {
-            self.station.say(|state| state.printing = None);
-            return Err(err);
+        self.work.begins(job, self.node.machine().wall());
+        let (node, station) = (self.node.clone(), Arc::clone(&self.station));
+        let sent = self.sent(page, job, attempt);
+        let kept = job::attempt(&node, job, (attempt, &station.config.name), sent).await;
+        if kept.is_err() {
+            station.say(|state| state.printing = None);
         }
+        kept
+    }
+
+    /// What became of an attempt, once it is known to begin.
+    async fn sent(&mut self, page: Page, job: &PrintJob, attempt: u32) -> Outcome {
         // One job, however many sheets: they are cut apart, and what came of them is one outcome.
         let outcome = self.printed(page).await;
         // A wish is fulfilled once something was sent; whoever still wants it says so again.
         if !matches!(outcome, Outcome::NotPrinted { .. }) {
             self.printers.wishes().again.remove(&job.job);
         }
-        let (what, level, detail) = job::told(&outcome);
         self.station.is_through(&outcome);
         let printer = &self.station.config.name;
-        match outcome {
-            Outcome::Printed { .. } => {
-                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level, "printed")
+        match &outcome {
+            Outcome::Printed { level } => {
+                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level = job::level_number(*level), "printed")
             }
-            Outcome::Sent { .. } => {
-                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level, "sent to a printer that confirms nothing")
+            Outcome::Sent { level } => {
+                info!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, level = job::level_number(*level), "sent to a printer that confirms nothing")
             }
             Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => {
-                warn!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, outcome = ?what, why = %detail, "not known to be printed")
+                let (what, _, why) = job::told(&outcome);
+                warn!(job = %hex(&job.job), sale = %job.sale.short(), %printer, attempt, outcome = ?what, %why, "not known to be printed")
             }
         }
-        job::end(&self.node, job, attempt, (what, level, &detail)).await
+        outcome
     }
 
     /// Prints a page. While the printer waits for a hand with it, another one may take over what is behind it.
@@ -259,8 +256,8 @@ impl Paper {
                 continue;
             }
             self.not_ready();
-            let handed_on = match self.steps() {
-                Ok((steps, _)) => self.hand_on(&steps).await,
+            let handed_on = match self.look() {
+                Ok((looked, _)) => self.hand_on(&looked.steps).await,
                 Err(err) => Err(err),
             };
             if let Err(err) = handed_on {

@@ -90,6 +90,33 @@ pub async fn end(
     append(node, What::PrintOutcome(end)).await
 }
 
+/// One attempt at a job, in the order that keeps a receipt from passing for the first twice: that it begins is kept, then
+/// `send` sends it, then what came of it is kept. Nothing of `send` happens before.
+///
+/// Errors: the job is done, or the store did not take it. Where that was the start, nothing was sent; where it was the end,
+/// the attempt reads as doubt.
+pub async fn attempt(
+    node: &Node,
+    job: &PrintJob,
+    (number, printer): (u32, &str),
+    send: impl Future<Output = Outcome>,
+) -> Result<(), String> {
+    start(node, job, printer).await?;
+    let outcome = send.await;
+    let (what, level, detail) = told(&outcome);
+    end(node, job, number, (what, level, &detail)).await
+}
+
+/// Why a job is given up: it is older than whoever asked wants it.
+pub const OLD: &str = "nobody wants it any more";
+
+/// Keeps that a job is given up, and why.
+///
+/// Errors: the store did not take it.
+pub async fn give_up(node: &Node, job: &PrintJob, attempt: u32, why: &str) -> Result<(), String> {
+    end(node, job, attempt, (PrintOutcome::GivenUp, 0, why)).await
+}
+
 /// Gives a job of which nothing was sent since its last attempt to another printer, by entries: an attempt that sent nothing,
 /// and that it was at the other one. In this order, since an attempt without an end would be doubt.
 ///

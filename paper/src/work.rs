@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use toko_crdt::clock::UnixMicros;
 use toko_devices::spool::{Next, Policy, Word};
-use toko_mesh::node::Node;
 use toko_retail::views::PrintJob;
 
 use crate::job;
@@ -48,6 +47,18 @@ pub struct Looked {
 impl Looked {
     fn wait(&mut self, wait: Duration) {
         self.again_in = Some(self.again_in.map_or(wait, |other| other.min(wait)));
+    }
+
+    /// Whether anything of it needs the printer.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.next, Next::Send { .. }))
+    }
+
+    /// What to do first, with a printer that `can` print or cannot: what is too old is given up either way.
+    #[must_use]
+    pub fn first(self, can: bool) -> Option<Step> {
+        self.steps.into_iter().find(|step| can || step.next == Next::Expired)
     }
 }
 
@@ -96,12 +107,9 @@ impl Work {
         ASK_AGAIN_AFTER.checked_sub(since).filter(|rest| !rest.is_zero())
     }
 
-    /// Keeps that an attempt at a job begins. Only then may a byte of it leave.
-    ///
-    /// Errors: the job is done, or the store did not take it; then nothing may be sent.
-    pub async fn begin(&mut self, node: &Node, job: &PrintJob, printer: &str) -> Result<(), String> {
-        self.started.insert(job.job, node.machine().wall());
-        job::start(node, job, printer).await
+    /// One attempt at a job begins, by a clock that shows `now`.
+    pub fn begins(&mut self, job: &PrintJob, now: UnixMicros) {
+        self.started.insert(job.job, now);
     }
 
     /// Somebody wants a job at once: it waits out no pause.

@@ -23,7 +23,6 @@ use toko_devices::{Deadlines, Habits, Level, Outcome, OwnedPrinter, Owner};
 use toko_mesh::node::Node;
 use toko_paper::job::{self, Frame};
 use toko_paper::work::{Step, Work};
-use toko_retail::ops::PrintOutcome;
 use toko_retail::paper::OWN_PRINTER;
 use toko_retail::views::{self, PrintJob};
 use tracing::{debug, info, warn};
@@ -186,7 +185,7 @@ impl Printing {
             match next {
                 Next::Send { .. } if !self.ready().await => return Ok(LOOK_WHILE_NOT_READY),
                 Next::Send { attempt, banner } => self.send(&job, attempt, banner).await?,
-                Next::Expired => self.give_up(&job, "nobody wants it any more").await?,
+                Next::Expired => self.give_up(&job, job::OLD).await?,
                 Next::Wait { .. } | Next::Hold | Next::Done => {}
             }
         }
@@ -218,25 +217,27 @@ impl Printing {
         };
         let earlier = !self.asked.holds(&job.job) && !toko_crdt::mutant!("print-what-a-twin-asked-for");
         let page = if banner || earlier { page.marked_possible_duplicate() } else { page };
-        self.work.begin(&self.node, job, OWN_PRINTER).await?;
-        let outcome = self.printer.print(page).await;
-        let (what, level, detail) = job::told(&outcome);
-        let id = hex(&job.job);
-        match outcome {
-            Outcome::Printed { .. } => info!(job = %id, attempt, level, "printed"),
-            Outcome::Sent { .. } => {
-                info!(job = %id, attempt, level, "sent to a printer that confirms nothing")
+        self.work.begins(job, self.node.machine().wall());
+        let printed = async {
+            let outcome = self.printer.print(page).await;
+            let (id, (what, level, why)) = (hex(&job.job), job::told(&outcome));
+            match outcome {
+                Outcome::Printed { .. } => info!(job = %id, attempt, level, "printed"),
+                Outcome::Sent { .. } => {
+                    info!(job = %id, attempt, level, "sent to a printer that confirms nothing")
+                }
+                Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => {
+                    warn!(job = %id, attempt, outcome = ?what, %why, "not known to be printed")
+                }
             }
-            Outcome::NotPrinted { .. } | Outcome::InDoubt { .. } => {
-                warn!(job = %id, attempt, outcome = ?what, why = %detail, "not known to be printed")
-            }
-        }
-        job::end(&self.node, job, attempt, (what, level, &detail)).await
+            outcome
+        };
+        job::attempt(&self.node, job, (attempt, OWN_PRINTER), printed).await
     }
 
     async fn give_up(&self, job: &PrintJob, why: &str) -> Result<(), String> {
         warn!(job = %hex(&job.job), why, "a receipt is given up");
         let attempt = job.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or(0);
-        job::end(&self.node, job, attempt, (PrintOutcome::GivenUp, 0, why)).await
+        job::give_up(&self.node, job, attempt, why).await
     }
 }

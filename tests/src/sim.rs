@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`mod@goods`] is what customers bring, [`plan`] what goes wrong, [`host`] a box, [`shop`] what runs on the
 //! boxes, [`cashier`] who uses it, [`trouble`] who breaks it, [`swaps`] what becomes of whole
-//! boxes, [`printer`] where receipts come out, [`felt`] who noticed, [`ledger`] what must have come of it, [`judge`] whether it
+//! boxes, [`printer`] where receipts come out, [`hand`] the hub's work at it, [`felt`] who noticed, [`ledger`] what must have come of it, [`judge`] whether it
 //! did and [`receipts`] whether the paper says so too; [`shrink`] makes a failure small, [`cli`] is the command. [`bare`] is a second, faster mode: sessions and stores only;
 //! [`herd`] is many stores that call one headquarters at the same moment.
 //!
@@ -34,6 +34,7 @@ pub mod cashier;
 pub mod cli;
 pub mod felt;
 pub mod goods;
+pub mod hand;
 pub mod herd;
 pub mod host;
 pub mod judge;

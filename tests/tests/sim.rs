@@ -340,19 +340,40 @@ mod mutants {
     use std::process::Command;
     use toko_crdt::mutant::VARIABLE;
 
-    /// Each breaks something that the shop promises; within a dozen short days the oracle must say so, and name the promise.
-    const NOTICED: [(&str, &[&str]); 3] = [
-        ("skip-sync", &["I1", "I4", "I11"]),
-        ("sell-before-durable", &["I1"]),
-        ("return-takes-stock-out", &["I6"]),
+    /// A shop that loses its power, its programs and its network.
+    const DARK: &str = "--terminals 2 --hours 0.05 --faults power,kill,partition";
+    /// One till whose hub is killed, at a page under way where it can be.
+    const KILLED: &str = "--terminals 1 --hours 0.03 --faults kill";
+    /// One till whose printer loses its power, likewise.
+    const TORN: &str = "--terminals 1 --hours 0.03 --faults printer-off";
+    /// One till, and clocks that are years ahead.
+    const AHEAD: &str = "--terminals 1 --hours 0.03 --faults jump";
+    /// A few customers, and nothing goes wrong.
+    const QUIET: &str = "--terminals 1 --hours 0.01 --faults none";
+
+    /// Each breaks something that the shop promises; within a dozen short days of the smallest shop that shows it the oracle must
+    /// say so, and name the promise.
+    ///
+    /// Of what is broken on paper two stand in code that is played and show in no shop: `print-what-is-printed` is the second of
+    /// two locks, since a job that is printed is not among those that are open (the first is `printed-job-stays-open`); and
+    /// `call-what-was-sent-printed` needs a printer that confirms nothing, and the one here tells what became of a page.
+    const NOTICED: [(&str, &[&str], &str); 9] = [
+        ("skip-sync", &["I1", "I4", "I11"], DARK),
+        ("sell-before-durable", &["I1"], DARK),
+        ("return-takes-stock-out", &["I6"], DARK),
+        ("print-before-the-start-is-kept", &["I2"], KILLED),
+        ("leave-the-banner-off", &["I2"], TORN),
+        ("reprint-without-banner", &["I2"], TORN),
+        ("retry-what-is-in-doubt", &["I2"], TORN),
+        ("print-yesterdays-receipts", &["I2"], AHEAD),
+        ("printed-job-stays-open", &["I10"], QUIET),
     ];
 
     #[test]
     fn the_oracle_notices_what_is_broken_on_purpose() {
-        for (mutant, promises) in NOTICED {
+        for (mutant, promises, shop) in NOTICED {
             let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-            sim.args(["--seeds", "12", "--terminals", "2", "--hours", "0.05", "--gap", "6"]);
-            sim.args(["--faults", "power,kill,partition", "--until-failure", "--no-shrink"]);
+            sim.args(["--seeds", "12", "--gap", "6", "--until-failure", "--no-shrink"]).args(shop.split(' '));
             let played = sim.env(VARIABLE, mutant).output().unwrap();
             let said = String::from_utf8_lossy(&played.stdout);
             assert_eq!(played.status.code(), Some(1), "{mutant} went unnoticed:\n{said}");

@@ -1,38 +1,26 @@
-//! The shop's receipt printer, and the hub's work at it.
+//! The shop's receipt printer.
 //!
 //! The paper is of the physical world: it outlives every box. A printer takes its time for a page, is without paper at times,
 //! says nothing at times, and loses its power alone or with the hub's; a page that breaks off is torn. What stands on a sheet
 //! is read from the bytes that a printer would get.
 //!
-//! Whoever is hub works jobs off by the product's own decisions ([`toko_paper::work`], [`toko_paper::job`]); only the
-//! drive is ours. What must have come of it is in [`super::receipts`].
+//! Whose hand works at it is [`super::hand`]; what must have come of it is in [`super::receipts`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
 use toko_crdt::NodeId;
 use toko_devices::outcome::{Doubt, NotSent};
-use toko_devices::spool::{Next, Policy};
+use toko_devices::spool::Policy;
 use toko_devices::status::{Paper, PrinterStatus};
 use toko_devices::virtual_printer::Machine;
 use toko_devices::{Level, Model, Outcome, Page, escpos};
-use toko_mesh::node::Node;
 use toko_mesh::sim_disk::Dice;
 use toko_mesh::sim_net::SimNet;
-use toko_paper::job::{self, Frame};
-use toko_paper::work::{Step, Work};
-use toko_retail::ops::PrintOutcome;
-use toko_retail::views::{self, PrintJob};
 
 /// What the hub calls it: what a terminal asks for that was told nothing.
-const NAME: &str = "receipts";
-/// Longest time between two looks at the open jobs, whatever happens.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Between two looks at a printer that has work and cannot do it.
-const LOOK_WHILE_NOT_READY: Duration = Duration::from_secs(2);
-/// After the store did not take a word about a job.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(super) const NAME: &str = "receipts";
 /// How often a page under way is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a page that ran out of paper is waited for.
@@ -97,6 +85,8 @@ pub struct By {
     pub attempt: (NodeId, u32),
     /// Earlier attempts that its books had then, of which something may be on paper.
     pub known: Vec<(NodeId, u32)>,
+    /// Whether by his clock nobody wanted it any more.
+    pub too_late: bool,
 }
 
 #[derive(Debug)]
@@ -172,7 +162,7 @@ impl Printer {
     }
 
     /// Why it cannot print now.
-    fn cannot(&self) -> Option<NotSent> {
+    pub(super) fn cannot(&self) -> Option<NotSent> {
         let mut state = self.lock();
         let address = || NAME.to_owned();
         match state.wrong {
@@ -194,7 +184,7 @@ impl Printer {
     }
 
     /// Prints a page, if it can.
-    async fn print(&self, page: &Page, by: By) -> Outcome {
+    pub(super) async fn print(&self, page: &Page, by: By) -> Outcome {
         let Some(mut link) = Link::open(self) else {
             return Outcome::NotPrinted { why: NotSent::Silent { address: NAME.to_owned() } };
         };
@@ -326,94 +316,4 @@ impl Drop for Link<'_> {
             }
         }
     }
-}
-
-/// What a hub does at the printer.
-#[derive(Debug)]
-pub(super) struct Hand {
-    printer: Arc<Printer>,
-    node: Node,
-    disk: (usize, u64),
-    work: Work,
-    /// Whether the printer could print when it was looked at last.
-    could: bool,
-}
-
-impl Hand {
-    /// On a box whose disk had gone back so often.
-    pub(super) fn new(printer: &Arc<Printer>, node: Node, disk: (usize, u64)) -> Self {
-        Self { printer: Arc::clone(printer), node, disk, work: Work::default(), could: true }
-    }
-
-    /// Works off what is asked for, for as long as the node lives.
-    pub(super) async fn run(mut self) {
-        let mut changed = self.node.changed();
-        loop {
-            changed.mark_unchanged();
-            let pause = self.work_off().await.unwrap_or(AGAIN_AFTER);
-            tokio::select! {
-                biased;
-                news = changed.changed() => if news.is_err() { return },
-                () = sleep(pause) => {}
-            }
-        }
-    }
-
-    /// One job after the other, until nothing can be done now; then how long to wait.
-    async fn work_off(&mut self) -> Result<Duration, String> {
-        loop {
-            if !self.node.is_hub() {
-                return Ok(LOOK_EVERY);
-            }
-            let jobs = self.node.read(views::jobs_open).map_err(|problem| problem.to_string())?;
-            let jobs = jobs.into_iter().filter(|job| !job::printed_at_its_till(job)).collect();
-            let now = self.node.machine().wall();
-            let looked = self.work.look(jobs, None, |_| None, (self.printer.policy, now));
-            let sends = looked.steps.iter().any(|step| matches!(step.next, Next::Send { .. }));
-            let can = !sends || self.printer.cannot().is_none();
-            if can && !std::mem::replace(&mut self.could, can) {
-                self.work.hurry_all();
-                continue;
-            }
-            let mut steps = looked.steps.into_iter();
-            let step = match can {
-                true => steps.next(),
-                false => steps.find(|step| step.next == Next::Expired),
-            };
-            self.could = can;
-            match step {
-                Some(step) => self.take(step).await?,
-                None if can => return Ok(looked.again_in.map_or(LOOK_EVERY, |wait| wait.min(LOOK_EVERY))),
-                None => return Ok(LOOK_WHILE_NOT_READY),
-            }
-        }
-    }
-
-    async fn take(&mut self, Step { job, next }: Step) -> Result<(), String> {
-        let Next::Send { attempt, banner } = next else {
-            return job::end(&self.node, &job, 0, (PrintOutcome::GivenUp, 0, OLD)).await;
-        };
-        let frame = Frame { sign: None, header: &[], footer: &[] };
-        let Some(page) = job::page(&self.node, &job, frame).await? else {
-            self.work.is_away(&job, self.node.machine().wall());
-            return Ok(());
-        };
-        let page = job::under_banner(page, banner);
-        let by = By { disk: self.disk, attempt: (self.node.id(), attempt), known: known(&job) };
-        self.work.begin(&self.node, &job, NAME).await?;
-        let outcome = self.printer.print(&page, by).await;
-        let (what, level, detail) = job::told(&outcome);
-        job::end(&self.node, &job, attempt, (what, level, &detail)).await
-    }
-}
-
-/// Why a job is given up.
-pub(super) const OLD: &str = "nobody wants it any more";
-
-/// Attempts at a job of which something may be on paper.
-fn known(job: &PrintJob) -> Vec<(NodeId, u32)> {
-    let sent = job.attempts.iter().filter(|attempt| {
-        attempt.attempt > 0 && !matches!(attempt.outcome, Some((PrintOutcome::NotPrinted, ..)))
-    });
-    sent.map(|attempt| (attempt.owner, attempt.attempt)).collect()
 }

@@ -2,7 +2,8 @@
 //!
 //! Afterwards, when all is well: every receipt of a sale that counts is on paper, or in a state that a person sees (in doubt, given
 //! up with its reason). Nothing is on paper that nobody asked for. What the books call printed is there as a whole. Of two
-//! sheets of one receipt the later says that it may be a second copy, and none says so without a reason.
+//! sheets of one receipt the later says that it may be a second copy, and none says so without a reason. Nobody prints what by
+//! his own clock nobody wants any more.
 //!
 //! Two sheets without the banner are allowed only where whoever printed the later could not know of the earlier: another box
 //! printed it and died, or was cut off, before anybody heard (a hub that was replaced, or that returned), or his own
@@ -24,7 +25,7 @@ use toko_retail::ops::PrintOutcome;
 use toko_retail::paper;
 use toko_retail::views::{self, PrintJob};
 
-use super::printer::{OLD, Sheet};
+use super::printer::Sheet;
 use super::shop::{Part, Shop};
 
 /// What was asked for, by job as it stands on paper.
@@ -142,6 +143,9 @@ fn copies(job: &str, sheets: &[&Sheet]) -> Vec<String> {
         if later.marked && later.by.known.is_empty() {
             wrong.push(format!("I2: receipt {job} says that it may be a copy, and nobody knew of another"));
         }
+        if later.by.too_late {
+            wrong.push(format!("I2: receipt {job} came out when nobody wanted it any more: {:?}", later.by));
+        }
         for earlier in sheets[..nth].iter().filter(|_| !later.marked) {
             let (disk, knew) = (earlier.by.disk, later.by.known.contains(&earlier.by.attempt));
             if disk == later.by.disk || knew {
@@ -171,7 +175,7 @@ fn told(job: &PrintJob, is_there: bool, clocks_were_wrong: bool) -> Option<Strin
     if job.open {
         return None;
     }
-    let old = ends().any(|(outcome, _, why)| *outcome == PrintOutcome::GivenUp && why == OLD);
+    let old = ends().any(|(outcome, _, why)| *outcome == PrintOutcome::GivenUp && why == job::OLD);
     (!(old && clocks_were_wrong)).then(|| format!("was given up: {:?}", job.attempts))
 }
 
@@ -192,7 +196,12 @@ mod tests {
     fn sheet(disk: (usize, u64), attempt: u32, known: &[u32], marked: bool) -> Sheet {
         let at = |attempt| (NodeId([1; 32]), attempt);
         let known = known.iter().copied().map(at).collect();
-        Sheet { job: "j".into(), marked, whole: true, by: By { disk, attempt: at(attempt), known } }
+        Sheet {
+            job: "j".into(),
+            marked,
+            whole: true,
+            by: By { disk, attempt: at(attempt), known, too_late: false },
+        }
     }
 
     fn wrong(sheets: &[Sheet]) -> usize {
@@ -209,6 +218,9 @@ mod tests {
         assert_eq!(wrong(&[first.clone(), sheet((4, 0), 1, &[], false)]), 0, "the next hub could not know");
         assert_eq!(wrong(&[first, sheet((0, 1), 1, &[], false)]), 0, "its disk went back");
         assert_eq!(wrong(&[sheet((0, 0), 1, &[], true)]), 1, "a banner without a reason");
+        let mut late = sheet((0, 0), 1, &[], false);
+        late.by.too_late = true;
+        assert_eq!(wrong(&[late]), 1, "nobody waits for it");
     }
 
     #[test]
@@ -233,7 +245,7 @@ mod tests {
         let printed = job(PrintOutcome::Printed, 3, "", false);
         assert!(told(&printed, true, false).is_none() && told(&printed, false, false).is_some());
         assert!(told(&job(PrintOutcome::InDoubt, 0, "", true), false, false).is_none());
-        let old = job(PrintOutcome::GivenUp, 0, OLD, false);
+        let old = job(PrintOutcome::GivenUp, 0, super::job::OLD, false);
         assert!(told(&old, false, true).is_none() && told(&old, false, false).is_some());
     }
 }

@@ -33,9 +33,10 @@ use toko_retail::currency::Currency;
 
 use super::Setting;
 use super::goods::Goods;
+use super::hand::Hand;
 use super::host::Host;
 use super::ledger::Ledger;
-use super::printer::{Hand, Printer};
+use super::printer::Printer;
 use super::swaps;
 
 /// Boxes that stand in a corner: for copies of terminals, and for a hub that takes the place of another.

@@ -85,13 +85,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "print-before-the-start-is-kept",
         "paper/src/job.rs",
         "a hub that dies while it prints prints the receipt again as if it were the first",
-        &["tests/process paper::"],
+        &["tests/sim seeds::receipts", "tests/process paper::"],
     ),
     mutant(
         "leave-the-banner-off",
         "paper/src/job.rs",
         "a second receipt looks like the first",
-        &["tests/process paper::"],
+        &["tests/sim seeds::receipts", "tests/process paper::"],
     ),
     mutant(
         "drawer-opens-however-late",

@@ -154,7 +154,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "printed-job-stays-open",
         "retail/src/views/prints.rs",
         "a receipt that is on paper is printed again",
-        &["retail/day", "retail/laws"],
+        &["retail/day", "retail/laws", "tests/sim seeds::receipts"],
     ),
     mutant(
         "call-what-was-sent-printed",
