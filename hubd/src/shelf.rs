@@ -15,7 +15,7 @@ use toko_mesh::store::Wait;
 use toko_retail::bundle::{self, BundleError};
 use toko_retail::catalogue::{Catalogue, ImportProblems, import_taxes};
 use toko_retail::currency::Currency;
-use toko_retail::ops::{BundleKind, OpV1, What};
+use toko_retail::ops::{BundleKind, BundlePublishedV1, OpV1, What};
 use toko_retail::views::{self, ActiveBundle, PublishedBundle};
 use tracing::{info, warn};
 
@@ -58,18 +58,26 @@ pub async fn import(node: &Node, goods: &Goods<'_>) -> Result<PublishedBundle, S
     if follows && !toko_crdt::mutant!("import-over-headquarters") {
         return Err(ShelfError::FollowsHeadquarters);
     }
-    let taxes = goods.taxes.map(import_taxes).transpose()?.unwrap_or_default();
-    let catalogue = Catalogue::import(goods.csv, goods.currency, &taxes)?;
     let not_kept = |problem: &dyn std::fmt::Display| ShelfError::NotKept(problem.to_string());
     let published =
         node.read(|kv| views::bundles_published(kv, KIND)).map_err(|problem| not_kept(&problem))?;
-    let (op, blob) = bundle::publish_catalogue(&catalogue, goods.name, &published)?;
+    let (op, blob) = bundle_of(goods, &published)?;
     let hash = Hash(op.blob);
     node.blob_put(blob).await.map_err(|problem| not_kept(&problem))?;
     append(node, What::BundlePublished(op)).await.map_err(|problem| not_kept(&problem))?;
     activate(node, hash).await.map_err(|problem| not_kept(&problem))?;
     let shown = node.read(shown).map_err(|problem| not_kept(&problem))?;
     shown.ok_or_else(|| ShelfError::NotKept("it is set aside, see hubctl parked".into()))
+}
+
+/// A CSV as a bundle. The catalogue itself, as large again, is gone by the time that others read the bundle.
+fn bundle_of(
+    goods: &Goods<'_>,
+    published: &[PublishedBundle],
+) -> Result<(BundlePublishedV1, Vec<u8>), ShelfError> {
+    let taxes = goods.taxes.map(import_taxes).transpose()?.unwrap_or_default();
+    let catalogue = Catalogue::import(goods.csv, goods.currency, &taxes)?;
+    Ok(bundle::publish_catalogue(&catalogue, goods.name, published)?)
 }
 
 /// The bundle that counts, with what was said when it was published.

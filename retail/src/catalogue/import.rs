@@ -89,19 +89,13 @@ pub(super) fn import(
     let columns = ["sku", "name", "price", "codes", "tax", "unit", "decimals", "service"];
     let mut problems = ImportProblems::default();
     let mut items = Vec::new();
-    let mut owners: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    let mut owners = Owners::new();
     for_each_row(csv, &columns, 3, &mut problems, |row, problems| {
-        let before = problems.problems.len() + problems.more;
-        let item = read_item(row, currency, taxes, problems);
-        let keys = std::iter::once(crate::code::lookup_key(&item.sku).into_owned())
-            .chain(item.codes.iter().map(Code::key));
-        for (column, key) in std::iter::once("sku").chain(std::iter::repeat("codes")).zip(keys) {
-            claim(&mut owners, key, row.line, &item.sku, column, problems);
-        }
-        if problems.problems.len() + problems.more == before {
-            items.push(item);
-        }
+        items.push(read_item(row, currency, taxes, problems));
+        claim_all(&mut owners, &items, row.line, problems);
     })?;
+    // Nearly as much as the items themselves, and the catalogue is made beside them.
+    drop(owners);
     if items.len() > ITEMS_MAX {
         problems.add(0, "", format!("{} items, {ITEMS_MAX} at most", items.len()));
     }
@@ -340,27 +334,29 @@ fn read_codes(line: u64, codes: &str, problems: &mut ImportProblems) -> Vec<Code
     found
 }
 
-/// Notes whose code this is; a second owner is a problem that names both lines.
-fn claim(
-    owners: &mut BTreeMap<String, (u64, String)>,
-    key: String,
-    line: u64,
-    sku: &str,
-    column: &str,
-    problems: &mut ImportProblems,
-) {
-    if key.is_empty() {
-        return;
-    }
-    match owners.get(&key) {
-        Some((first, owner)) => {
-            let what = format!(
-                "the code {key} is already on line {first} (item {owner}); remove it from one of the two"
-            );
-            problems.add(line, column, what);
+/// By code: the line that has it, and the place of its item.
+type Owners = BTreeMap<String, (u64, usize)>;
+
+/// Notes whose codes the last item has; a second owner is a problem that names both lines.
+fn claim_all(owners: &mut Owners, items: &[Item], line: u64, problems: &mut ImportProblems) {
+    let Some((place, item)) = items.iter().enumerate().next_back() else { return };
+    let keys = std::iter::once(crate::code::lookup_key(&item.sku).into_owned())
+        .chain(item.codes.iter().map(Code::key));
+    for (column, key) in std::iter::once("sku").chain(std::iter::repeat("codes")).zip(keys) {
+        if key.is_empty() {
+            continue;
         }
-        None => {
-            owners.insert(key, (line, sku.to_string()));
+        match owners.get(&key) {
+            Some((first, owner)) => {
+                let owner = items.get(*owner).map_or("", |item| &item.sku);
+                let what = format!(
+                    "the code {key} is already on line {first} (item {owner}); remove it from one of the two"
+                );
+                problems.add(line, column, what);
+            }
+            None => {
+                owners.insert(key, (line, place));
+            }
         }
     }
 }

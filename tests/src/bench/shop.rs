@@ -232,7 +232,11 @@ impl Node {
             name: name.to_owned(),
             exe: exe.to_owned(),
             args: words.collect(),
-            env: vec![(PARENT.to_owned(), std::process::id().to_string())],
+            env: vec![
+                (PARENT.to_owned(), std::process::id().to_string()),
+                // As the units of hub and terminal have it.
+                ("MALLOC_ARENA_MAX".to_owned(), "1".to_owned()),
+            ],
             log: dir.join(format!("{name}.log")),
         };
         Self { data: dir.join(name), program, daemon: None }
