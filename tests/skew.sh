@@ -17,5 +17,4 @@ mv "$kept/demo.new" "$kept/demo"
 
 TOKO_NEXT_BUILD=$(cd "$kept" && pwd)/demo
 export TOKO_NEXT_BUILD
-cargo test --locked --package toko-retail --features next --lib next::
 cargo test --locked --workspace --test process skew -- --ignored

@@ -84,29 +84,3 @@ fn is_moved(bytes: &[u8]) -> bool {
 pub(crate) fn facts() -> Vec<u8> {
     codec::encode(1, &"serial number 17")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::MoveReason;
-
-    #[test]
-    fn both_newer_forms_read_back_and_are_unknown_to_whoever_does_not_know_them() {
-        let moved = StockMovedV1 {
-            reason: MoveReason::Receipt,
-            day: 20_101_201,
-            by: None,
-            lines: vec![],
-            counterpart: String::new(),
-            note: String::new(),
-            external: String::new(),
-        };
-        for idem in [None, Some(Idem { key: [1; 16], request: [2; 16] })] {
-            let op = OpV1 { idem, what: What::StockMoved(moved.clone()) };
-            let bytes = op.encode();
-            assert!(is_moved(&bytes));
-            assert_eq!(OpKind::peek(&bytes), Some(OpKind::StockMoved));
-            assert_eq!(decode(&bytes).unwrap().unwrap(), op);
-        }
-    }
-}
